@@ -1,0 +1,1 @@
+"""Plan, state machine, runner and ports: how blocks run, without knowing what runs them."""

@@ -1,0 +1,1 @@
+"""Values and the graph: no input or output, standard library only."""

@@ -1,0 +1,71 @@
+"""A block: one file with one decorated function, as a pipeline lists it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.values import YamlValue
+
+
+class BlockType(StrEnum):
+    """The block types that mage writes, unchanged. A file may hold others: `Block.type` is plain text."""
+
+    DATA_LOADER = "data_loader"
+    TRANSFORMER = "transformer"
+    CUSTOM = "custom"
+    DATA_EXPORTER = "data_exporter"
+    SENSOR = "sensor"
+    CONDITIONAL = "conditional"
+    CALLBACK = "callback"
+    SCRATCHPAD = "scratchpad"
+    MARKDOWN = "markdown"
+    CHART = "chart"
+    EXTENSION = "extension"
+    GLOBAL_DATA_PRODUCT = "global_data_product"
+    DBT = "dbt"
+
+
+RUNNABLE_TYPES = frozenset(
+    {BlockType.DATA_LOADER, BlockType.TRANSFORMER, BlockType.CUSTOM, BlockType.DATA_EXPORTER, BlockType.SENSOR}
+)
+"""Types that take part in a pipeline run today; the others are drawn and kept."""
+
+RUNNABLE_LANGUAGES = frozenset({"python"})
+"""Languages that run today."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One entry of a pipeline's `blocks`.
+
+    Attributes:
+        uuid: The stable name; the file's stem, with a folder in front where it lives in one.
+        name: What the person sees; may differ from the uuid.
+        type: One of `BlockType`, or a newer one that is only drawn.
+        language: `python`, `sql`, `yaml`, `markdown` or `r`. Old files leave it out: python.
+        upstream_blocks: Direct parents; their order is the order of positional arguments.
+        configuration: The block's own settings; `file_source.path` names the file where it is not the default one.
+        color: mage's colour name of custom blocks.
+        timeout_s: Seconds one attempt may take; None for no limit.
+        retry_config: As the file has it.
+        replicated_block: The block whose code this one shares.
+    """
+
+    uuid: BlockUuid
+    name: str
+    type: str
+    language: str = "python"
+    upstream_blocks: tuple[BlockUuid, ...] = ()
+    configuration: Mapping[str, YamlValue] = field(default_factory=dict)
+    color: str | None = None
+    timeout_s: float | None = None
+    retry_config: Mapping[str, YamlValue] = field(default_factory=dict)
+    replicated_block: BlockUuid | None = None
+
+    @property
+    def is_runnable(self) -> bool:
+        """Whether a pipeline run executes this block."""
+        return self.type in RUNNABLE_TYPES and self.language in RUNNABLE_LANGUAGES

@@ -1,0 +1,140 @@
+"""Runs as values: a pipeline run and the block runs in it, as the run store returns them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.task import ErrorReport, OutputInfo, TestResult
+from spellbook_core.model.values import YamlValue
+
+
+class Status(StrEnum):
+    """mage's words for the state of a pipeline run or block run."""
+
+    INITIAL = "initial"
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UPSTREAM_FAILED = "upstream_failed"
+    CONDITION_FAILED = "condition_failed"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing will change any more."""
+        return self not in {Status.INITIAL, Status.QUEUED, Status.RUNNING}
+
+
+class Upstream(StrEnum):
+    """What happens to ancestors of the selected blocks: must be stored, run when nothing is stored, or all run."""
+
+    NONE = "none"
+    MISSING = "missing"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which blocks a run executes.
+
+    Attributes:
+        blocks: None for the whole pipeline.
+        upstream: How ancestors of `blocks` are treated; without meaning for the whole pipeline.
+        downstream: Whether all descendants of `blocks` run too.
+        tests_only: Run only the `@test` functions, on the stored outputs.
+    """
+
+    blocks: tuple[BlockUuid, ...] | None = None
+    upstream: Upstream = Upstream.NONE
+    downstream: bool = False
+    tests_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A request for a pipeline run.
+
+    Attributes:
+        trigger: `manual` (Run pipeline now), `notebook` (single blocks), `cli`, `api` or `schedule`.
+        variables: Runtime variables, over the pipeline's own.
+        request_id: Chosen by the client; a second request with the same one returns the first run.
+    """
+
+    project: ProjectName
+    pipeline: PipelineUuid
+    trigger: str
+    selection: Selection = Selection()
+    variables: Mapping[str, YamlValue] = field(default_factory=dict)
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRun:
+    """One execution of a pipeline, or of some blocks of it."""
+
+    id: RunId
+    project: ProjectName
+    pipeline: PipelineUuid
+    status: Status
+    trigger: str
+    selection: Selection
+    variables: Mapping[str, YamlValue]
+    execution_date: datetime
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    error: ErrorReport | None
+    blocks_total: int = 0
+    blocks_done: int = 0
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from start to end; None while it runs or when it never started."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return max(0.0, (self.ended_at - self.started_at).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRun:
+    """One execution of a block in a pipeline run.
+
+    Attributes:
+        position: 0-based place in the run's plan.
+        attempt: 1 for the first; 0 before anything started.
+        reason: Why it ran, was reused or did not run, for people.
+        code_hash: Content hash of the source that ran.
+        duration_s: Of the last attempt, by the monotonic clock.
+        reused: Whether stored outputs were taken instead of running.
+    """
+
+    id: BlockRunId
+    run_id: RunId
+    block: BlockUuid
+    block_type: str
+    status: Status
+    position: int
+    attempt: int
+    reason: str
+    code_hash: str
+    queued_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    duration_s: float | None
+    cpu_s: float | None
+    peak_memory_bytes: int | None
+    outputs: tuple[OutputInfo, ...] = ()
+    tests: tuple[TestResult, ...] = ()
+    warnings: tuple[str, ...] = ()
+    error: ErrorReport | None = None
+    reused: bool = False
+
+    @property
+    def rows(self) -> int | None:
+        """Rows of the first table among the outputs."""
+        return next((output.rows for output in self.outputs if output.columns), None)
