@@ -41,7 +41,9 @@ def test_python_in_the_docs_runs(root, tmp_path):
     count = 0
     for page in pages(root):
         for code in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
-            result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+            result = subprocess.run(
+                [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+            )
             assert result.returncode == 0, f"{page.name}:\n{code}\n{result.stderr}"
             count += 1
     assert count >= 4

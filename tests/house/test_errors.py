@@ -42,7 +42,9 @@ def test_codes_are_unique_and_well_formed(errors):
 
 
 def test_every_error_is_explained(errors):
-    assert [cls.__name__ for cls in errors if not (cls.__doc__ or "").strip() or cls.__doc__ == SpellbookError.__doc__] == []
+    assert [
+        cls.__name__ for cls in errors if not (cls.__doc__ or "").strip() or cls.__doc__ == SpellbookError.__doc__
+    ] == []
 
 
 def test_names_end_in_error(errors):

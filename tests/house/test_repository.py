@@ -28,7 +28,9 @@ def files(root) -> list[str]:
 
 def test_top_level_holds_what_a_repository_needs(root, files):
     assert {name.split("/")[0] for name in files} <= TOP_LEVEL
-    assert {"pyproject.toml", "app.py", "blocks", "projects", "spellbook_core", "tests"} <= {n.split("/")[0] for n in files}
+    assert {"pyproject.toml", "app.py", "blocks", "projects", "spellbook_core", "tests"} <= {
+        n.split("/")[0] for n in files
+    }
 
 
 def test_no_file_names_a_registry_host(root, files):

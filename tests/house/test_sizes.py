@@ -12,7 +12,11 @@ CATCH_ALL = {"utils", "util", "common", "helpers", "misc"}
 def code_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Count a function's lines from its first statement after the docstring to its end."""
     body = node.body
-    if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+    if (
+        isinstance(body[0], ast.Expr)
+        and isinstance(body[0].value, ast.Constant)
+        and isinstance(body[0].value.value, str)
+    ):
         body = body[1:]
     return (node.end_lineno or 0) - body[0].lineno + 1 if body else 0
 

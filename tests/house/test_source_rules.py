@@ -85,7 +85,9 @@ def test_product_has_no_terminal(sources):
 def test_roots_are_not_checked_by_prefix(sources):
     def wanted(call: ast.Call) -> bool:
         text = ast.unparse(call)
-        return name_of(call).endswith("commonprefix") or (".startswith(" in text and "root" in text.split(".startswith(", 1)[1])
+        return name_of(call).endswith("commonprefix") or (
+            ".startswith(" in text and "root" in text.split(".startswith(", 1)[1]
+        )
 
     assert found(sources, wanted) == []
 
