@@ -8,11 +8,13 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 import sys
 from dataclasses import fields
 from pathlib import Path
 
 import click
+import yaml
 
 import spellbook_core
 from spellbook_core.cli.main import main as cli
@@ -81,7 +83,31 @@ def command_line_page() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"errors.md": errors_page, "settings.md": settings_page, "command-line.md": command_line_page}
+def guarantees_page() -> str:
+    """Return every promise with the tests that prove it, or why there is none."""
+    promises: dict[str, str] = yaml.safe_load((HERE / "guarantees.yaml").read_text(encoding="utf-8"))
+    proofs: dict[str, list[str]] = {}
+    for path in sorted((HERE.parent / "tests").rglob("test_*.py")):
+        marked = re.findall(
+            r"((?:@pytest\.mark\.[^\n]+\n\s*)+)(?:async )?def (test_\w+)", path.read_text(encoding="utf-8")
+        )
+        for decorators, test in marked:
+            for number in re.findall(r"guarantee\([\"']([FN]\d+)[\"']\)", decorators):
+                proofs.setdefault(number, []).append(f"`{path.relative_to(HERE.parent)}::{test}`")
+    rows = [
+        f"| {number} | {promise} | {'<br>'.join(proofs.get(number, [])) or 'no test of its own yet'} |"
+        for number, promise in promises.items()
+    ]
+    head = "# Guarantees\n\nN: against attack. F: under faults. Each with the tests that carry its number.\n\n"
+    return head + "\n".join(["| number | promise | proof |", "|---|---|---|", *rows]) + "\n"
+
+
+PAGES = {
+    "guarantees.md": guarantees_page,
+    "errors.md": errors_page,
+    "settings.md": settings_page,
+    "command-line.md": command_line_page,
+}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Run the benchmarks and write docs/performance.md: each row is our figure, its floor measured in the same run, and the ratio.
+"""Run the benchmarks and write docs/performance.md.
+
+Each row is our figure, its floor measured in the same run, and the ratio.
 
 Run `make bench`. Absolute figures depend on the machine; the ratios are what the tests hold us to.
 """
@@ -37,7 +39,7 @@ def page(rows: list[dict[str, object]]) -> str:
     lines = [
         "# Performance",
         "",
-        "Each row was measured with its floor in the same run; the ratio is what a test holds us to. Produced by `make bench`",
+        "Measured with its floor in the same run; the ratio is what a test holds us to. Produced by `make bench`",
         f"on {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}.",
         "",
         "| what | ours | floor | unit | ratio | must be |",

@@ -22,7 +22,7 @@ def pages(root):
     return [root / "README.md", root / "SECURITY.md", *sorted((root / "docs").rglob("*.md"))]
 
 
-@pytest.mark.parametrize("page", ["errors.md", "settings.md", "command-line.md"])
+@pytest.mark.parametrize("page", ["guarantees.md", "errors.md", "settings.md", "command-line.md"])
 def test_reference_page_is_fresh(builder, root, page):
     assert (root / "docs" / page).read_text(encoding="utf-8") == builder.PAGES[page](), "run: python docs/build.py"
 

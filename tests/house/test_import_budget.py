@@ -21,7 +21,7 @@ def loaded_after(statement: str) -> set[str]:
     "statement",
     [
         "import spellbook_core",
-        "from spellbook_core import data_loader, transformer, custom, data_exporter, test, log_metric, progress, batches",
+        "from spellbook_core import data_loader, custom, test, log_metric, progress, batches",
         "import spellbook_core.cli.main",
         "import spellbook_core.services.engine_process",
         "import spellbook_core.services.wiring, spellbook_core.services.runs, spellbook_core.services.engines",

@@ -1,4 +1,4 @@
-"""Rules that keep whole classes of attack out, read from the syntax trees (GUARANTEES N4, N12, N16, N18, N22, N25, N27)."""
+"""Rules that keep whole classes of attack out, read from the syntax trees."""
 
 from __future__ import annotations
 
