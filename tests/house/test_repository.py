@@ -7,9 +7,11 @@ import subprocess
 
 import pytest
 
-TOP_LEVEL = set(
-    [".ci", ".gitattributes", ".gitignore", ".streamlit", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "app.py", "blocks", "docs", "projects", "pyproject.toml", "requirements.lock", "spellbook_core", "tests"]
-)
+TOP_LEVEL = {
+    *(".ci", ".gitattributes", ".gitignore", ".streamlit", "CHANGELOG.md", "LICENSE", "Makefile", "README.md"),
+    *("SECURITY.md", "app.py", "blocks", "docs", "projects", "pyproject.toml", "requirements.lock"),
+    *("spellbook_core", "tests"),
+}
 HOSTS = re.compile(r"https?://[a-z0-9.-]*(npmjs|pypi|pythonhosted|debian|yarnpkg)[a-z0-9.-]*/?", re.IGNORECASE)
 
 
