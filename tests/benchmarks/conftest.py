@@ -1,0 +1,33 @@
+"""What benchmarks share: a row is our figure, a floor measured in the same run, and their ratio."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Report = Callable[..., None]
+
+
+@pytest.fixture
+def report_row() -> Report:
+    """Return a function that prints a row of docs/performance.md and fails when its ratio is above the bound.
+
+    `slack` is added to the allowed figure in the row's unit, for bounds of the form "floor + 1 s".
+    """
+
+    def report(what: str, *, ours: float, floor: float | None, unit: str, bound: float | None, slack: float = 0.0) -> None:
+        ratio = None if floor is None else ours / floor
+        row = {"what": what, "ours": ours, "floor": floor, "unit": unit, "ratio": ratio, "bound": bound}
+        print(json.dumps(row))
+        out = os.environ.get("SPELLBOOK_BENCH_OUT")
+        if out:
+            with Path(out).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        if floor is not None and bound is not None:
+            assert ours <= floor * bound + slack, row
+
+    return report
