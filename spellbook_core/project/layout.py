@@ -1,0 +1,330 @@
+"""Where everything lies: the only module that joins the names of projects, pipelines, blocks and runs into paths.
+
+Every method checks the names (`model.naming.validate_uuid`) and that the result stays in its folder, links followed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from spellbook_core.errors import BadNameError, NotFoundError, SpellbookError
+from spellbook_core.model.block import Block
+from spellbook_core.model.naming import BlockRunId, PipelineUuid, ProjectName, RunId, validate_uuid
+from spellbook_core.project.containment import OutsideProjectError, check_relative, existing_form, inside
+from spellbook_core.settings import STATE_FOLDER
+
+PIPELINE_FILE = "metadata.yaml"
+PROJECTS_FOLDER = "projects"
+
+TYPE_FOLDERS = {
+    "data_loader": "data_loaders",
+    "transformer": "transformers",
+    "custom": "custom",
+    "data_exporter": "data_exporters",
+    "sensor": "sensors",
+    "conditional": "conditionals",
+    "callback": "callbacks",
+    "chart": "charts",
+    "scratchpad": "scratchpads",
+    "markdown": "markdowns",
+    "extension": "extensions",
+    "dbt": "dbts",
+}
+"""Block type -> its folder; `custom` is singular. Source: mage-ai 0.9.80's project layout."""
+
+EXTENSIONS = {"python": "py", "sql": "sql", "yaml": "yaml", "markdown": "md", "r": "r"}
+"""Language -> file extension."""
+
+_TRASH_TOKEN = re.compile(r"[0-9a-f]{16,64}")
+
+
+class NotAWorkspaceError(SpellbookError, NotADirectoryError):
+    """A folder holds neither `projects/` nor a project."""
+
+    code = "SB-PRJ-001"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The folder that is served.
+
+    Attributes:
+        root: Absolute, links resolved.
+        is_single_project: Whether `root` itself is the only project (mage's way), rather than the parent of
+            `projects/`.
+    """
+
+    root: Path
+    is_single_project: bool
+
+    @classmethod
+    def open(cls, path: Path, *, create: bool = False) -> Workspace:
+        """Return the workspace at `path`.
+
+        Args:
+            path: A folder with `projects/`, or a single project (`metadata.yaml` and `pipelines/`).
+            create: Make the folder and its `projects/` when it is neither.
+
+        Raises:
+            NotAWorkspaceError: It is neither. [SB-PRJ-001]
+        """
+        root = path.expanduser().resolve()
+        if (root / PROJECTS_FOLDER).is_dir():
+            return cls(root, is_single_project=False)
+        if (root / PIPELINE_FILE).is_file() and (root / "pipelines").is_dir():
+            return cls(root, is_single_project=True)
+        if not create:
+            raise NotAWorkspaceError(
+                f"{root} holds no projects: it has neither a folder 'projects' nor 'metadata.yaml' with 'pipelines'.",
+                hint="go to the folder above your projects, or make a folder 'projects' here.",
+                path=str(root),
+            )
+        try:
+            (root / PROJECTS_FOLDER).mkdir(parents=True, exist_ok=True)
+        except OSError as cause:
+            raise NotAWorkspaceError(
+                f"Cannot make a workspace at {root}: {cause.strerror or cause}.",
+                hint="choose a folder that you may write to.",
+                path=str(root),
+            ) from cause
+        return cls(root, is_single_project=False)
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of volatile state; `ensure_state_dir` makes it."""
+        return self.root / STATE_FOLDER
+
+    @property
+    def database_path(self) -> Path:
+        """The run store."""
+        return self.state_dir / "state.db"
+
+    @property
+    def token_path(self) -> Path:
+        """The access token."""
+        return self.state_dir / "token"
+
+    @property
+    def engine_lock_path(self) -> Path:
+        """The file whose lock the leading engine holds."""
+        return self.state_dir / "engine.lock"
+
+    @property
+    def engine_info_path(self) -> Path:
+        """What the leading engine says of itself."""
+        return self.state_dir / "engine.json"
+
+    @property
+    def engine_log_path(self) -> Path:
+        """The engine process's own log."""
+        return self.state_dir / "engine.log"
+
+    @property
+    def artifacts_dir(self) -> Path:
+        """Stored outputs, by content."""
+        return self.state_dir / "artifacts"
+
+    @property
+    def runs_dir(self) -> Path:
+        """One folder per run."""
+        return self.state_dir / "runs"
+
+    @property
+    def trash_dir(self) -> Path:
+        """What was deleted and can be restored."""
+        return self.state_dir / "trash"
+
+    def ensure_state_dir(self) -> Path:
+        """Return the state folder, made with mode 0700 and a `.gitignore` that hides everything in it.
+
+        Raises:
+            OutsideProjectError: Something else, such as a symbolic link, has its name. [SB-PRJ-002]
+        """
+        folder = self.state_dir
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise OutsideProjectError(
+                f"{folder} is no folder of its own.", hint=f"remove it; Spellbook makes {STATE_FOLDER}/ itself."
+            )
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+        return folder
+
+    def attempt_dir(self, run_id: RunId | int, block_run_id: BlockRunId | int, attempt: int) -> Path:
+        """Return the folder of one attempt of a block run; the numbers are checked to be numbers."""
+        numbers = (run_id, block_run_id, attempt)
+        if any(isinstance(number, bool) or not isinstance(number, int) or number < 0 for number in numbers):
+            raise BadNameError(f"{numbers!r} are no run numbers.", hint="give whole numbers from 0.")
+        return self.runs_dir / str(run_id) / f"{block_run_id}.{attempt}"
+
+    def trash_entry(self, token: str) -> Path:
+        """Return the folder of one undoable delete; `token` is 16 to 64 hexadecimal digits."""
+        if not _TRASH_TOKEN.fullmatch(token):
+            raise BadNameError(f"'{ascii(token[:40])[1:-1]}' is no undo token.", hint="undo from the same page.")
+        return self.trash_dir / token
+
+    @property
+    def projects_dir(self) -> Path:
+        """The folder above the projects."""
+        return self.root.parent if self.is_single_project else self.root / PROJECTS_FOLDER
+
+    def project_names(self) -> list[ProjectName]:
+        """Return the projects, sorted; folders with a name or link that is refused are left out."""
+        if self.is_single_project:
+            return [ProjectName(self.root.name)]
+        found = []
+        try:
+            entries = sorted(os.scandir(self.projects_dir), key=lambda entry: entry.name)
+        except OSError:
+            return []
+        for entry in entries:
+            path = Path(entry.path)
+            if not entry.is_dir() or not ((path / PIPELINE_FILE).is_file() or (path / "pipelines").is_dir()):
+                continue
+            try:
+                validate_uuid(entry.name, "project")
+                inside(self.projects_dir, path)
+            except SpellbookError:
+                continue
+            found.append(ProjectName(unicodedata.normalize("NFC", entry.name)))
+        return found
+
+    def project(self, name: str) -> ProjectLayout:
+        """Return where the files of project `name` lie.
+
+        Raises:
+            NotFoundError: Names the projects there are. [SB-SYS-002]
+            BadNameError: The name cannot be one. [SB-SYS-001]
+        """
+        if self.is_single_project and name == self.root.name:
+            return ProjectLayout(ProjectName(name), self.root, self)
+        layout = None if self.is_single_project else self.new_project(name)
+        if layout is None or not layout.root.is_dir():
+            known = ", ".join(self.project_names()[:12]) or "none"
+            raise NotFoundError(
+                f"There is no project '{ascii(name[:60])[1:-1] if not name.isprintable() else name[:60]}'.",
+                hint=f"the projects are: {known}.",
+            )
+        return layout
+
+    def new_project(self, name: str) -> ProjectLayout:
+        """Return where project `name` would lie; nothing is made.
+
+        Raises:
+            BadNameError: The name cannot be one, or the workspace is a single project. [SB-SYS-001]
+        """
+        if self.is_single_project:
+            raise BadNameError(
+                f"{self.root} is one project; it cannot hold another.",
+                hint="serve a folder with 'projects/' in it to have several.",
+            )
+        validate_uuid(name, "project")
+        root = inside(self.projects_dir, existing_form(self.projects_dir, name))
+        return ProjectLayout(ProjectName(unicodedata.normalize("NFC", name)), root, self)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectLayout:
+    """Where the files of one project lie.
+
+    Attributes:
+        name: NFC; the folder on disk may be NFD.
+        root: Absolute.
+    """
+
+    name: ProjectName
+    root: Path
+    workspace: Workspace
+
+    @property
+    def pipelines_dir(self) -> Path:
+        """The folder with one folder per pipeline."""
+        return inside(self.root, self.root / "pipelines")
+
+    def pipeline_dir(self, uuid: str) -> Path:
+        """Return the folder of a pipeline, which need not exist. Raises BadNameError, OutsideProjectError."""
+        validate_uuid(uuid, "pipeline")
+        return inside(self.root, existing_form(self.pipelines_dir, uuid))
+
+    def pipeline_file(self, uuid: str) -> Path:
+        """Return the `metadata.yaml` of a pipeline, which need not exist."""
+        return inside(self.root, self.pipeline_dir(uuid) / PIPELINE_FILE)
+
+    def pipeline_uuids(self) -> list[PipelineUuid]:
+        """Return the pipelines that have a file, sorted; those with a refused name or link are left out."""
+        found = []
+        try:
+            entries = sorted(os.scandir(self.pipelines_dir), key=lambda entry: entry.name)
+        except (OSError, OutsideProjectError):
+            return []
+        for entry in entries:
+            try:
+                if self.pipeline_file(entry.name).is_file():
+                    found.append(PipelineUuid(unicodedata.normalize("NFC", entry.name)))
+            except SpellbookError:
+                continue
+        return found
+
+    def type_folder(self, block_type: str) -> str:
+        """Return the folder of a block type; unknown types get an `s`, as mage does."""
+        return TYPE_FOLDERS.get(block_type) or f"{validate_uuid(block_type, 'block type')}s"
+
+    def default_block_file(self, block_type: str, uuid: str, language: str = "python") -> Path:
+        """Return `<type folder>/<uuid>.<extension>`, in the Unicode form that is on disk."""
+        validate_uuid(uuid, "block", allow_slash=True)
+        folder = self.root / self.type_folder(block_type)
+        return inside(self.root, existing_form(folder, f"{uuid}.{EXTENSIONS.get(language, 'py')}"))
+
+    def block_file(self, block: Block) -> Path:
+        """Return the file of a block: the first that exists, else the default path.
+
+        Looked up in this order: `configuration.file_source.path`, `configuration.file_path`, the default; the first
+        two also with their first one or two folders removed, since some files name the project's own folder. A path
+        in the configuration that leads out of the project is never looked at.
+
+        Raises:
+            BadNameError: The uuid or type cannot name a file. [SB-SYS-001]
+            OutsideProjectError: The default path is a link that leaves the project. [SB-PRJ-002]
+        """
+        for text in configured_paths(block):
+            parts = text.split("/")
+            for skipped in range(min(3, len(parts))):
+                try:
+                    path = self.contained("/".join(parts[skipped:]))
+                except SpellbookError:
+                    continue
+                if path.is_file():
+                    return path
+        return self.default_block_file(block.type, block.replicated_block or block.uuid, block.language)
+
+    def contained(self, relative: str) -> Path:
+        """Return the path of a relative name that a person or a file gave; it need not exist.
+
+        Raises:
+            OutsideProjectError: It escapes, is hidden, or passes a link that leaves the project. [SB-PRJ-002]
+        """
+        check_relative(relative)
+        return inside(self.root, existing_form(self.root, relative))
+
+    def relative(self, path: Path) -> str:
+        """Return `path` relative to the project, with `/`; for showing."""
+        return path.relative_to(self.root).as_posix()
+
+
+def configured_paths(block: Block) -> list[str]:
+    """Return the files that a block's configuration names, in the order in which they are tried."""
+    source = block.configuration.get("file_source")
+    found = [source.get("path") if isinstance(source, dict) else None, block.configuration.get("file_path")]
+    return [text for text in found if isinstance(text, str) and text]
+
+
+def library_root() -> Path:
+    """Return the shared `blocks/` folder of a checkout. An installed package has none: the path does not exist."""
+    return Path(__file__).resolve().parents[2] / "blocks"
