@@ -1,0 +1,112 @@
+"""The graph of a pipeline, drawn by streamlit-agraph's front end.
+
+`streamlit_agraph.agraph()` takes no key, so each change of a colour would tear the iframe down and with it zoom and
+position. The same front end is declared here under our name and mounted with a key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import streamlit as st
+import streamlit_agraph
+from streamlit.components.v1 import declare_component
+from streamlit_agraph import Config
+
+from spellbook_core.ui.components.dag.layout import Direction, lay_out
+from spellbook_core.ui.components.dag.nodes import COMPACT_ABOVE, DagIds, DagNode, Look, build_edges, build_nodes
+
+_FRONT_END = Path(streamlit_agraph.__file__).parent / "frontend" / "build"
+_mount = declare_component("spellbook_dag", path=_FRONT_END)
+
+
+def dag(
+    nodes: Sequence[DagNode],
+    parents: Mapping[str, Sequence[str]],
+    *,
+    key: str,
+    selected: str | None = None,
+    link_mode: bool = False,
+    direction: Direction = "LR",
+    height_px: int = 420,
+    on_click: Callable[[str], None] | None = None,
+) -> str | None:
+    """Draw the blocks with arrows from parents to children, and report each click once, repeated ones included.
+
+    Zoom and position survive changes of colours, links and blocks. The canvas is not reachable by keyboard: offer the
+    parents list on the card as the equivalent.
+
+    Args:
+        nodes: The blocks in the pipeline's order. More than 100 are drawn with sign and name only.
+        parents: Parents of each block.
+        key: Unique on the page and stable.
+        selected: The block with the primary border.
+        link_mode: Marks the parents of the selected block.
+        direction: LR draws parents to the left of children, TB above.
+        height_px: Of the picture; its width is that of its column.
+        on_click: Called with the clicked block's uuid before the script's body runs.
+
+    Returns:
+        The block clicked since the last run of the script, if `on_click` was not given; else None.
+    """
+    ids: DagIds = st.session_state.setdefault(f"{key}:ids", DagIds())
+    clicked: list[str] = st.session_state.setdefault(f"{key}:clicked", [])
+
+    def receive() -> None:
+        uuid = ids.take_click(st.session_state.get(key))
+        if uuid is not None and on_click is not None:
+            on_click(uuid)
+        elif uuid is not None:
+            clicked.append(uuid)
+
+    chosen = frozenset(parents.get(selected, ())) if link_mode and selected is not None else frozenset()
+    look = Look(
+        is_dark=st.context.theme.type == "dark",
+        primary=_primary_colour(),
+        selected=selected,
+        marked=chosen,
+        is_compact=len(nodes) > COMPACT_ABOVE,
+    )
+    size = look.size(has_sublabels=any(node.sublabel for node in nodes))
+    drawing = lay_out([node.uuid for node in nodes], parents, size, direction)
+    graph = {
+        "nodes": [node.to_dict() for node in build_nodes(nodes, drawing, ids, look)],
+        "edges": [edge.to_dict() for edge in build_edges(nodes, parents, drawing, ids, look)],
+    }
+    _mount(data=json.dumps(graph), config=json.dumps(_config(direction, height_px)), key=key, on_change=receive)
+    uuid = clicked[-1] if clicked else None
+    clicked.clear()
+    return uuid
+
+
+def _config(direction: Direction, height_px: int) -> dict[str, object]:
+    config = Config(
+        height=height_px,
+        groups={},
+        layout={"hierarchical": False, "improvedLayout": False},
+        interaction={
+            "hover": True,
+            "hoverConnectedEdges": False,
+            "selectConnectedEdges": False,
+            "dragNodes": False,
+            "multiselect": False,
+        },
+        edges={
+            "smooth": {
+                "enabled": True,
+                "type": "cubicBezier",
+                "forceDirection": "horizontal" if direction == "LR" else "vertical",
+                "roundness": 0.45,
+            }
+        },
+    )
+    config.width = "100%"
+    config.physics = {"enabled": False}
+    return dict(config.to_dict())
+
+
+def _primary_colour() -> str:
+    section = "dark" if st.context.theme.type == "dark" else "light"
+    return st.get_option(f"theme.{section}.primaryColor") or st.get_option("theme.primaryColor") or "#ff4b4b"
