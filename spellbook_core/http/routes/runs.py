@@ -1,0 +1,113 @@
+"""Runs over HTTP: start, look, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from spellbook_core.errors import SpellbookError
+from spellbook_core.http.errors import BadRequestError
+from spellbook_core.http.routes.answers import json_body, query_number
+from spellbook_core.model.naming import PipelineUuid, ProjectName, RunId, validate_uuid
+from spellbook_core.model.run import NewRun, Status
+from spellbook_core.services import reports, runs
+from spellbook_core.services.wiring import Context
+
+MAX_RUNS = 500
+MAX_REQUEST_ID_CHARS = 200
+
+
+class RunsRoutes:
+    """The handlers, on one workspace."""
+
+    def __init__(self, context: Callable[[], Context]) -> None:
+        """Work on the workspace of `context`."""
+        self._context = context
+
+    async def listed(self, request: Request) -> Response:
+        """GET /api/runs: newest first; `project`, `pipeline`, `state`, `offset`, `limit` (at most 500)."""
+        query = request.query_params
+        offset = query_number(request, "offset", 0, most=10**9)
+        limit = query_number(request, "limit", 50, most=MAX_RUNS)
+        project = query.get("project")
+        pipeline = query.get("pipeline")
+        statuses = tuple(_status(text) for text in query.getlist("state"))
+
+        def work() -> dict[str, object]:
+            page = runs.list_runs(
+                self._context(),
+                project=ProjectName(project) if project else None,
+                pipeline=PipelineUuid(pipeline) if pipeline else None,
+                statuses=statuses,
+                offset=offset,
+                limit=limit,
+            )
+            return {"total": page.total, "offset": offset, "runs": [reports.run_report(run) for run in page.runs]}
+
+        return JSONResponse(await run_in_threadpool(work))
+
+    async def shown(self, request: Request) -> Response:
+        """GET /api/runs/{id}: one run with its block runs."""
+        run_id = RunId(request.path_params["run_id"])
+
+        def work() -> dict[str, object]:
+            context = self._context()
+            return dict(reports.run_report(runs.get(context, run_id), runs.block_runs(context, run_id)))
+
+        return JSONResponse(await run_in_threadpool(work))
+
+    async def started(self, request: Request) -> Response:
+        """POST /api/projects/{project}/pipelines/{pipeline}/runs with {variables, request_id} -> 201 and the run."""
+        body = await json_body(request)
+        new = NewRun(
+            project=ProjectName(validate_uuid(request.path_params["project"], "project")),
+            pipeline=PipelineUuid(validate_uuid(request.path_params["pipeline"], "pipeline")),
+            trigger="api",
+            variables=_variables(body),
+            request_id=_request_id(body),
+        )
+        run = await run_in_threadpool(lambda: runs.start(self._context(), new))
+        return JSONResponse(reports.run_report(run), 201, {"Location": f"/api/runs/{run.id}"})
+
+    async def cancelled(self, request: Request) -> Response:
+        """POST /api/runs/{id}/cancel -> 202 and the run as it is now."""
+        run_id = RunId(request.path_params["run_id"])
+
+        def work() -> dict[str, object]:
+            context = self._context()
+            runs.cancel(context, run_id)
+            return dict(reports.run_report(runs.get(context, run_id)))
+
+        return JSONResponse(await run_in_threadpool(work), 202)
+
+
+def _status(text: str) -> Status:
+    try:
+        return Status(text)
+    except ValueError:
+        raise _bad("state", text, f"one of {', '.join(Status)}") from None
+
+
+def _variables(body: Mapping[str, object]) -> dict[str, object]:
+    variables = body.get("variables", {})
+    if not isinstance(variables, dict):
+        raise _bad("variables", variables, "an object of names and values")
+    return variables
+
+
+def _request_id(body: Mapping[str, object]) -> str | None:
+    request_id = body.get("request_id")
+    if request_id is None:
+        return None
+    if not isinstance(request_id, str) or not 0 < len(request_id) <= MAX_REQUEST_ID_CHARS:
+        raise _bad("request_id", request_id, f"text of 1 to {MAX_REQUEST_ID_CHARS} characters")
+    return request_id
+
+
+def _bad(name: str, value: object, must_be: str) -> SpellbookError:
+    return BadRequestError(
+        f"'{name}' is {ascii(value)[:60]}; it must be {must_be}.", hint=f"correct '{name}' and send again."
+    )
