@@ -1,0 +1,87 @@
+"""From a request for a run to a plan with the text of every block, read from the project's files.
+
+The same steps check a request before it is stored and begin it in the engine, so both refuse the same things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spellbook_core.atomic import content_hash
+from spellbook_core.engine import plan
+from spellbook_core.errors import NotFoundError
+from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName
+from spellbook_core.model.pipeline import Pipeline
+from spellbook_core.model.run import Selection
+from spellbook_core.project.layout import ProjectLayout, Workspace
+from spellbook_core.project.metadata import load_pipeline
+from spellbook_core.runs.records import BlockSpec, NewBlockRun
+from spellbook_core.runs.store import RunStore
+
+
+class BlockFileMissingError(NotFoundError):
+    """The file of a block that would run is not there, or cannot be read."""
+
+    code = "SB-RUN-007"
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A run that can begin."""
+
+    project: ProjectLayout
+    pipeline: Pipeline
+    plan: plan.Plan
+    blocks: tuple[NewBlockRun, ...]
+
+
+def take_in(
+    workspace: Workspace, store: RunStore, project: ProjectName, pipeline: PipelineUuid, selection: Selection
+) -> Intake:
+    """Return the plan of a run and a snapshot of the text of its blocks.
+
+    Raises:
+        SpellbookError: The pipeline cannot be read or cannot run: what `load_pipeline` and `plan.build` raise.
+        BlockFileMissingError: Names the file. [SB-RUN-007]
+    """
+    layout = workspace.project(project)
+    loaded = load_pipeline(layout.pipeline_file(pipeline)).pipeline
+    stored: Mapping[BlockUuid, BlockRunId] = {}
+    if selection.blocks is not None:
+        stored = {name: run.id for name, run in store.latest_outputs(project, pipeline).items()}
+    made = plan.build(loaded, selection, stored, project=project)
+    return Intake(layout, loaded, made, tuple(_snapshot(layout, pipeline, block) for block in made.blocks))
+
+
+def _snapshot(project: ProjectLayout, pipeline: PipelineUuid, planned: plan.PlannedBlock) -> NewBlockRun:
+    block = planned.block
+    path = project.block_file(block)
+    shown = project.relative(path)
+    try:
+        data = path.read_bytes()
+    except OSError as cause:
+        missing = isinstance(cause, FileNotFoundError)
+        raise BlockFileMissingError(
+            f"The file of block '{block.uuid}' {'is missing' if missing else 'cannot be read'}: {shown}.",
+            hint="restore the file, or remove the block from the pipeline.",
+            project=project.name,
+            pipeline=pipeline,
+            block=block.uuid,
+            path=shown,
+        ) from cause
+    return NewBlockRun(
+        block=block.uuid,
+        block_type=block.type,
+        reason=planned.reason,
+        source=data.decode("utf-8", "replace"),
+        code_hash=content_hash(data),
+        spec=BlockSpec(
+            language=block.language,
+            relative_path=shown,
+            parents=planned.parents,
+            stored_inputs=planned.stored_inputs,
+            configuration=block.configuration,
+            timeout_s=block.timeout_s,
+        ),
+    )

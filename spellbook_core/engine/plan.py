@@ -1,0 +1,183 @@
+"""Which blocks a run executes, in which order, and why. Pure: values in, a plan out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from spellbook_core.errors import SpellbookError
+from spellbook_core.model import graph
+from spellbook_core.model.block import RUNNABLE_TYPES, Block, BlockType
+from spellbook_core.model.naming import BlockRunId, BlockUuid, ProjectName
+from spellbook_core.model.pipeline import Pipeline
+from spellbook_core.model.run import Selection, Upstream
+
+
+class MissingOutputError(SpellbookError, LookupError):
+    """A block needs the output of a parent that has none stored and is not part of the run."""
+
+    code = "SB-RUN-004"
+
+
+class NotRunnableError(SpellbookError, ValueError):
+    """A block that was chosen, or that another one needs, is of a type or language that does not run."""
+
+    code = "SB-RUN-005"
+
+
+class NothingToRunError(SpellbookError, ValueError):
+    """The pipeline has no block that a run executes."""
+
+    code = "SB-RUN-006"
+
+
+SILENT_TYPES = frozenset({BlockType.SCRATCHPAD, BlockType.MARKDOWN, BlockType.CHART, BlockType.EXTENSION})
+"""Types that hand nothing to their children, so a child does not wait for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBlock:
+    """A block of a run.
+
+    Attributes:
+        reason: Why it runs, for people.
+        parents: Parents that hand over outputs, in argument order.
+        stored_inputs: For parents outside the run: the block run their outputs come from.
+    """
+
+    block: Block
+    reason: str
+    parents: tuple[BlockUuid, ...]
+    stored_inputs: Mapping[BlockUuid, BlockRunId] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Blocks in an order that has every parent before its children; and why the others do not run."""
+
+    blocks: tuple[PlannedBlock, ...]
+    skipped: Mapping[BlockUuid, str]
+
+
+def build(
+    pipeline: Pipeline,
+    selection: Selection,
+    stored: Mapping[BlockUuid, BlockRunId],
+    *,
+    project: ProjectName,
+    reusable: Mapping[BlockUuid, str] | None = None,
+) -> Plan:
+    """Return what a run of `selection` executes.
+
+    Args:
+        pipeline: As saved.
+        selection: Which blocks, and what happens to their ancestors and descendants.
+        stored: Block -> newest block run whose outputs are stored.
+        project: For the facts of errors.
+        reusable: Block -> why its stored outputs still hold. Such a block does not run as an ancestor or descendant;
+            it always runs when it was chosen itself.
+
+    Raises:
+        MissingOutputError: A parent outside the run has no stored output. [SB-RUN-004]
+        NotRunnableError: A chosen block, or one that is needed, cannot run. [SB-RUN-005]
+        NothingToRunError: No block of the pipeline runs. [SB-RUN-006]
+        NotFoundError: A chosen block is not in the pipeline. [SB-SYS-002]
+        CycleError: The blocks wait for each other. [SB-PIP-001]
+    """
+    order = pipeline.run_order()
+    held = {name: reason for name, reason in (reusable or {}).items() if name in stored}
+    reasons = _chosen(pipeline, selection, stored, held, project)
+    planned = []
+    for name in (name for name in order if name in reasons):
+        heard = tuple(parent for parent in parents[name] if blocks[parent].type not in SILENT_TYPES)
+        inputs = _stored_inputs(pipeline, name, heard, reasons, stored, project)
+        planned.append(PlannedBlock(blocks[name], reasons[name], heard, inputs))
+    if not planned:
+        raise NothingToRunError(
+            f"Pipeline '{pipeline.uuid}' has no block that runs.",
+            hint="add a data loader, a transformer, a custom block or a data exporter.",
+            project=project,
+            pipeline=pipeline.uuid,
+        )
+    skipped = {name: _why_not(blocks[name], held) for name in order if name not in reasons}
+    return Plan(tuple(planned), skipped)
+
+
+def _chosen(
+    pipeline: Pipeline,
+    selection: Selection,
+    stored: Collection[BlockUuid],
+    held: Mapping[BlockUuid, str],
+    project: ProjectName,
+) -> dict[BlockUuid, str]:
+    """Return block -> why it runs."""
+    runnable = {block.uuid for block in pipeline.blocks if block.is_runnable}
+    if selection.blocks is None:
+        return {name: "the whole pipeline runs" for name in runnable if name not in held}
+    parents = pipeline.parents()
+    reasons: dict[BlockUuid, str] = {}
+    for name in selection.blocks:
+        block = pipeline.block(name)
+        if not block.is_runnable:
+            raise _not_runnable(block, f"Block '{name}' cannot run", pipeline, project)
+        reasons[name] = "it was chosen"
+    if selection.downstream:
+        below = graph.reachable(pipeline.children(), selection.blocks)
+        for name in below - reasons.keys():
+            if name in runnable and name not in held:
+                reasons[name] = f"it is downstream of '{selection.blocks[0]}'"
+    if selection.upstream is not Upstream.NONE:
+        waiting = list(reasons)
+        while waiting:
+            child = waiting.pop()
+            for parent in parents[child]:
+                wanted = parent not in held if selection.upstream is Upstream.ALL else parent not in stored
+                if parent in runnable and parent not in reasons and wanted:
+                    missing = "" if parent in stored else ", which had no stored output"
+                    reasons[parent] = f"it is upstream of '{child}'{missing}"
+                    waiting.append(parent)
+    return reasons
+
+
+def _stored_inputs(
+    pipeline: Pipeline,
+    child: BlockUuid,
+    parents: Iterable[BlockUuid],
+    inside: Collection[BlockUuid],
+    stored: Mapping[BlockUuid, BlockRunId],
+    project: ProjectName,
+) -> dict[BlockUuid, BlockRunId]:
+    """Return where the outputs of the parents outside the run come from."""
+    outside = [parent for parent in parents if parent not in inside]
+    for name in outside:
+        if name in stored:
+            continue
+        parent = pipeline.block(name)
+        if not parent.is_runnable:
+            raise _not_runnable(parent, f"Block '{child}' needs the output of '{name}', which", pipeline, project)
+        raise MissingOutputError(
+            f"Block '{child}' needs the output of '{name}', which has not run yet.",
+            hint=f"run '{name}', or choose \"Run with upstream\".",
+            project=project,
+            pipeline=pipeline.uuid,
+            block=child,
+        )
+    return {name: stored[name] for name in outside}
+
+
+def _not_runnable(block: Block, subject: str, pipeline: Pipeline, project: ProjectName) -> NotRunnableError:
+    what = f"a {block.language} block" if block.type in RUNNABLE_TYPES else f"a {block.type} block"
+    separator = " is" if subject.endswith("which") else ": it is"
+    return NotRunnableError(
+        f"{subject}{separator} {what}, and those do not run.",
+        hint="replace it by a Python data loader, transformer, custom block or data exporter.",
+        project=project,
+        pipeline=pipeline.uuid,
+        block=block.uuid,
+    )
+
+
+def _why_not(block: Block, held: Mapping[BlockUuid, str]) -> str:
+    if block.uuid in held:
+        return held[block.uuid]
+    return "it was not chosen" if block.is_runnable else f"a {block.language} {block.type} block does not run"

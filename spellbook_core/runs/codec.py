@@ -1,0 +1,192 @@
+"""How runs look in the columns of a database: JSON text for what is nested, fixed-width UTC text for times."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Protocol, TypeVar, cast
+
+from spellbook_core.clock import from_text
+from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.run import BlockRun, PipelineRun, Selection, Status, Upstream
+from spellbook_core.model.task import ErrorReport, OutputInfo, TestResult
+from spellbook_core.model.values import JsonObject, YamlValue
+from spellbook_core.runs.records import BlockSpec, ProcessIdentity
+
+Value = TypeVar("Value")
+
+
+class Row(Protocol):
+    """A row whose columns are found by name."""
+
+    def __getitem__(self, column: str, /) -> object:
+        """Return the value of a column."""
+
+
+def dump(value: object) -> str:
+    """Return compact JSON text; dates are tagged, so that `load` returns them as dates."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_tagged)
+
+
+def load(text: object) -> object:
+    """Return what `dump` wrote."""
+    return json.loads(str(text), object_hook=_untagged)
+
+
+def _tagged(value: object) -> JsonObject:
+    if isinstance(value, datetime):
+        return {"__datetime__": value.isoformat()}
+    if isinstance(value, date):
+        return {"__date__": value.isoformat()}
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _untagged(found: dict[str, object]) -> object:
+    if len(found) == 1:
+        if "__datetime__" in found:
+            return datetime.fromisoformat(str(found["__datetime__"]))
+        if "__date__" in found:
+            return date.fromisoformat(str(found["__date__"]))
+    return found
+
+
+def mapping(text: object) -> dict[str, YamlValue]:
+    """Return the mapping that `dump` wrote."""
+    return cast("dict[str, YamlValue]", load(text))
+
+
+def selection_text(selection: Selection) -> str:
+    """Return a selection as a column's text."""
+    return dump(
+        {
+            "blocks": selection.blocks,
+            "upstream": selection.upstream.value,
+            "downstream": selection.downstream,
+            "tests_only": selection.tests_only,
+        }
+    )
+
+
+def _selection(text: object) -> Selection:
+    data = cast("dict[str, object]", load(text))
+    names = cast("list[str] | None", data["blocks"])
+    return Selection(
+        blocks=None if names is None else tuple(BlockUuid(name) for name in names),
+        upstream=Upstream(str(data["upstream"])),
+        downstream=bool(data["downstream"]),
+        tests_only=bool(data["tests_only"]),
+    )
+
+
+def spec_text(spec: BlockSpec) -> str:
+    """Return a block spec as a column's text."""
+    return dump(
+        {
+            "language": spec.language,
+            "path": spec.relative_path,
+            "parents": spec.parents,
+            "stored": dict(spec.stored_inputs),
+            "configuration": dict(spec.configuration),
+            "timeout_s": spec.timeout_s,
+        }
+    )
+
+
+def spec(text: object) -> BlockSpec:
+    """Return what `spec_text` wrote."""
+    data = cast("dict[str, object]", load(text))
+    stored = cast("dict[str, int]", data["stored"])
+    return BlockSpec(
+        language=str(data["language"]),
+        relative_path=str(data["path"]),
+        parents=tuple(BlockUuid(name) for name in cast("list[str]", data["parents"])),
+        stored_inputs={BlockUuid(name): BlockRunId(number) for name, number in stored.items()},
+        configuration=cast("Mapping[str, YamlValue]", data["configuration"]),
+        timeout_s=cast("float | None", data["timeout_s"]),
+    )
+
+
+def error_text(error: ErrorReport | None) -> str | None:
+    """Return an error report as a column's text."""
+    return None if error is None else dump(error.to_json())
+
+
+def _error(text: object) -> ErrorReport | None:
+    return None if text is None else ErrorReport.from_json(cast("dict[str, object]", load(text)))
+
+
+def process_text(process: ProcessIdentity | None) -> str | None:
+    """Return a process identity as a column's text."""
+    return None if process is None else dump([process.pid, process.started, process.boot_id])
+
+
+def process(text: object) -> ProcessIdentity | None:
+    """Return what `process_text` wrote."""
+    if text is None:
+        return None
+    pid, started, boot_id = cast("list[object]", load(text))
+    return ProcessIdentity(cast("int", pid), str(started), str(boot_id))
+
+
+def outputs_text(outputs: Iterable[OutputInfo]) -> str:
+    """Return outputs as a column's text."""
+    return dump([output.to_json() for output in outputs])
+
+
+def tests_text(tests: Iterable[TestResult]) -> str:
+    """Return test results as a column's text."""
+    return dump([[test.name, test.passed, test.message, test.line] for test in tests])
+
+
+def at(text: object) -> datetime | None:
+    """Return a time column's value."""
+    return None if text is None else from_text(str(text))
+
+
+def pipeline_run(row: Row) -> PipelineRun:
+    """Return the run that a row of `pipeline_runs` holds."""
+    return PipelineRun(
+        id=RunId(cast("int", row["id"])),
+        project=ProjectName(str(row["project"])),
+        pipeline=PipelineUuid(str(row["pipeline"])),
+        status=Status(str(row["status"])),
+        trigger=str(row["trigger_kind"]),
+        selection=_selection(row["selection"]),
+        variables=mapping(row["variables"]),
+        execution_date=from_text(str(row["execution_date"])),
+        created_at=from_text(str(row["created_at"])),
+        started_at=at(row["started_at"]),
+        ended_at=at(row["ended_at"]),
+        error=_error(row["error"]),
+        blocks_total=cast("int", row["blocks_total"]),
+        blocks_done=cast("int", row["blocks_done"]),
+    )
+
+
+def block_run(row: Row) -> BlockRun:
+    """Return the block run that a row of `block_runs` holds."""
+    outputs = cast("list[dict[str, object]]", load(row["outputs"]))
+    tests = cast("list[tuple[str, bool, str, int | None]]", load(row["tests"]))
+    return BlockRun(
+        id=BlockRunId(cast("int", row["id"])),
+        run_id=RunId(cast("int", row["run_id"])),
+        block=BlockUuid(str(row["block"])),
+        block_type=str(row["block_type"]),
+        status=Status(str(row["status"])),
+        position=cast("int", row["position"]),
+        attempt=cast("int", row["attempt"]),
+        reason=str(row["reason"]),
+        code_hash=str(row["code_hash"]),
+        queued_at=at(row["queued_at"]),
+        started_at=at(row["started_at"]),
+        ended_at=at(row["ended_at"]),
+        duration_s=cast("float | None", row["duration_s"]),
+        cpu_s=cast("float | None", row["cpu_s"]),
+        peak_memory_bytes=cast("int | None", row["peak_memory_bytes"]),
+        outputs=tuple(OutputInfo.from_json(output) for output in outputs),
+        tests=tuple(TestResult(name, passed, message, line) for name, passed, message, line in tests),
+        warnings=tuple(cast("list[str]", load(row["warnings"]))),
+        error=_error(row["error"]),
+        reused=bool(row["reused"]),
+    )

@@ -1,0 +1,128 @@
+"""What the run store takes and returns beside the values of `model.run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.run import PipelineRun, Status
+from spellbook_core.model.task import ErrorReport, OutputInfo, TestResult
+from spellbook_core.model.values import JsonValue, YamlValue
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """A process that cannot be mistaken for a later one with the same number.
+
+    Attributes:
+        started: Start time as the system counts it (clock ticks since boot), as text.
+        boot_id: The boot it belongs to.
+    """
+
+    pid: int
+    started: str
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSpec:
+    """All that is needed to run a block of a run later, whatever happened to its file since.
+
+    Attributes:
+        relative_path: Of the block file, from the project's root.
+        parents: Parents whose outputs it takes, in argument order.
+        stored_inputs: For the parents outside the run: which block run their outputs come from.
+    """
+
+    language: str = "python"
+    relative_path: str = ""
+    parents: tuple[BlockUuid, ...] = ()
+    stored_inputs: Mapping[BlockUuid, BlockRunId] = field(default_factory=dict)
+    configuration: Mapping[str, YamlValue] = field(default_factory=dict)
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewBlockRun:
+    """A planned block of a run that begins, with the text it will run."""
+
+    block: BlockUuid
+    block_type: str
+    reason: str
+    source: str
+    code_hash: str
+    spec: BlockSpec
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEnd:
+    """How a block run ended."""
+
+    status: Status
+    ended_at: datetime
+    started_at: datetime | None = None
+    duration_s: float | None = None
+    cpu_s: float | None = None
+    peak_memory_bytes: int | None = None
+    outputs: tuple[OutputInfo, ...] = ()
+    tests: tuple[TestResult, ...] = ()
+    warnings: tuple[str, ...] = ()
+    error: ErrorReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt as recorded: written before its process exists, completed once that is known."""
+
+    block_run_id: BlockRunId
+    attempt: int
+    created_at: datetime
+    handle: Mapping[str, JsonValue] | None
+    process: ProcessIdentity | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs a list shows; empty fields do not restrict."""
+
+    project: ProjectName | None = None
+    pipeline: PipelineUuid | None = None
+    statuses: tuple[Status, ...] = ()
+    triggers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunsPage:
+    """A page of runs, newest first, and how many match in all."""
+
+    runs: tuple[PipelineRun, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnendedRun:
+    """A run that has not ended, with what decides who goes on with it.
+
+    Attributes:
+        owner: The process that runs it by itself (`spellbook run`); None for the engine.
+        is_cancelled: Whether somebody asked it to end.
+    """
+
+    id: RunId
+    status: Status
+    owner: ProcessIdentity | None
+    is_cancelled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EngineBeat:
+    """What the leading engine tells about itself every few seconds."""
+
+    pid: int
+    boot_id: str
+    version: str
+    started_at: datetime
+    heartbeat_at: datetime
+    workers: int

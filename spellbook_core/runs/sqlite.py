@@ -1,0 +1,365 @@
+"""The run store on SQLite: the statements behind the `RunStore` protocol."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+from spellbook_core.clock import to_text
+from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.run import BlockRun, NewRun, PipelineRun, Status
+from spellbook_core.model.task import ErrorReport
+from spellbook_core.model.values import JsonValue
+from spellbook_core.runs import codec
+from spellbook_core.runs.database import Database
+from spellbook_core.runs.records import (
+    Attempt,
+    BlockEnd,
+    BlockSpec,
+    EngineBeat,
+    NewBlockRun,
+    ProcessIdentity,
+    RunFilter,
+    RunsPage,
+    UnendedRun,
+)
+from spellbook_core.runs.store import RunNotFoundError
+
+
+class SqliteRunStore:
+    """Runs in one SQLite file; several threads and processes use it at once. Implements `RunStore`."""
+
+    def __init__(self, path: Path, *, runs_dir: Path | None = None) -> None:
+        """Remember where the file is; it is made when first used.
+
+        Args:
+            path: The database, in a folder that exists.
+            runs_dir: Holds one folder per run id. A store made anew counts on from the highest of them, so a new run
+                never meets the files of an old one.
+        """
+        self._runs_dir = runs_dir
+        self._database = Database(path, on_created=self._count_on)
+
+    def _count_on(self, connection: sqlite3.Connection) -> None:
+        if self._runs_dir is None or not self._runs_dir.is_dir():
+            return
+        highest = max((int(folder.name) for folder in self._runs_dir.iterdir() if folder.name.isdecimal()), default=0)
+        if highest:
+            connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('pipeline_runs', ?)", (highest,))
+
+    def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
+        """See `RunStore`."""
+        return self._database.transaction(durable=durable)
+
+    def create_run(self, new: NewRun, *, now: datetime, owner: ProcessIdentity | None = None) -> PipelineRun:
+        """See `RunStore`."""
+        with self.transaction():
+            if new.request_id is not None:
+                row = self._database.row("SELECT * FROM pipeline_runs WHERE request_id = ?", (new.request_id,))
+                if row is not None:
+                    return codec.pipeline_run(row)
+            made = self._database.execute(
+                "INSERT INTO pipeline_runs (project, pipeline, status, trigger_kind, selection, variables, request_id,"
+                " owner, execution_date, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    new.project,
+                    new.pipeline,
+                    Status.QUEUED.value,
+                    new.trigger,
+                    codec.selection_text(new.selection),
+                    codec.dump(dict(new.variables)),
+                    new.request_id,
+                    codec.process_text(owner),
+                    to_text(now),
+                    to_text(now),
+                ),
+            )
+            return self.run(RunId(cast("int", made.lastrowid)))
+
+    def request_cancel(self, run_id: RunId, *, now: datetime) -> None:
+        """See `RunStore`."""
+        with self.transaction():
+            self.run(run_id)
+            self._database.execute(
+                "UPDATE pipeline_runs SET cancel_requested_at = ? WHERE id = ? AND is_ended = 0"
+                " AND cancel_requested_at IS NULL",
+                (to_text(now), run_id),
+            )
+
+    def begin_run(self, run_id: RunId, blocks: Sequence[NewBlockRun], *, now: datetime) -> list[BlockRunId]:
+        """See `RunStore`."""
+        with self.transaction():
+            run = self.run(run_id)
+            self._database.execute(
+                "UPDATE pipeline_runs SET status = ?, started_at = ?, blocks_total = ? WHERE id = ?",
+                (Status.RUNNING.value, to_text(now), len(blocks), run_id),
+            )
+            return [self._add_block_run(run, position, block, now) for position, block in enumerate(blocks)]
+
+    def _add_block_run(self, run: PipelineRun, position: int, block: NewBlockRun, now: datetime) -> BlockRunId:
+        if self._database.row("SELECT 1 FROM code WHERE code_hash = ?", (block.code_hash,)) is None:
+            self._database.execute(
+                "INSERT INTO code (code_hash, source) VALUES (?, ?)", (block.code_hash, block.source)
+            )
+        made = self._database.execute(
+            "INSERT INTO block_runs (run_id, block, block_type, status, position, reason, code_hash, spec, queued_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                run.id,
+                block.block,
+                block.block_type,
+                Status.INITIAL.value,
+                position,
+                block.reason,
+                block.code_hash,
+                codec.spec_text(block.spec),
+                to_text(now),
+            ),
+        )
+        number = BlockRunId(cast("int", made.lastrowid))
+        place = (run.project, run.pipeline, block.block)
+        updated = self._database.execute(
+            "UPDATE block_heads SET newest_id = ? WHERE project = ? AND pipeline = ? AND block = ?", (number, *place)
+        )
+        if not updated.rowcount:
+            self._database.execute(
+                "INSERT INTO block_heads (project, pipeline, block, newest_id) VALUES (?, ?, ?, ?)", (*place, number)
+            )
+        return number
+
+    def start_attempt(self, block_run_id: BlockRunId, *, now: datetime) -> int:
+        """See `RunStore`."""
+        with self.transaction():
+            attempt = self.block_run(block_run_id).attempt + 1
+            self._database.execute(
+                "UPDATE block_runs SET status = ?, attempt = ?, started_at = ? WHERE id = ?",
+                (Status.RUNNING.value, attempt, to_text(now), block_run_id),
+            )
+            self._database.execute(
+                "INSERT INTO attempts (block_run_id, attempt, created_at) VALUES (?, ?, ?)",
+                (block_run_id, attempt, to_text(now)),
+            )
+            return attempt
+
+    def record_process(
+        self,
+        block_run_id: BlockRunId,
+        attempt: int,
+        handle: Mapping[str, JsonValue],
+        process: ProcessIdentity | None,
+    ) -> None:
+        """See `RunStore`."""
+        known = (None, None, None) if process is None else (process.pid, process.started, process.boot_id)
+        with self.transaction():
+            self._database.execute(
+                "UPDATE attempts SET handle = ?, pid = ?, process_started = ?, boot_id = ?"
+                " WHERE block_run_id = ? AND attempt = ?",
+                (codec.dump(dict(handle)), *known, block_run_id, attempt),
+            )
+
+    def end_block(self, block_run_id: BlockRunId, end: BlockEnd) -> None:
+        """See `RunStore`."""
+        with self.transaction():
+            block = self.block_run(block_run_id)
+            if block.status.is_terminal:
+                return
+            started = end.started_at or block.started_at
+            self._database.execute(
+                "UPDATE block_runs SET status = ?, started_at = ?, ended_at = ?, duration_s = ?, cpu_s = ?,"
+                " peak_memory_bytes = ?, outputs = ?, tests = ?, warnings = ?, error = ? WHERE id = ?",
+                (
+                    end.status.value,
+                    None if started is None else to_text(started),
+                    to_text(end.ended_at),
+                    end.duration_s,
+                    end.cpu_s,
+                    end.peak_memory_bytes,
+                    codec.outputs_text(end.outputs),
+                    codec.tests_text(end.tests),
+                    codec.dump(end.warnings),
+                    codec.error_text(end.error),
+                    block_run_id,
+                ),
+            )
+            self._database.execute(
+                "UPDATE pipeline_runs SET blocks_done = blocks_done + 1 WHERE id = ?", (block.run_id,)
+            )
+            if end.status is Status.COMPLETED:
+                run = self.run(block.run_id)
+                self._database.execute(
+                    "UPDATE block_heads SET completed_id = ? WHERE project = ? AND pipeline = ? AND block = ?"
+                    " AND (completed_id IS NULL OR completed_id < ?)",
+                    (block_run_id, run.project, run.pipeline, block.block, block_run_id),
+                )
+
+    def end_run(self, run_id: RunId, status: Status, error: ErrorReport | None, *, now: datetime) -> None:
+        """See `RunStore`."""
+        with self.transaction(durable=True):
+            self._database.execute(
+                "UPDATE pipeline_runs SET status = ?, is_ended = 1, error = ?, ended_at = ?"
+                " WHERE id = ? AND is_ended = 0",
+                (status.value, codec.error_text(error), to_text(now), run_id),
+            )
+
+    def unended_runs(self) -> list[UnendedRun]:
+        """See `RunStore`."""
+        rows = self._database.rows(
+            "SELECT id, status, owner, cancel_requested_at FROM pipeline_runs WHERE is_ended = 0 ORDER BY id"
+        )
+        return [
+            UnendedRun(
+                RunId(row["id"]),
+                Status(row["status"]),
+                codec.process(row["owner"]),
+                row["cancel_requested_at"] is not None,
+            )
+            for row in rows
+        ]
+
+    def specs(self, run_id: RunId) -> dict[BlockRunId, BlockSpec]:
+        """See `RunStore`."""
+        rows = self._database.rows("SELECT id, spec FROM block_runs WHERE run_id = ? ORDER BY position", (run_id,))
+        return {BlockRunId(row["id"]): codec.spec(row["spec"]) for row in rows}
+
+    def attempts(self, run_id: RunId) -> list[Attempt]:
+        """See `RunStore`."""
+        rows = self._database.rows(
+            "SELECT attempts.* FROM attempts JOIN block_runs ON block_runs.id = attempts.block_run_id"
+            " AND block_runs.attempt = attempts.attempt WHERE block_runs.run_id = ? ORDER BY block_runs.position",
+            (run_id,),
+        )
+        return [_attempt(row) for row in rows]
+
+    def beat(self, beat: EngineBeat) -> None:
+        """See `RunStore`."""
+        with self.transaction():
+            self._database.execute("DELETE FROM engine")
+            self._database.execute(
+                "INSERT INTO engine (id, pid, boot_id, version, started_at, heartbeat_at, workers)"
+                " VALUES (1, ?, ?, ?, ?, ?, ?)",
+                (
+                    beat.pid,
+                    beat.boot_id,
+                    beat.version,
+                    to_text(beat.started_at),
+                    to_text(beat.heartbeat_at),
+                    beat.workers,
+                ),
+            )
+
+    def last_beat(self) -> EngineBeat | None:
+        """See `RunStore`."""
+        row = self._database.row("SELECT * FROM engine WHERE id = 1")
+        if row is None:
+            return None
+        started, beaten = codec.at(row["started_at"]), codec.at(row["heartbeat_at"])
+        return EngineBeat(
+            row["pid"],
+            row["boot_id"],
+            row["version"],
+            cast("datetime", started),
+            cast("datetime", beaten),
+            row["workers"],
+        )
+
+    def run(self, run_id: RunId) -> PipelineRun:
+        """See `RunStore`."""
+        row = self._database.row("SELECT * FROM pipeline_runs WHERE id = ?", (run_id,))
+        if row is None:
+            raise RunNotFoundError(f"There is no run {run_id}.", hint="look for it in the list of runs.", run=run_id)
+        return codec.pipeline_run(row)
+
+    def runs(self, where: RunFilter, *, offset: int, limit: int) -> RunsPage:
+        """See `RunStore`."""
+        conditions, values = _conditions(where)
+        counted = self._database.row(f"SELECT count(*) AS total FROM pipeline_runs{conditions}", values)  # noqa: S608
+        rows = self._database.rows(
+            f"SELECT * FROM pipeline_runs{conditions} ORDER BY id DESC LIMIT ? OFFSET ?",  # noqa: S608
+            (*values, limit, offset),
+        )
+        return RunsPage(tuple(codec.pipeline_run(row) for row in rows), counted["total"] if counted else 0)
+
+    def block_run(self, block_run_id: BlockRunId) -> BlockRun:
+        """See `RunStore`."""
+        row = self._database.row("SELECT * FROM block_runs WHERE id = ?", (block_run_id,))
+        if row is None:
+            raise RunNotFoundError(
+                f"There is no block run {block_run_id}.", hint="look for its run in the list of runs."
+            )
+        return codec.block_run(row)
+
+    def block_runs(self, run_id: RunId) -> list[BlockRun]:
+        """See `RunStore`."""
+        rows = self._database.rows("SELECT * FROM block_runs WHERE run_id = ? ORDER BY position", (run_id,))
+        if not rows:
+            self.run(run_id)
+        return [codec.block_run(row) for row in rows]
+
+    def block_runs_by_id(self, ids: Collection[BlockRunId]) -> dict[BlockRunId, BlockRun]:
+        """See `RunStore`."""
+        marks = ", ".join("?" * len(ids))
+        rows = self._database.rows(f"SELECT * FROM block_runs WHERE id IN ({marks})", tuple(ids))  # noqa: S608
+        return {BlockRunId(row["id"]): codec.block_run(row) for row in rows}
+
+    def latest_block_runs(self, project: ProjectName, pipeline: PipelineUuid) -> dict[BlockUuid, BlockRun]:
+        """See `RunStore`."""
+        return self._heads("newest_id", project, pipeline)
+
+    def latest_outputs(self, project: ProjectName, pipeline: PipelineUuid) -> dict[BlockUuid, BlockRun]:
+        """See `RunStore`."""
+        return self._heads("completed_id", project, pipeline)
+
+    def _heads(self, column: str, project: ProjectName, pipeline: PipelineUuid) -> dict[BlockUuid, BlockRun]:
+        rows = self._database.rows(
+            f"SELECT block_runs.* FROM block_heads JOIN block_runs ON block_runs.id = block_heads.{column}"  # noqa: S608
+            " WHERE block_heads.project = ? AND block_heads.pipeline = ?",
+            (project, pipeline),
+        )
+        return {BlockUuid(row["block"]): codec.block_run(row) for row in rows}
+
+    def code(self, code_hash: str) -> str:
+        """See `RunStore`."""
+        row = self._database.row("SELECT source FROM code WHERE code_hash = ?", (code_hash,))
+        if row is None:
+            raise RunNotFoundError(
+                f"No code with the hash {code_hash} is stored.", hint="look at the block's file instead."
+            )
+        return str(row["source"])
+
+    def warnings(self) -> list[str]:
+        """See `RunStore`."""
+        return list(self._database.notices)
+
+    def close(self) -> None:
+        """See `RunStore`."""
+        self._database.close()
+
+
+def _conditions(where: RunFilter) -> tuple[str, list[object]]:
+    """Return a WHERE clause of fixed text with marks, and the values for the marks."""
+    clauses: list[str] = []
+    values: list[object] = []
+    if where.project is not None:
+        clauses.append("project = ?")
+        values.append(where.project)
+    if where.pipeline is not None:
+        clauses.append("pipeline = ?")
+        values.append(where.pipeline)
+    for column, wanted in (("status", [s.value for s in where.statuses]), ("trigger_kind", list(where.triggers))):
+        if wanted:
+            clauses.append(f"{column} IN ({', '.join('?' * len(wanted))})")
+            values.extend(wanted)
+    return (" WHERE " + " AND ".join(clauses) if clauses else ""), values
+
+
+def _attempt(row: sqlite3.Row) -> Attempt:
+    process = None
+    if row["pid"] is not None:
+        process = ProcessIdentity(row["pid"], row["process_started"], row["boot_id"])
+    handle = None if row["handle"] is None else cast("Mapping[str, JsonValue]", codec.load(row["handle"]))
+    created = cast("datetime", codec.at(row["created_at"]))
+    return Attempt(BlockRunId(row["block_run_id"]), row["attempt"], created, handle, process)

@@ -1,0 +1,137 @@
+"""The port of the run store: what any database that keeps runs must do.
+
+Several processes use one store at once. Every method is safe to call from any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from spellbook_core.errors import NotFoundError, SpellbookError
+from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.run import BlockRun, NewRun, PipelineRun, Status
+from spellbook_core.model.task import ErrorReport
+from spellbook_core.model.values import JsonValue
+from spellbook_core.runs.records import (
+    Attempt,
+    BlockEnd,
+    BlockSpec,
+    EngineBeat,
+    NewBlockRun,
+    ProcessIdentity,
+    RunFilter,
+    RunsPage,
+    UnendedRun,
+)
+
+
+class RunNotFoundError(NotFoundError):
+    """No run, or no block run, of that number is stored."""
+
+    code = "SB-RUN-001"
+
+
+class NewerStoreError(SpellbookError):
+    """The run store was written by a newer Spellbook."""
+
+    code = "SB-RUN-002"
+
+
+class StoreBusyError(SpellbookError, TimeoutError):
+    """Another process kept the run store locked for longer than the busy timeout."""
+
+    code = "SB-RUN-003"
+
+
+class RunStore(Protocol):
+    """Keeps runs. Reads see every transaction that ended before them."""
+
+    def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
+        """Make all writes inside one step, for this thread; nested ones join the outermost.
+
+        Args:
+            durable: Survive a power cut once it returns; otherwise only a killed process.
+        """
+
+    # -- commands of the surfaces ---------------------------------------------------------------------------------
+
+    def create_run(self, new: NewRun, *, now: datetime, owner: ProcessIdentity | None = None) -> PipelineRun:
+        """Insert a queued run and return it, or return the run that was made for the same `request_id`."""
+
+    def request_cancel(self, run_id: RunId, *, now: datetime) -> None:
+        """Ask whoever runs it to end the run; without effect on an ended one. Raises RunNotFoundError."""
+
+    # -- the runner, sole writer of a run that began --------------------------------------------------------------
+
+    def begin_run(self, run_id: RunId, blocks: Sequence[NewBlockRun], *, now: datetime) -> list[BlockRunId]:
+        """Mark a run as running, with its block runs (status initial, positions in order) and their code."""
+
+    def start_attempt(self, block_run_id: BlockRunId, *, now: datetime) -> int:
+        """Mark a block run as running and return its attempt's number; call before the process is made."""
+
+    def record_process(
+        self,
+        block_run_id: BlockRunId,
+        attempt: int,
+        handle: Mapping[str, JsonValue],
+        process: ProcessIdentity | None,
+    ) -> None:
+        """Note where an attempt runs."""
+
+    def end_block(self, block_run_id: BlockRunId, end: BlockEnd) -> None:
+        """Record how a block run ended and count it as done. A block run that has ended stays as it is."""
+
+    def end_run(self, run_id: RunId, status: Status, error: ErrorReport | None, *, now: datetime) -> None:
+        """Record how a run ended; durable."""
+
+    def unended_runs(self) -> list[UnendedRun]:
+        """Return the runs that are queued or running, oldest first."""
+
+    def specs(self, run_id: RunId) -> dict[BlockRunId, BlockSpec]:
+        """Return what each block run of a run was planned with."""
+
+    def attempts(self, run_id: RunId) -> list[Attempt]:
+        """Return the newest attempt of each block run that started, in the run's order."""
+
+    # -- the engine's lease ---------------------------------------------------------------------------------------
+
+    def beat(self, beat: EngineBeat) -> None:
+        """Renew the engine's lease."""
+
+    def last_beat(self) -> EngineBeat | None:
+        """Return the newest lease; None when no engine ever ran here."""
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def run(self, run_id: RunId) -> PipelineRun:
+        """Return a run. Raises RunNotFoundError."""
+
+    def runs(self, where: RunFilter, *, offset: int, limit: int) -> RunsPage:
+        """Return a page of runs, newest first."""
+
+    def block_run(self, block_run_id: BlockRunId) -> BlockRun:
+        """Return a block run. Raises RunNotFoundError."""
+
+    def block_runs(self, run_id: RunId) -> list[BlockRun]:
+        """Return the block runs of a run in the order of its plan; empty until it begins. Raises RunNotFoundError."""
+
+    def block_runs_by_id(self, ids: Collection[BlockRunId]) -> dict[BlockRunId, BlockRun]:
+        """Return those of the block runs that exist."""
+
+    def latest_block_runs(self, project: ProjectName, pipeline: PipelineUuid) -> dict[BlockUuid, BlockRun]:
+        """Return the newest block run of each block, whatever its status."""
+
+    def latest_outputs(self, project: ProjectName, pipeline: PipelineUuid) -> dict[BlockUuid, BlockRun]:
+        """Return the newest completed block run of each block that has one."""
+
+    def code(self, code_hash: str) -> str:
+        """Return the source text of that hash. Raises RunNotFoundError."""
+
+    def warnings(self) -> list[str]:
+        """Return what a person should know about the store itself, such as a damaged file moved aside."""
+
+    def close(self) -> None:
+        """Close every connection of this process; the store opens again when it is used."""

@@ -1,0 +1,183 @@
+"""Runs: start, cancel, look at. Whoever starts a run may go away; the engine process carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spellbook_core.engine.intake import take_in
+from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.run import BlockRun, NewRun, PipelineRun, Selection, Status, Upstream
+from spellbook_core.model.task import LOG_FILE, METRICS_FILE
+from spellbook_core.runs import logs
+from spellbook_core.runs import metrics as metric_files
+from spellbook_core.runs.records import RunFilter, RunsPage
+from spellbook_core.services import engines
+from spellbook_core.services.wiring import Context, open_context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from spellbook_core.model.values import JsonObject, YamlValue
+
+
+def start(ctx: Context, new: NewRun) -> PipelineRun:
+    """Queue a run and wake the engine, which is started when none leads; return at once.
+
+    A block with a syntax error is not refused: that block fails in the run.
+
+    Raises:
+        SpellbookError: The pipeline cannot run (cycle, missing file, missing parent output, nothing to run); nothing
+            was queued.
+        EngineStartError: No engine answers and none can be started; nothing was queued. [SB-RUN-008]
+    """
+    take_in(ctx.workspace, ctx.store, new.project, new.pipeline, new.selection)
+    with engines.connected(ctx) as send:
+        run = ctx.store.create_run(new, now=ctx.clock.now())
+        send({"op": "wake"})
+    return run
+
+
+def run_block(
+    ctx: Context,
+    project: ProjectName,
+    pipeline: PipelineUuid,
+    block: BlockUuid,
+    *,
+    upstream: Upstream = Upstream.NONE,
+    downstream: bool = False,
+    tests_only: bool = False,
+    request_id: str | None = None,
+) -> PipelineRun:
+    """Queue a run of one block, with what `upstream` and `downstream` add; as `start` otherwise."""
+    selection = Selection((block,), upstream, downstream, tests_only)
+    return start(ctx, NewRun(project, pipeline, "notebook", selection, request_id=request_id))
+
+
+def run_here(ctx: Context, new: NewRun, on_event: Callable[[JsonObject], None]) -> PipelineRun:
+    """Run in this process, without an engine process, and return when the run has ended.
+
+    Ctrl-C (KeyboardInterrupt) cancels the run, waits for its end and returns it with status `cancelled`.
+
+    Args:
+        ctx: Of the workspace.
+        new: What to run.
+        on_event: Called with each event of this run, as subscribers of the engine receive them.
+
+    Raises:
+        SpellbookError: As `start` does.
+    """
+    from spellbook_core.engine.solo import run_alone
+
+    take_in(ctx.workspace, ctx.store, new.project, new.pipeline, new.selection)
+    executor = ctx.make_executor()
+    try:
+        return run_alone(ctx.workspace, ctx.store, executor, ctx.clock, ctx.settings, new, on_event)
+    finally:
+        executor.close()
+
+
+def run_pipeline(
+    project_path: str | Path, pipeline: str, variables: Mapping[str, YamlValue] | None = None
+) -> PipelineRun:
+    """Run a whole pipeline in this process and return the ended run; for scripts and other orchestrators.
+
+    Args:
+        project_path: The project's folder.
+        pipeline: The pipeline's uuid.
+        variables: Over the pipeline's own.
+    """
+    root = Path(project_path).resolve()
+    workspace = root.parent.parent if root.parent.name == "projects" else root
+    ctx = open_context(workspace)
+    try:
+        new = NewRun(ProjectName(root.name), PipelineUuid(pipeline), "cli", variables=dict(variables or {}))
+        return run_here(ctx, new, lambda event: None)
+    finally:
+        ctx.close()
+
+
+def cancel(ctx: Context, run_id: RunId) -> None:
+    """Ask a run to end; without effect on an ended one. The run's status tells when it has.
+
+    Raises:
+        RunNotFoundError: There is no such run. [SB-RUN-001]
+    """
+    ctx.store.request_cancel(run_id, now=ctx.clock.now())
+    if not ctx.store.run(run_id).status.is_terminal:
+        engines.wake(ctx)
+
+
+def get(ctx: Context, run_id: RunId) -> PipelineRun:
+    """Return a run. Raises RunNotFoundError [SB-RUN-001]."""
+    return ctx.store.run(run_id)
+
+
+def block_runs(ctx: Context, run_id: RunId) -> list[BlockRun]:
+    """Return a run's block runs in the order of its plan; empty while it waits in the queue."""
+    return ctx.store.block_runs(run_id)
+
+
+def block_run(ctx: Context, block_run_id: BlockRunId) -> BlockRun:
+    """Return a block run. Raises RunNotFoundError [SB-RUN-001]."""
+    return ctx.store.block_run(block_run_id)
+
+
+def list_runs(
+    ctx: Context,
+    *,
+    project: ProjectName | None = None,
+    pipeline: PipelineUuid | None = None,
+    statuses: Sequence[Status] = (),
+    triggers: Sequence[str] = (),
+    offset: int = 0,
+    limit: int = 50,
+) -> RunsPage:
+    """Return a page of runs, newest first, and how many match in all."""
+    where = RunFilter(project, pipeline, tuple(statuses), tuple(triggers))
+    return ctx.store.runs(where, offset=offset, limit=limit)
+
+
+def latest_block_runs(ctx: Context, project: ProjectName, pipeline: PipelineUuid) -> dict[BlockUuid, BlockRun]:
+    """Return the newest block run of each block that ever ran, whatever its status."""
+    return ctx.store.latest_block_runs(project, pipeline)
+
+
+def latest_outputs(ctx: Context, project: ProjectName, pipeline: PipelineUuid) -> dict[BlockUuid, BlockRun]:
+    """Return the newest completed block run of each block: what its children and its table read."""
+    return ctx.store.latest_outputs(project, pipeline)
+
+
+def attempt_dir(ctx: Context, block_run: BlockRun) -> Path:
+    """Return the folder with the files of the newest attempt; it need not exist."""
+    return ctx.workspace.attempt_dir(block_run.run_id, block_run.id, block_run.attempt)
+
+
+def log(
+    ctx: Context,
+    block_run: BlockRun,
+    *,
+    offset: int = 0,
+    limit: int = 1000,
+    level: str | None = None,
+    search: str | None = None,
+) -> logs.LogPage:
+    """Return lines that the newest attempt printed; see `runs.logs.read_lines`."""
+    path = attempt_dir(ctx, block_run) / LOG_FILE
+    return logs.read_lines(path, offset=offset, limit=limit, level=level, search=search)
+
+
+def log_tail(ctx: Context, block_run: BlockRun, lines: int = 200) -> logs.LogPage:
+    """Return the last lines that the newest attempt printed."""
+    return logs.tail(attempt_dir(ctx, block_run) / LOG_FILE, lines)
+
+
+def metrics(ctx: Context, block_run: BlockRun) -> metric_files.Metrics:
+    """Return the series and the progress that the newest attempt logged so far."""
+    return metric_files.read(attempt_dir(ctx, block_run) / METRICS_FILE)
+
+
+def code(ctx: Context, block_run: BlockRun) -> str:
+    """Return the text of the block as it ran, whatever its file says now."""
+    return ctx.store.code(block_run.code_hash)
