@@ -1,1 +1,1 @@
-"""."""
+"""Where attempts run: `process` for work, `inline` for tests of the runner."""

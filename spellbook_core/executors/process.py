@@ -1,0 +1,236 @@
+"""Runs attempts in processes of this machine: one warm zygote per environment, one forked child per attempt."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from spellbook_core.engine.ports import Executor, ExecutorEvent, Exited, Handle, Progressed, Started
+from spellbook_core.executors.adopted import Adopted
+from spellbook_core.executors.warm import WarmProcess
+from spellbook_core.model.naming import BlockRunId
+from spellbook_core.model.task import TASK_FILE, BlockTask, Environment
+from spellbook_core.model.values import JsonValue
+from spellbook_core.settings import Settings
+from spellbook_core.worker.wire import task_to_json
+
+_Key = tuple[int, int]
+
+
+class ProcessExecutor(Executor):
+    """The executor of one machine. Single-threaded: one runner owns it and waits on `fileno()`.
+
+    Args:
+        settings: How long an unused warm process is kept.
+        mode: `fork`, or `spare` for pre-imported processes that are not forked (where forking is not safe).
+    """
+
+    def __init__(self, settings: Settings, *, mode: str = "fork") -> None:
+        self._settings = settings
+        self._mode = mode
+        self._selector = selectors.EpollSelector()
+        self._processes: list[WarmProcess] = []
+        self._jobs: dict[_Key, WarmProcess] = {}
+        self._adopted: dict[_Key, Adopted] = {}
+        self._events: list[ExecutorEvent] = []
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._selector.register(self._wake, selectors.EVENT_READ, self._on_wake)
+
+    def prepare(self, environment: Environment) -> None:
+        """Begin to warm a process for `environment`; returns at once."""
+        self._warm(environment)
+
+    def submit(self, task: BlockTask, attempt_dir: Path) -> Handle:
+        """Start the attempt in a child of a warm process; see the port."""
+        key = (task.block_run_id, task.attempt)
+        handle: Handle = {"block_run_id": key[0], "attempt": key[1], "dir": str(attempt_dir)}
+        if key in self._jobs or key in self._adopted:
+            return handle
+        try:
+            if not (attempt_dir / TASK_FILE).exists():
+                _write_task(task, attempt_dir)
+            process = self._warm(task.environment)
+        except OSError as problem:
+            self._tell(Exited(task.block_run_id, task.attempt, None, reason=f"cannot start: {problem}"))
+            return handle
+        self._jobs[key] = process
+        process.run(key, attempt_dir, task.timeout_s)
+        self._watch_unsent(process)
+        return handle
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when something happened."""
+        return self._selector.fileno()
+
+    def poll(self, timeout_s: float) -> Sequence[ExecutorEvent]:
+        """Return what happened, waiting up to `timeout_s` for a first event."""
+        until = time.monotonic() + timeout_s
+        while True:
+            wait_s = 0.0 if self._events else max(0.0, min(until, self._next_at()) - time.monotonic())
+            for key, _ in self._selector.select(wait_s):
+                cast("Callable[[], None]", key.data)()
+            self._on_time(time.monotonic())
+            if self._events or time.monotonic() >= until:
+                events, self._events = self._events, []
+                return events
+
+    def cancel(self, handle: Handle, grace_s: float) -> None:
+        """Ask the attempt to end: INT, TERM and KILL, `grace_s` seconds apart."""
+        key = _key(handle)
+        process, adopted = self._jobs.get(key), self._adopted.get(key)
+        if process is not None:
+            process.cancel(key, grace_s)
+            self._watch_unsent(process)
+        elif adopted is not None:
+            adopted.cancel(time.monotonic(), grace_s)
+
+    def adopt(self, handle: Handle) -> bool:
+        """Watch an attempt of an earlier engine; False when its process is gone."""
+        adopted = Adopted.find(handle)
+        if adopted is None:
+            return False
+        key = _key(handle)
+        self._adopted[key] = adopted
+        self._selector.register(adopted, selectors.EVENT_READ, partial(self._on_adopted_exit, key))
+        return True
+
+    def close(self) -> None:
+        """End warm processes; running attempts go on, watched by theirs."""
+        for process in self._processes:
+            process.close(is_busy=process in self._jobs.values())
+        for adopted in self._adopted.values():
+            adopted.close()
+        self._processes.clear()
+        self._selector.close()
+        with suppress(OSError):
+            os.close(self._wake)
+
+    def describe(self) -> list[dict[str, JsonValue]]:
+        """Return each warm process's pid, mode (`starting`, `fork` or `spare`), packages and running attempts."""
+        return [
+            {
+                "pid": process.pid,
+                "mode": process.mode,
+                "preload": list(process.preload),
+                "running": sum(1 for entry in self._jobs.values() if entry is process),
+            }
+            for process in self._processes
+        ]
+
+    def _warm(self, environment: Environment) -> WarmProcess:
+        for process in self._processes:
+            if process.serves(environment):
+                process.used_at = time.monotonic()
+                return process
+        process = WarmProcess.start(environment, self._mode)
+        self._processes.append(process)
+        self._selector.register(process.channel, selectors.EVENT_READ, partial(self._on_channel, process))
+        return process
+
+    def _watch_unsent(self, process: WarmProcess) -> None:
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if process.channel.has_unsent else 0)
+        self._selector.modify(process.channel, events, partial(self._on_channel, process))
+
+    def _on_channel(self, process: WarmProcess) -> None:
+        process.channel.flush()
+        for message in process.channel.receive():
+            self._on_message(process, message)
+        if process.channel.is_closed:
+            self._on_lost(process)
+        else:
+            self._watch_unsent(process)
+
+    def _on_message(self, process: WarmProcess, message: dict[str, JsonValue]) -> None:
+        if message["event"] == "ready":
+            process.on_ready(message)
+            for other in [other for other in self._processes if other is not process and process.covers(other)]:
+                self._end_if_idle(other)
+            return
+        block_run_id, attempt = BlockRunId(cast(int, message["id"])), cast(int, message["attempt"])
+        if message["event"] == "started":
+            pid = cast(int, message["pid"])
+            handle: Handle = {
+                "block_run_id": block_run_id,
+                "attempt": attempt,
+                "dir": process.folders[block_run_id, attempt],
+                "pid": pid,
+                "start_ticks": message["start_ticks"],
+            }
+            self._events.append(Started(block_run_id, attempt, handle, pid))
+        elif message["event"] == "progressed":
+            self._events.append(Progressed(block_run_id, attempt, str(message["what"])))
+        elif message["event"] == "exited":
+            self._jobs.pop((block_run_id, attempt), None)
+            process.folders.pop((block_run_id, attempt), None)
+            process.used_at = time.monotonic()
+            self._events.append(_exited(block_run_id, attempt, message))
+
+    def _on_lost(self, process: WarmProcess) -> None:
+        """Tell the attempts of a warm process that died; its children die with it."""
+        self._selector.unregister(process.channel)
+        self._processes.remove(process)
+        why = process.last_words()
+        reason = "worker lost" if process.is_ready else f"cannot start: {why or 'the warm process ended at once'}"
+        process.close(is_busy=False)
+        for key in [key for key, entry in self._jobs.items() if entry is process]:
+            del self._jobs[key]
+            self._events.append(Exited(BlockRunId(key[0]), key[1], None, reason=reason))
+
+    def _on_adopted_exit(self, key: _Key) -> None:
+        adopted = self._adopted.pop(key)
+        self._selector.unregister(adopted)
+        adopted.close()
+        self._events.append(Exited(BlockRunId(key[0]), key[1], None, reason=adopted.reason))
+
+    def _on_time(self, now: float) -> None:
+        for adopted in self._adopted.values():
+            adopted.act(now)
+        for process in [p for p in self._processes if now - p.used_at > self._settings.zygote_idle_s]:
+            self._end_if_idle(process)
+
+    def _end_if_idle(self, process: WarmProcess) -> None:
+        if process not in self._jobs.values():
+            self._selector.unregister(process.channel)
+            self._processes.remove(process)
+            process.close(is_busy=False)
+
+    def _next_at(self) -> float:
+        due = [at for adopted in self._adopted.values() if (at := adopted.next_at) is not None]
+        return min(due, default=float("inf"))
+
+    def _tell(self, event: ExecutorEvent) -> None:
+        self._events.append(event)
+        os.eventfd_write(self._wake, 1)
+
+    def _on_wake(self) -> None:
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._wake)
+
+
+def _key(handle: Handle) -> _Key:
+    return cast(int, handle["block_run_id"]), cast(int, handle["attempt"])
+
+
+def _write_task(task: BlockTask, attempt_dir: Path) -> None:
+    import json
+
+    attempt_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (attempt_dir / TASK_FILE).write_text(json.dumps(task_to_json(task)), encoding="utf-8")
+
+
+def _exited(block_run_id: BlockRunId, attempt: int, message: dict[str, JsonValue]) -> Exited:
+    return Exited(
+        block_run_id,
+        attempt,
+        exit_status=cast("int | None", message["status"]),
+        reason=cast("str | None", message["reason"]),
+        crash_trace=cast("str | None", message["crash"]),
+        peak_memory_bytes=cast("int | None", message["peak_memory_bytes"]),
+        cpu_s=cast("float | None", message["cpu_s"]),
+    )

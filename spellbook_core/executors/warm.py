@@ -1,0 +1,145 @@
+"""The engine's side of one zygote: how it is started, what it is asked, what it last said."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from spellbook_core.model.task import Environment
+from spellbook_core.model.values import JsonValue
+from spellbook_core.worker import preload
+from spellbook_core.worker.wire import Channel
+from spellbook_core.worker.zygote import Options
+
+END_WAIT_S = 5.0
+"""How long an ended warm process is waited for; it only has to leave its loop."""
+
+_LEFT: list[subprocess.Popen[bytes]] = []
+"""Processes that still watch running attempts; kept so that Python does not complain about not waiting for them."""
+
+
+@dataclass(slots=True, eq=False)
+class WarmProcess:
+    """A zygote.
+
+    Attributes:
+        preload: Packages that it was started for.
+        mode: `starting`, then `fork` or `spare`.
+        used_at: Monotonic seconds of the last use.
+        folders: The attempts that run in it, with their folders.
+    """
+
+    python: str | None
+    preload: tuple[str, ...]
+    channel: Channel
+    process: subprocess.Popen[bytes]
+    errors: IO[bytes]
+    mode: str = "starting"
+    used_at: float = field(default_factory=time.monotonic)
+    folders: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, environment: Environment, mode: str) -> WarmProcess:
+        """Start a zygote in a session of its own; it is warm when it says so.
+
+        Raises:
+            OSError: The interpreter cannot be started.
+        """
+        packages = preload.preload_list(environment.preload)
+        variables = {**os.environ, **preload.ENVIRONMENT}
+        restore = {name: os.environ.get(name) for name in preload.ENVIRONMENT}
+        if environment.python is not None:  # another interpreter finds Spellbook by path
+            root = str(Path(preload.__file__).parents[2])
+            variables["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), root]))
+            restore["PYTHONPATH"] = os.environ.get("PYTHONPATH")
+        options = Options(packages, packages if mode == "fork" else (), mode, restore)
+        ours, theirs = socket.socketpair()
+        errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process; closed in `close`
+        try:
+            process = subprocess.Popen(
+                [
+                    environment.python or sys.executable,
+                    "-P",
+                    "-m",
+                    "spellbook_core.worker.zygote",
+                    str(theirs.fileno()),
+                    options.to_text(),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                pass_fds=[theirs.fileno()],
+                env=variables,
+                start_new_session=True,
+            )
+        except OSError:
+            ours.close()
+            errors.close()
+            raise
+        finally:
+            theirs.close()
+        return cls(environment.python, packages, Channel(ours), process, errors)
+
+    @property
+    def pid(self) -> int:
+        """The zygote's process id."""
+        return self.process.pid
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has finished importing."""
+        return self.mode != "starting"
+
+    def serves(self, environment: Environment) -> bool:
+        """Return whether blocks of `environment` may run in it: same interpreter, all packages warm."""
+        wanted = preload.preload_list(environment.preload)
+        return self.python == environment.python and set(wanted) <= set(self.preload)
+
+    def covers(self, other: WarmProcess) -> bool:
+        """Return whether everything that `other` can serve, this one can."""
+        return self.python == other.python and set(other.preload) <= set(self.preload)
+
+    def run(self, key: tuple[int, int], attempt_dir: Path, timeout_s: float | None) -> None:
+        """Ask for an attempt; one that is still importing begins it when it has finished."""
+        self.folders[key] = str(attempt_dir)
+        self.used_at = time.monotonic()
+        self.channel.send(
+            {"op": "run", "id": key[0], "attempt": key[1], "dir": str(attempt_dir), "timeout_s": timeout_s}
+        )
+
+    def cancel(self, key: tuple[int, int], grace_s: float) -> None:
+        """Ask for the end of an attempt."""
+        self.channel.send({"op": "cancel", "id": key[0], "attempt": key[1], "grace_s": grace_s})
+
+    def on_ready(self, message: dict[str, JsonValue]) -> None:
+        """Take note that it serves."""
+        self.mode = str(message["mode"])
+
+    def last_words(self) -> str:
+        """Return the last line that it printed, e.g. the import error that ended it."""
+        with suppress(OSError, ValueError):
+            self.errors.seek(0)
+            lines = self.errors.read()[-4_000:].decode("utf-8", "replace").strip().splitlines()
+            return lines[-1] if lines else ""
+        return ""
+
+    def close(self, *, is_busy: bool) -> None:
+        """Let it end: at once when nothing runs in it, else after the last attempt has sealed."""
+        self.channel.close()
+        self.errors.close()
+        if is_busy:
+            _LEFT.append(self.process)
+            return
+        try:
+            self.process.wait(END_WAIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()

@@ -1,0 +1,144 @@
+"""Run one attempt in the process that was made for it, and seal its outcome."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import resource
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from spellbook_core.clock import from_text, to_text
+from spellbook_core.model.task import LOCK_FILE, METRICS_FILE, OUTCOME_FILE, TASK_FILE, BlockTask, Outcome
+from spellbook_core.settings import STATE_FOLDER
+from spellbook_core.worker import api
+from spellbook_core.worker.call import Artifacts, CallResult, call_block
+from spellbook_core.worker.failures import AttemptTakenError
+from spellbook_core.worker.load import extend_import_path, project_modules
+from spellbook_core.worker.report import report_exception
+from spellbook_core.worker.wire import task_from_json
+
+
+def read_task(attempt_dir: Path) -> BlockTask:
+    """Return the task that the engine wrote into the attempt's folder."""
+    return task_from_json(json.loads((attempt_dir / TASK_FILE).read_bytes()))
+
+
+def run_task(task: BlockTask, attempt_dir: Path, *, ping: int | None = None) -> Outcome:
+    """Run the block of `task` in this process and write `outcome.json`, whole or not at all.
+
+    Changes the process (working directory, import path, environment): meant for a process of its own.
+
+    Args:
+        task: The attempt.
+        attempt_dir: Its folder; gets the lock, the metrics and the outcome.
+        ping: Descriptor that gets a byte per metric.
+
+    Returns:
+        What was sealed.
+
+    Raises:
+        AttemptTakenError: Another process runs this attempt; nothing was done. [SB-WRK-014]
+    """
+    lock = _lock(attempt_dir, task)
+    try:
+        started_at, start = datetime.now(UTC), time.monotonic()
+        before = frozenset(sys.modules)
+        api.activate(_current(task), attempt_dir / METRICS_FILE, ping)
+        result = _call(task)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # from here on a cancel comes too late to lose the result
+        usage, below = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+        outcome = Outcome(
+            outputs=result.outputs,
+            tests=result.tests,
+            error=result.error,
+            started_at=to_text(started_at),
+            ended_at=to_text(datetime.now(UTC)),
+            duration_s=time.monotonic() - start,
+            cpu_s=usage.ru_utime + usage.ru_stime + below.ru_utime + below.ru_stime,
+            peak_memory_bytes=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+            modules=project_modules(before, Path(task.project_root)),
+            warnings=api.deactivate() + tuple(text for output in result.outputs for text in output.warnings),
+        )
+        seal(outcome, attempt_dir)
+        return outcome
+    finally:
+        os.close(lock)
+
+
+def seal(outcome: Outcome, attempt_dir: Path) -> None:
+    """Put the outcome into place by a rename; not synced: after a power loss the attempt is simply run again."""
+    path = attempt_dir / OUTCOME_FILE
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(outcome.to_json()), encoding="utf-8", errors="replace")
+    os.replace(temporary, path)
+
+
+def _lock(attempt_dir: Path, task: BlockTask) -> int:
+    """Hold the attempt's lock; the file names the holder, so that a restarted engine can find the process."""
+    lock = os.open(attempt_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise AttemptTakenError(
+            f"Attempt {task.attempt} of block '{task.block}' is being run by another process.",
+            hint="wait for it to end.",
+            block=task.block,
+        ) from None
+    os.write(lock, str(os.getpid()).encode())
+    return lock
+
+
+def _current(task: BlockTask) -> api.CurrentRun:
+    return api.CurrentRun(
+        run_id=task.run_id,
+        block_run_id=task.block_run_id,
+        attempt=task.attempt,
+        project=task.project,
+        pipeline=task.pipeline,
+        block=task.block,
+        trigger=task.trigger,
+        execution_date=from_text(task.execution_date),
+    )
+
+
+def _call(task: BlockTask) -> CallResult:
+    root = Path(task.project_root)
+    try:
+        os.chdir(root.parent)
+        extend_import_path(root)
+        with _warnings_kept(task.project_root):
+            return call_block(task, _artifacts(task))
+    except BaseException as failure:  # noqa: BLE001  # an interrupt may land outside of user code: still an outcome
+        return CallResult(error=report_exception(failure, task))
+
+
+def _artifacts(task: BlockTask) -> Artifacts:
+    from spellbook_core.artifacts.local import LocalArtifactStore
+
+    return LocalArtifactStore(Path(task.workspace) / STATE_FOLDER / "artifacts")
+
+
+@contextmanager
+def _warnings_kept(project_root: str) -> Iterator[None]:
+    """Keep warnings that Python attributes to project code as notices; they are printed as ever."""
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: object) -> None:
+        if filename.startswith(project_root):
+            api.keep_notice(f"{category.__name__}: {message}")
+        shown(message, category, filename, lineno, *rest)  # type: ignore[arg-type]  # file and line, as they came
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown

@@ -1,0 +1,120 @@
+"""One child of a zygote: its descriptors, its log, and the clock of its ends (time limit, cancel ladder)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spellbook_core.worker.capture import LogWriter
+
+READ_BYTES = 1024 * 1024
+"""Most bytes taken from a pipe at a time, and the size asked for a pipe: fewer wake-ups of a block that prints much."""
+
+PROGRESS_INTERVAL_S = 0.1
+"""Least seconds between two messages about the same attempt's prints or metrics."""
+
+
+class Ladder:
+    """INT, grace, TERM, grace, KILL: what to send next, and when.
+
+    Args:
+        now: Monotonic seconds of the first signal.
+        grace_s: Seconds between two steps.
+    """
+
+    _STEPS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+
+    def __init__(self, now: float, grace_s: float) -> None:
+        self.next_at: float | None = now
+        self._grace_s = grace_s
+        self._step = 0
+
+    def due(self, now: float) -> signal.Signals | None:
+        """Return the signal that is due at `now`, once."""
+        if self.next_at is None or now < self.next_at:
+            return None
+        number = self._STEPS[self._step]
+        self._step += 1
+        self.next_at = now + self._grace_s if self._step < len(self._STEPS) else None
+        return number
+
+
+@dataclass(slots=True)
+class Child:
+    """A process that waits for an attempt, or runs one; `control`, `stdout`, `stderr` are our ends, non-blocking."""
+
+    pid: int
+    control: int
+    stdout: int
+    stderr: int
+    crash: int
+
+    def close(self) -> None:
+        """Close our ends."""
+        for descriptor in (self.control, self.stdout, self.stderr, self.crash):
+            with suppress(OSError):
+                os.close(descriptor)
+
+    def crash_trace(self) -> str | None:
+        """Return what faulthandler wrote; None when the process did not crash."""
+        return os.pread(self.crash, 256 * 1024, 0).decode("utf-8", "replace") or None
+
+
+@dataclass(slots=True)
+class Job:
+    """An attempt that a child runs.
+
+    Attributes:
+        key: Block run id and attempt.
+        deadline: Monotonic seconds at which its time is up.
+        reason: Why we ended it; None while nobody did.
+        dirty: What happened since the last message: `log`, `metric`.
+        told_at: Monotonic seconds of that message.
+    """
+
+    key: tuple[int, int]
+    child: Child
+    folder: Path
+    log: LogWriter
+    deadline: float | None = None
+    ladder: Ladder | None = None
+    reason: str | None = None
+    dirty: set[str] = field(default_factory=set)
+    told_at: float = 0.0
+
+    def next_at(self) -> float | None:
+        """Return the monotonic instant at which something is due; None when nothing is."""
+        due = [self.deadline, self.ladder.next_at if self.ladder else None]
+        if self.dirty:
+            due.append(self.told_at + PROGRESS_INTERVAL_S)
+        return min((at for at in due if at is not None), default=None)
+
+    def end(self, reason: str, now: float, grace_s: float) -> None:
+        """Begin to end the attempt; a second call changes nothing."""
+        if self.ladder is None:
+            self.reason, self.ladder, self.deadline = reason, Ladder(now, grace_s), None
+
+    def act(self, now: float) -> None:
+        """Send the signal that is due."""
+        number = self.ladder.due(now) if self.ladder else None
+        if number is not None:
+            signal_group(self.child.pid, number)
+
+
+def signal_group(pid: int, number: signal.Signals) -> None:
+    """Signal a child's whole process group; a group that is gone or not made yet is no error."""
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def crash_file() -> int:
+    """Return a descriptor of an unnamed file, for faulthandler."""
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -1,0 +1,121 @@
+"""Turn an exception of a block into the report that log, command line and card share: the user's frames, marked line."""
+
+from __future__ import annotations
+
+import traceback
+from types import TracebackType
+
+from spellbook_core.errors import SpellbookError
+from spellbook_core.model.task import BlockTask, ErrorReport, Frame
+from spellbook_core.worker.failures import BlockExitedError, BlockSyntaxError, UserCodeError
+
+MAX_FRAMES = 40
+"""Most frames kept, half from each end; endless recursion has a thousand."""
+
+MAX_MESSAGE_CHARS = 4_000
+"""Longest exception text kept on the card; the whole is in the traceback."""
+
+MAX_TRACEBACK_CHARS = 100_000
+"""Longest traceback text kept."""
+
+
+def report_exception(exception: BaseException, task: BlockTask) -> ErrorReport:
+    """Return the report of what `exception`, raised by the block's code or by us on its behalf, means.
+
+    Args:
+        exception: As caught, with its traceback.
+        task: Names the block and its file.
+    """
+    error = _as_error(exception, task)
+    frames = _user_frames(exception.__traceback__, task)
+    raised_by_us = isinstance(exception, SpellbookError) and not frames
+    line = next((frame.line for frame in reversed(frames) if frame.file == task.source_path), None)
+    if isinstance(exception, BlockSyntaxError):
+        cause = exception.__cause__
+        line = cause.lineno if isinstance(cause, SyntaxError) else None
+        text = _exception_line(cause) if cause is not None else None
+        return _build(error, text, (), None if cause is None else "".join(_only(cause)), line)
+    if raised_by_us:
+        cause = exception.__cause__
+        return _build(error, None if cause is None else _exception_line(cause), (), _traceback_text(exception), None)
+    return _build(error, _exception_line(exception), frames, _traceback_text(exception), line)
+
+
+def _build(
+    error: SpellbookError, exception: str | None, frames: tuple[Frame, ...], text: str | None, line: int | None
+) -> ErrorReport:
+    return ErrorReport(
+        code=error.code,
+        message=error.message,
+        hint=error.hint,
+        facts=dict(error.facts),
+        exception=exception,
+        frames=frames,
+        traceback=text,
+        line=line,
+    )
+
+
+def _as_error(exception: BaseException, task: BlockTask) -> SpellbookError:
+    """Return the `SpellbookError` that says what `exception` means to the person."""
+    place = {"project": task.project, "pipeline": task.pipeline, "block": task.block}
+    if isinstance(exception, SpellbookError):
+        exception.facts = {**place, **exception.facts}
+        return exception
+    if isinstance(exception, SystemExit):
+        return BlockExitedError(
+            f"Block '{task.block}' called sys.exit({exception.code!r}) instead of returning.",
+            hint="use `return` to end a block early, or raise an exception to fail it.",
+            **place,
+        )
+    if isinstance(exception, KeyboardInterrupt):
+        return BlockExitedError(
+            f"Block '{task.block}' was interrupted.", hint="run it again when nothing interrupts it.", **place
+        )
+    return UserCodeError(f"Block '{task.block}' raised {_exception_line(exception)}", hint=_hint(exception), **place)
+
+
+def _hint(exception: BaseException) -> str:
+    if isinstance(exception, ModuleNotFoundError) and exception.name and not exception.name.startswith("mage_ai"):
+        package = exception.name.partition(".")[0]
+        return f"install it with `pip install {package}`, or correct the import; project modules live in the project."
+    if isinstance(exception, MemoryError):
+        return "work on fewer rows at a time, or use a machine with more memory."
+    if isinstance(exception, EOFError):
+        return "a block has no keyboard: pass values in as pipeline variables instead of calling input()."
+    if isinstance(exception, RecursionError):
+        return "give the recursion an end, or use a loop."
+    return "correct the marked line and run the block again."
+
+
+def _exception_line(exception: BaseException) -> str:
+    """Return `ValueError: bad row`; safe for exceptions whose text itself fails."""
+    text = "".join(_only(exception)).strip()
+    if isinstance(exception, SyntaxError):
+        text = text.splitlines()[-1]
+    return text if len(text) <= MAX_MESSAGE_CHARS else text[:MAX_MESSAGE_CHARS] + " …"
+
+
+def _only(exception: BaseException) -> list[str]:
+    return traceback.format_exception_only(type(exception), exception)
+
+
+def _traceback_text(exception: BaseException) -> str:
+    text = "".join(traceback.format_exception(type(exception), exception, exception.__traceback__))
+    if len(text) <= MAX_TRACEBACK_CHARS:
+        return text
+    half = MAX_TRACEBACK_CHARS // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+
+
+def _user_frames(trace: TracebackType | None, task: BlockTask) -> tuple[Frame, ...]:
+    """Return the frames from the first one in the project on, outermost first; libraries only below it."""
+    summaries = list(traceback.extract_tb(trace))
+    root = task.project_root + "/"
+    first = next((n for n, s in enumerate(summaries) if s.filename == task.source_path or s.filename.startswith(root)), None)
+    if first is None:
+        return ()
+    frames = [Frame(s.filename, s.lineno or 0, s.name, (s.line or "").strip()) for s in summaries[first:]]
+    if len(frames) > MAX_FRAMES:
+        frames = frames[: MAX_FRAMES // 2] + frames[-MAX_FRAMES // 2 :]
+    return tuple(frames)

@@ -1,0 +1,160 @@
+"""Messages between engine, zygote and block process: a task as JSON, and JSON lines over a socket."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import cast
+
+from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.task import BlockInput, BlockTask, Environment, OutputInfo
+from spellbook_core.model.values import JsonObject, JsonValue, YamlValue
+
+_RECEIVE_BYTES = 256 * 1024
+
+
+def task_to_json(task: BlockTask) -> JsonObject:
+    """Return the JSON form of a task; dates are tagged, since pipeline variables may hold them."""
+    return {
+        "run_id": task.run_id,
+        "block_run_id": task.block_run_id,
+        "attempt": task.attempt,
+        "workspace": task.workspace,
+        "project": task.project,
+        "project_root": task.project_root,
+        "pipeline": task.pipeline,
+        "block": task.block,
+        "block_type": task.block_type,
+        "language": task.language,
+        "source": task.source,
+        "source_path": task.source_path,
+        "inputs": [[entry.block, [output.to_json() for output in entry.outputs]] for entry in task.inputs],
+        "variables": _tagged(task.variables),
+        "configuration": _tagged(task.configuration),
+        "execution_date": task.execution_date,
+        "trigger": task.trigger,
+        "python": task.environment.python,
+        "preload": list(task.environment.preload),
+        "run_tests": task.run_tests,
+        "timeout_s": task.timeout_s,
+    }
+
+
+def task_from_json(data: Mapping[str, object]) -> BlockTask:
+    """Return the task that `task_to_json` wrote."""
+    inputs = cast("list[tuple[str, list[JsonObject]]]", data["inputs"])
+    timeout_s, source = data["timeout_s"], data["source"]
+    return BlockTask(
+        run_id=RunId(cast(int, data["run_id"])),
+        block_run_id=BlockRunId(cast(int, data["block_run_id"])),
+        attempt=cast(int, data["attempt"]),
+        workspace=str(data["workspace"]),
+        project=ProjectName(str(data["project"])),
+        project_root=str(data["project_root"]),
+        pipeline=PipelineUuid(str(data["pipeline"])),
+        block=BlockUuid(str(data["block"])),
+        block_type=str(data["block_type"]),
+        language=str(data["language"]),
+        source=None if source is None else str(source),
+        source_path=str(data["source_path"]),
+        inputs=tuple(
+            BlockInput(BlockUuid(block), tuple(OutputInfo.from_json(output) for output in outputs))
+            for block, outputs in inputs
+        ),
+        variables=cast("Mapping[str, YamlValue]", _untagged(data["variables"])),
+        configuration=cast("Mapping[str, YamlValue]", _untagged(data["configuration"])),
+        execution_date=str(data["execution_date"]),
+        trigger=str(data["trigger"]),
+        environment=Environment(
+            python=None if data["python"] is None else str(data["python"]),
+            preload=tuple(cast("list[str]", data["preload"])),
+        ),
+        run_tests=bool(data["run_tests"]),
+        timeout_s=None if timeout_s is None else float(cast(float, timeout_s)),
+    )
+
+
+def _tagged(value: YamlValue) -> JsonValue:
+    if isinstance(value, datetime):
+        return {"__datetime__": value.isoformat()}
+    if isinstance(value, date):
+        return {"__date__": value.isoformat()}
+    if isinstance(value, Mapping):
+        return {str(key): _tagged(entry) for key, entry in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_tagged(entry) for entry in value]
+    return value
+
+
+def _untagged(value: object) -> object:
+    if isinstance(value, dict):
+        if len(value) == 1:
+            if "__datetime__" in value:
+                return datetime.fromisoformat(str(value["__datetime__"]))
+            if "__date__" in value:
+                return date.fromisoformat(str(value["__date__"]))
+        return {key: _untagged(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_untagged(entry) for entry in value]
+    return value
+
+
+class Channel:
+    """JSON lines over one end of a stream socket pair; neither end ever waits for the other."""
+
+    def __init__(self, end: socket.socket) -> None:
+        end.setblocking(False)
+        self._socket = end
+        self._received = bytearray()
+        self._unsent = bytearray()
+        self.is_closed = False
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for a selector."""
+        return self._socket.fileno()
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether `flush` should be called when the socket takes more."""
+        return bool(self._unsent) and not self.is_closed
+
+    def send(self, message: Mapping[str, JsonValue]) -> None:
+        """Send a message, keeping in memory what the socket does not take now; a closed other end loses it."""
+        self._unsent += json.dumps(message).encode() + b"\n"
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what is kept, as far as the socket takes it."""
+        while self._unsent:
+            try:
+                sent = self._socket.send(self._unsent)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._unsent.clear()
+                return
+            del self._unsent[:sent]
+
+    def receive(self) -> list[dict[str, JsonValue]]:
+        """Return the whole messages that have arrived; sets `is_closed` once the other end is gone."""
+        while True:
+            try:
+                data = self._socket.recv(_RECEIVE_BYTES)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""
+            if not data:
+                self.is_closed = True
+                break
+            self._received += data
+        *lines, rest = self._received.split(b"\n")
+        self._received = bytearray(rest)
+        return [json.loads(line) for line in lines]
+
+    def close(self) -> None:
+        """Close this end."""
+        self.is_closed = True
+        self._socket.close()
