@@ -1,1 +1,1 @@
-"""."""
+"""One module per way of keeping a value; `registry` chooses."""

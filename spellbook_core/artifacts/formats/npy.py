@@ -1,0 +1,60 @@
+"""npy: numpy arrays without objects, read with `allow_pickle=False`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from spellbook_core.artifacts.formats.encoded import Encoded
+from spellbook_core.artifacts.formats.table_preview import preview_array
+from spellbook_core.model.task import OutputKind
+
+FORMAT = "npy"
+
+
+def encode(value: object) -> Encoded | None:
+    """Return how to store a plain array, or None when npy would change it (objects, masks, subclasses)."""
+    if "numpy" not in sys.modules:
+        return None
+    import numpy as np
+
+    if type(value) is not np.ndarray or not _is_exact(value.dtype):
+        return None
+    array: Any = value
+    return Encoded(
+        format=FORMAT,
+        suffix="npy",
+        kind=OutputKind.ARRAY,
+        type_name="numpy.ndarray",
+        summary=f"{array.dtype} {tuple(array.shape)}",
+        write=lambda file: _write(array, file),
+        preview=lambda folder: preview_array(folder, array),
+        rows=int(array.shape[0]) if array.ndim else None,
+        facts={"shape": [int(size) for size in array.shape], "dtype": str(array.dtype)},
+    )
+
+
+def decode(path: Path) -> object:
+    """Return a new, writable array."""
+    import numpy as np
+
+    return np.load(path, allow_pickle=False)
+
+
+def _is_exact(dtype: Any) -> bool:
+    import numpy as np
+
+    if dtype.hasobject or dtype.metadata or dtype.kind not in "biufcSUVmM":
+        return False
+    try:
+        described = np.lib.format.dtype_to_descr(dtype)
+        return bool(np.lib.format.descr_to_dtype(described) == dtype) and not dtype.isalignedstruct
+    except (TypeError, ValueError):  # numpy's answer to "has this dtype a description": user-made dtypes have none
+        return False
+
+
+def _write(array: Any, file: Any) -> None:
+    import numpy as np
+
+    np.lib.format.write_array(file, array, allow_pickle=False)

@@ -1,0 +1,258 @@
+"""The artifact store in a folder: `<root>/<aa>/<digest>/{data.*, preview.*, meta.json}`, written once, never changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from spellbook_core.artifacts.formats import registry
+from spellbook_core.artifacts.formats.encoded import Encoded, UseFallbackError
+from spellbook_core.artifacts.problems import ArtifactMissingError, CorruptArtifactError, UntrustedArtifactError
+from spellbook_core.artifacts.seal import Seal
+from spellbook_core.artifacts.sink import HASH_NAME, Digest, Sink, digest_of
+from spellbook_core.artifacts.store import META_FILE
+from spellbook_core.clock import to_text
+from spellbook_core.errors import StorageError
+from spellbook_core.model.task import ArtifactRef, OutputInfo
+from spellbook_core.model.values import JsonObject
+
+KEY_FILE = "artifact.key"
+META_VERSION = 1
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+
+
+class LocalArtifactStore:
+    """An `ArtifactStore` in the folder `root`; the signing key lies beside it. Safe for many processes at once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._seal = Seal(root.parent / KEY_FILE)
+
+    def put(self, value: object, *, index: int = 0, origin: str = "") -> OutputInfo:
+        """Store `value` under the hash of its bytes; what is stored already (and intact) is used again."""
+        encoded = registry.encode(value)
+        draft = self._draft()
+        try:
+            try:
+                digest, size = self._write(encoded, draft)
+            except UseFallbackError:
+                if encoded.fallback is None:
+                    raise
+                encoded = encoded.fallback
+                self._data_file(draft, encoded.format).unlink(missing_ok=True)
+                digest, size = self._write(encoded, draft)
+            ref = ArtifactRef(digest.name(), encoded.format)
+            if not self._is_intact(ref):
+                self._finish(encoded, draft, digest, size, origin)
+                self._move_in(draft, ref)
+        except OSError as cause:
+            if isinstance(cause, StorageError) or cause.errno is None:
+                raise
+            raise _disk_error(cause, self._root) from cause
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return OutputInfo(
+            index=index,
+            artifact=ref,
+            kind=encoded.kind,
+            type_name=encoded.type_name,
+            rows=encoded.rows,
+            columns=encoded.columns,
+            size_bytes=size,
+            summary=encoded.summary,
+            warnings=encoded.warnings,
+        )
+
+    def get(self, ref: ArtifactRef) -> object:
+        """Return the value, after checking its bytes and, where reading runs code, who wrote it."""
+        meta = self.meta(ref)
+        if ref.format in registry.CODE_FORMATS and not self._seal.is_signed(meta):
+            raise UntrustedArtifactError(
+                f"The stored {meta.get('type_name', 'value')} is a {ref.format} that this workspace did not write; "
+                "reading it could run somebody else's code.",
+                hint="run the block that makes it again in this workspace.",
+                artifact=ref.digest,
+            )
+        self._check(ref, meta)
+        return registry.decode(ref.format, self.data_path(ref))
+
+    def has(self, ref: ArtifactRef) -> bool:
+        """Return whether `ref` is stored."""
+        try:
+            return (self.folder(ref) / META_FILE).is_file()
+        except ArtifactMissingError:
+            return False
+
+    def verify(self, ref: ArtifactRef) -> None:
+        """Compare every byte with the hash."""
+        self._check(ref, self.meta(ref))
+
+    def folder(self, ref: ArtifactRef) -> Path:
+        """Return the folder of `ref`; the digest is checked before it becomes a path."""
+        if not _DIGEST.fullmatch(ref.digest) or registry.suffix(ref.format) is None:
+            raise _missing(ref)
+        folder = self._root / ref.digest[:2] / ref.digest
+        if folder.is_symlink() or folder.parent.is_symlink():
+            raise _missing(ref)
+        return folder
+
+    def meta(self, ref: ArtifactRef) -> JsonObject:
+        """Return what `meta.json` says."""
+        try:
+            meta = json.loads(_read_plain(self.folder(ref) / META_FILE))
+        except FileNotFoundError:
+            raise _missing(ref) from None
+        except (OSError, ValueError) as cause:
+            raise _corrupt(ref, "its meta.json cannot be read") from cause
+        if not isinstance(meta, dict) or meta.get("digest") != ref.digest or meta.get("format") != ref.format:
+            raise _corrupt(ref, "its meta.json is of another artifact")
+        return meta
+
+    def data_path(self, ref: ArtifactRef) -> Path:
+        """Return the file with the value: present, no link, as long as it was when written."""
+        return self._sized_data_path(ref, self.meta(ref))
+
+    def _sized_data_path(self, ref: ArtifactRef, meta: JsonObject) -> Path:
+        path = self._data_file(self.folder(ref), ref.format)
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            raise _corrupt(ref, "its data file is gone") from None
+        if path.is_symlink() or status.st_size != meta.get("size_bytes"):
+            raise _corrupt(ref, f"its data file has {status.st_size} bytes instead of {meta.get('size_bytes')}")
+        return path
+
+    @staticmethod
+    def _data_file(folder: Path, format_name: str) -> Path:
+        return folder / f"data.{registry.suffix(format_name)}"
+
+    def _check(self, ref: ArtifactRef, meta: JsonObject) -> None:
+        runs_code = ref.format in registry.CODE_FORMATS
+        try:
+            digest = digest_of(self._sized_data_path(ref, meta), ref.format, runs_code=runs_code)
+        except FileNotFoundError:
+            raise _corrupt(ref, "its data file is gone") from None
+        if digest.name() != ref.digest or (runs_code and digest.strong() != meta.get("blake2b")):
+            raise _corrupt(ref, "its bytes changed")
+
+    def _is_intact(self, ref: ArtifactRef) -> bool:
+        """Whether the same value lies here already, whole and (for code) ours; damaged ones are replaced."""
+        try:
+            self.verify(ref)
+            return self._seal.is_signed(self.meta(ref))
+        except (ArtifactMissingError, CorruptArtifactError):
+            return False
+
+    def _draft(self) -> Path:
+        """Return a new private folder on the same file system."""
+        drafts = self._root / "tmp"
+        _make_private(self._root)
+        _make_private(drafts)
+        draft = drafts / f"{os.getpid()}.{secrets.token_hex(8)}"
+        draft.mkdir(mode=0o700)
+        return draft
+
+    def _write(self, encoded: Encoded, draft: Path) -> tuple[Digest, int]:
+        digest = Digest(encoded.format, runs_code=encoded.format in registry.CODE_FORMATS)
+        with Sink(self._data_file(draft, encoded.format), digest) as sink:
+            encoded.write(sink)
+        return digest, sink.size_bytes
+
+    def _finish(self, encoded: Encoded, draft: Path, digest: Digest, size: int, origin: str) -> None:
+        problem = _write_preview(encoded.preview, draft)
+        meta: JsonObject = {
+            "version": META_VERSION,
+            "digest": digest.name(),
+            "hash": HASH_NAME,
+            "blake2b": digest.strong(),
+            "format": encoded.format,
+            "kind": encoded.kind.value,
+            "type_name": encoded.type_name,
+            "rows": encoded.rows,
+            "columns": [[column.name, column.dtype] for column in encoded.columns],
+            "size_bytes": size,
+            "summary": encoded.summary,
+            "facts": encoded.facts,
+            "preview_problem": problem,
+            "origin": origin,
+            "created_at": to_text(datetime.now(UTC)),
+        }
+        meta["signature"] = self._seal.sign(meta)
+        (draft / META_FILE).write_text(json.dumps(meta, separators=(",", ":")), encoding="utf-8")
+        for path in draft.iterdir():
+            path.chmod(0o600)
+
+    def _move_in(self, draft: Path, ref: ArtifactRef) -> None:
+        """Rename the finished folder into place. Whoever comes second finds an equal one and keeps it."""
+        target = self.folder(ref)
+        _make_private(target.parent)
+        for _ in range(3):
+            try:
+                os.rename(draft, target)
+                return
+            except OSError:
+                if not target.exists():
+                    raise
+            if self._is_intact(ref):
+                return
+            aside = draft.with_name(f"{draft.name}.damaged")
+            try:
+                os.rename(target, aside)
+            except FileNotFoundError:  # another process is replacing it too
+                continue
+            shutil.rmtree(aside, ignore_errors=True)
+        raise _corrupt(ref, "it could not be replaced")
+
+
+def _write_preview(preview: Callable[[Path], None] | None, draft: Path) -> str | None:
+    """Write the preview; return what went wrong, because a preview never fails a block."""
+    if preview is None:
+        return None
+    try:
+        preview(draft)
+    except Exception as problem:  # noqa: BLE001  # user code: a figure's renderer, a value's __repr__ may raise anything
+        for path in draft.glob("preview.*"):
+            path.unlink()
+        return f"{type(problem).__name__}: {problem}"[:300].encode("utf-8", "replace").decode()
+    return None
+
+
+def _make_private(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _read_plain(path: Path) -> bytes:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        return file.read()
+
+
+def _missing(ref: ArtifactRef) -> ArtifactMissingError:
+    shown = ascii(ref.digest[:40])[1:-1]
+    return ArtifactMissingError(
+        f"The stored output {shown} ({ref.format[:20]}) is not in the store.",
+        hint="run the block that makes it again.",
+        artifact=shown,
+    )
+
+
+def _corrupt(ref: ArtifactRef, reason: str) -> CorruptArtifactError:
+    return CorruptArtifactError(
+        f"The stored output {ref.digest} is corrupt: {reason}.",
+        hint="run the block that makes it again; the damaged copy is then replaced.",
+        artifact=ref.digest,
+    )
+
+
+def _disk_error(cause: OSError, root: Path) -> StorageError:
+    return StorageError(
+        f"The output cannot be stored: {cause.strerror or cause}.",
+        hint="free some disk space or make the folder writable, then run the block again.",
+        path=str(root),
+    )
