@@ -1,0 +1,74 @@
+"""The dialogs and acts of the pipelines screen: new, duplicate, rename, delete, run."""
+
+from __future__ import annotations
+
+import uuid
+
+import streamlit as st
+
+from spellbook_core.model.naming import PipelineUuid, ProjectName
+from spellbook_core.model.run import NewRun, PipelineRun
+from spellbook_core.services import pipelines, runs
+from spellbook_core.ui import boundary, state, text
+
+BLANK = ""
+
+
+@st.dialog("New pipeline", width="medium", icon=":material/account_tree:")
+def new_pipeline(project: ProjectName) -> None:
+    """Ask for a name and a starting point, create the pipeline and open it in the editor."""
+    name = st.text_input("Name", key="new_pipeline_name", placeholder="e.g. churn model or 고객 이탈", max_chars=200)
+    templates = {BLANK: None} | {item.id: item for item in pipelines.pipeline_templates()}
+    chosen = st.radio(
+        "Start from",
+        list(templates),
+        key="new_pipeline_template",
+        format_func=lambda ident: f"**{text.escape(templates[ident].title) if ident else 'Blank pipeline'}**",
+        captions=["No blocks yet." if item is None else text.escape(item.description) for item in templates.values()],
+    )
+    with st.expander("More"):
+        description = st.text_area("Description", key="new_pipeline_description", height=80, max_chars=2000)
+    if st.button("Create pipeline", key="new_pipeline_create", type="primary", disabled=not name.strip()):
+        with boundary.guarded():
+            created = pipelines.create(state.context(), project, name, description=description, template=chosen or None)
+            state.go("editor", pipeline=created)
+
+
+@st.dialog("Rename pipeline", icon=":material/edit:")
+def rename_pipeline(project: ProjectName, summary: pipelines.PipelineSummary) -> None:
+    """Ask for another name; history and block files stay."""
+    name = st.text_input("New name", value=summary.name, key=f"rename_name_{summary.uuid}", max_chars=200)
+    st.caption("Runs and block files keep their place; links to the old name stop working.")
+    if st.button("Rename", key="rename_apply", type="primary", disabled=not name.strip() or name == summary.name):
+        with boundary.guarded():
+            pipelines.rename(state.context(), project, summary.uuid, name)
+            boundary.notify(f"Renamed to {name}.")
+            st.rerun()
+
+
+@st.dialog("Duplicate pipeline", icon=":material/content_copy:")
+def duplicate_pipeline(project: ProjectName, summary: pipelines.PipelineSummary) -> None:
+    """Ask for the copy's name; the copy shares the block files."""
+    name = st.text_input("Name of the copy", value=f"{summary.name} copy", key="duplicate_name", max_chars=200)
+    st.caption("The copy uses the same block files, so an edit of a block shows in both pipelines.")
+    if st.button("Duplicate", key="duplicate_apply", type="primary", disabled=not name.strip()):
+        with boundary.guarded():
+            created = pipelines.duplicate(state.context(), project, summary.uuid, name)
+            boundary.notify(f"Created {created}.")
+            st.rerun()
+
+
+def delete_pipeline(project: ProjectName, pipeline: PipelineUuid) -> None:
+    """Delete at once and offer to take it back; for a widget callback."""
+    ctx = state.context()
+    token = boundary.attempt(pipelines.delete, ctx, project, pipeline)
+    if token is not None:
+        boundary.offer_undo(
+            f"Deleted pipeline {pipeline}. Its block files are still there.", lambda: pipelines.undo(ctx, token)
+        )
+
+
+def run_pipeline(project: ProjectName, pipeline: PipelineUuid) -> PipelineRun | None:
+    """Start the whole pipeline; for a widget callback. None when it cannot run, which a notice then says."""
+    new = NewRun(project=project, pipeline=pipeline, trigger="manual", request_id=uuid.uuid4().hex)
+    return boundary.attempt(runs.start, state.context(), new)

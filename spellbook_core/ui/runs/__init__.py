@@ -1,0 +1,1 @@
+"""Parts of the runs screen and of one run's page."""

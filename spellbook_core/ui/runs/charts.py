@@ -1,0 +1,114 @@
+"""The charts of runs, drawn with Altair. It is imported when a chart is drawn: it costs about as much as pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from spellbook_core.ui.runs.chart_data import ChartRow, block_order
+from spellbook_core.ui.status import STATUSES
+
+_BAR_PX = 26
+
+
+def _colors():
+    import altair as alt
+
+    looks = {look.word: look.hex for look in STATUSES.values()}
+    return alt.Scale(domain=list(looks), range=list(looks.values()))
+
+
+def _frame(rows: Sequence[ChartRow]):
+    import altair as alt
+
+    return alt.Data(values=[{key: _plain(value) for key, value in row.items()} for row in rows])
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def grid(rows: Sequence[ChartRow], *, key: str) -> int | None:
+    """Draw blocks x runs as coloured squares; return the run of a clicked square."""
+    import altair as alt
+
+    order = block_order(rows)
+    pick = alt.selection_point(name="pick", fields=["run_id"], on="click", empty=False)
+    chart = (
+        alt.Chart(_frame(rows))
+        .mark_rect(cornerRadius=3, stroke="transparent", strokeWidth=3, cursor="pointer")
+        .encode(
+            x=alt.X(
+                "run:O",
+                title="Run",
+                sort=alt.EncodingSortField("run_id", op="min"),
+                scale=alt.Scale(paddingInner=0.18),
+                axis=alt.Axis(labelAngle=0, labelOverlap=True),
+            ),
+            y=alt.Y("block:N", title=None, sort=order, scale=alt.Scale(paddingInner=0.18), axis=_names()),
+            color=alt.Color("status:N", scale=_colors(), legend=None),
+            tooltip=["block:N", "run:O", "status:N", "duration:N"],
+        )
+        .add_params(pick)
+        .properties(height=_BAR_PX * len(order) + 40)
+    )
+    event = st.altair_chart(chart, key=key, on_select="rerun", selection_mode="pick")
+    picked = event.selection.get("pick") if event else None
+    return int(picked[0]["run_id"]) if picked else None
+
+
+def _names():
+    import altair as alt
+
+    return alt.Axis(labelLimit=220, domain=False, ticks=False)
+
+
+def spans(rows: Sequence[ChartRow], *, key: str) -> None:
+    """Draw block runs as bars over the seconds since the first start."""
+    import altair as alt
+
+    chart = (
+        alt.Chart(_frame(rows))
+        .mark_bar(cornerRadius=3, height=14, minWidth=3)
+        .encode(
+            x=alt.X("begin:Q", title="seconds since the start", axis=alt.Axis(grid=True, tickCount=6)),
+            x2="end:Q",
+            y=alt.Y("block:N", title=None, sort=[row["block"] for row in rows], axis=_names()),
+            color=alt.Color("status:N", scale=_colors(), legend=None),
+            tooltip=["block:N", "status:N", "duration:N"],
+        )
+        .properties(height=_BAR_PX * len(rows) + 44)
+    )
+    st.altair_chart(chart, key=key)
+
+
+def run_spans(rows: Sequence[ChartRow], *, key: str) -> int | None:
+    """Draw pipeline runs as bars on the calendar; return the run of a clicked bar."""
+    import altair as alt
+
+    pick = alt.selection_point(name="pick", fields=["run_id"], on="click", empty=False)
+    chart = (
+        alt.Chart(_frame(rows))
+        .mark_bar(cornerRadius=3, height=14, minWidth=3, cursor="pointer")
+        .encode(
+            x=alt.X("begin:T", title=None),
+            x2="end:T",
+            y=alt.Y("run:N", title=None, sort=[row["run"] for row in rows], axis=_names()),
+            color=alt.Color("status:N", scale=_colors(), legend=None),
+            tooltip=["run:N", "status:N", "duration:N", "begin:T"],
+        )
+        .add_params(pick)
+        .properties(height=_BAR_PX * len(rows) + 44)
+    )
+    event = st.altair_chart(chart, key=key, on_select="rerun", selection_mode="pick")
+    picked = event.selection.get("pick") if event else None
+    return int(picked[0]["run_id"]) if picked else None
+
+
+def legend(statuses: Sequence[str]) -> None:
+    """Draw what the colours mean, with icons and words."""
+    from spellbook_core.ui.parts import word
+    from spellbook_core.ui.status import status_look
+
+    st.caption("  ".join(word(status_look(status)) for status in statuses))

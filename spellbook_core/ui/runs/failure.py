@@ -1,0 +1,31 @@
+"""Why a block run failed: the exception first, then the user's frames, the full trace behind a toggle."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from spellbook_core.model.task import ErrorReport
+from spellbook_core.ui import text
+
+
+def show_failure(error: ErrorReport, *, key: str) -> None:
+    """Draw the error of a block run."""
+    with st.container(border=True, key=f"failure_{key}"):
+        if error.exception:
+            st.code(text.one_line(error.exception, max_chars=4000), language=None, wrap_lines=True)
+        else:
+            st.markdown(f":red[:material/error:] **{text.escape(error.message, max_chars=2000)}**")
+        if error.exception and error.message not in error.exception:
+            st.markdown(text.escape(error.message, max_chars=2000))
+        if error.hint:
+            st.markdown(f"Do this: {text.escape(error.hint, max_chars=1000)}")
+        if error.frames:
+            frames = "\n".join(
+                f"{frame.file}:{frame.line} in {frame.function}\n    {frame.text}" for frame in error.frames
+            )
+            st.caption("In your code, the failing line last")
+            st.code(frames, language="python")
+        place = " · ".join(f"{name} {value}" for name, value in error.facts.items() if isinstance(value, (str, int)))
+        st.caption(text.escape(f"{error.code}  {place}"))
+        if error.traceback and st.toggle("Full traceback", key=f"traceback_{key}"):
+            st.code(error.traceback, language="python", height=320)

@@ -1,0 +1,136 @@
+"""The upper half of a run's page: what it is, its graph, its bars over time and the table of its block runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from spellbook_core.errors import SpellbookError
+from spellbook_core.model.run import BlockRun, PipelineRun
+from spellbook_core.services import pipelines
+from spellbook_core.ui import boundary, parts, state, text
+from spellbook_core.ui.components.dag import DagNode, dag
+from spellbook_core.ui.runs import acts, chart_data, charts
+from spellbook_core.ui.status import STATUSES, status_look, type_look
+
+BLOCK = "block"
+"""Key of the chosen block: widget, session and URL."""
+
+TOP, DETAIL = "run_top", "run_detail"
+"""Keys of the page's two halves, each redrawn alone."""
+
+_PANE_PX = 300
+
+
+def header(run: PipelineRun) -> None:
+    """Draw what the run is and what can be done with it."""
+    with st.container(key="run_header", horizontal=True, vertical_alignment="center"):
+        state.link("runs", "Runs", icon=":material/arrow_back:")
+        st.markdown(f"## Run {run.id}", width="content", anchors=False)
+        parts.status_badge(run.status)
+        state.link("editor", f"**{text.escape(run.pipeline, max_chars=60)}**", pipeline=run.pipeline)
+        st.space("stretch")
+        acts.run_acts(run)
+    facts = [
+        f"Started by {text.escape('a block run in the editor' if run.trigger == 'notebook' else run.trigger)}",
+        f"started {text.escape(text.moment(run.started_at, state.zone()))}",
+        f"took {text.duration(acts.elapsed(run))}"
+        if run.status.is_terminal
+        else f"running for {text.duration(acts.elapsed(run))}",
+        f"{run.blocks_done} of {text.count(run.blocks_total, 'block')} done",
+    ]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(" · ".join(facts), width="content")
+        if run.variables:
+            with st.popover(f"Variables ({len(run.variables)})", type="tertiary", icon=":material/tune:"):
+                st.dataframe(
+                    {"name": list(run.variables), "value": [repr(value) for value in run.variables.values()]},
+                    hide_index=True,
+                )
+    if run.error is not None:
+        boundary.show_error(run.error.to_json())
+
+
+def graph(run: PipelineRun, block_runs: Sequence[BlockRun], chosen: str | None) -> None:
+    """Draw the pipeline as it is today, coloured by this run; a click chooses the block."""
+    by_block = {block_run.block: block_run for block_run in block_runs}
+    try:
+        pipeline = pipelines.load(state.context(), run.project, run.pipeline).pipeline
+        parents: Mapping[str, Sequence[str]] = pipeline.parents()
+        kinds = {block.uuid: (block.name, block.type) for block in pipeline.blocks}
+    except SpellbookError:  # the pipeline was renamed, deleted or broken since: the run still has its blocks
+        parents, kinds = {}, {}
+    for block_run in block_runs:
+        kinds.setdefault(block_run.block, (block_run.block, block_run.block_type))
+    nodes = [
+        DagNode(
+            uuid,
+            name,
+            block_type,
+            by_block[uuid].status.value if uuid in by_block else "never_run",
+            text.duration(by_block[uuid].duration_s) if uuid in by_block and by_block[uuid].duration_s else "",
+        )
+        for uuid, (name, block_type) in kinds.items()
+    ]
+    links = {node.uuid: [parent for parent in parents.get(node.uuid, ()) if parent in kinds] for node in nodes}
+    dag(nodes, links, key="run_graph", selected=chosen, height_px=_PANE_PX, on_click=_choose)
+
+
+def _choose(block: str) -> None:
+    st.session_state[BLOCK] = block
+    redraw()
+
+
+def redraw() -> None:
+    """From a widget callback: redraw both halves of the page, since the choice of a block shows in both."""
+    st.rerun([TOP, DETAIL])
+
+
+def bars(block_runs: Sequence[BlockRun]) -> None:
+    """Draw the block runs over time."""
+    rows = chart_data.span_rows(block_runs, state.context().clock.now())
+    if not rows:
+        parts.empty("hourglass_empty", "No block has started yet", "Bars appear as blocks start.")
+        return
+    with st.container(height=_PANE_PX, border=False):
+        charts.spans(rows, key="run_bars")
+
+
+def table(block_runs: Sequence[BlockRun]) -> None:
+    """Draw the block runs as a table; choosing a row chooses the block."""
+    looks = {block_run.status.value: status_look(block_run.status) for block_run in block_runs}
+    words = {look.word: look.hex for look in [*STATUSES.values(), *looks.values()]}
+    rows = {
+        "State": [[status_look(run.status).word] for run in block_runs],
+        "Block": [text.one_line(run.block) for run in block_runs],
+        "Type": [type_look(run.block_type).word for run in block_runs],
+        "Attempt": [run.attempt or None for run in block_runs],
+        "Started": [text.moment(run.started_at, state.zone())[-8:] if run.started_at else "–" for run in block_runs],
+        "Duration": [text.duration(run.duration_s) for run in block_runs],
+        "Rows": [run.rows for run in block_runs],
+        "Peak memory": [text.size(run.peak_memory_bytes) for run in block_runs],
+        "CPU": [text.duration(run.cpu_s) for run in block_runs],
+        "Why": [("reused · " if run.reused else "") + text.one_line(run.reason) for run in block_runs],
+    }
+    names = [run.block for run in block_runs]
+
+    def choose() -> None:
+        selected = st.session_state["run_table"].selection.rows
+        if selected:
+            _choose(names[selected[0]])
+
+    st.dataframe(
+        rows,
+        key="run_table",
+        hide_index=True,
+        on_select=choose,
+        selection_mode="single-row",
+        height=min(38 + 35 * max(1, len(names)), 420),
+        column_config={
+            "State": st.column_config.MultiselectColumn(options=list(words), color=list(words.values()), width="small"),
+            "Attempt": st.column_config.NumberColumn(width="small"),
+            "Rows": st.column_config.NumberColumn(format="localized", width="small"),
+            "Why": st.column_config.TextColumn(width="medium"),
+        },
+    )

@@ -1,0 +1,134 @@
+"""What a block run gave: outputs, metric curves, tests, and the code as it ran with a diff to now."""
+
+from __future__ import annotations
+
+import difflib
+
+import streamlit as st
+
+from spellbook_core.errors import SpellbookError
+from spellbook_core.model.run import BlockRun, PipelineRun
+from spellbook_core.model.task import OutputInfo
+from spellbook_core.services import blocks, outputs, runs
+from spellbook_core.settings import PREVIEW_ROWS
+from spellbook_core.ui import boundary, parts, state, text
+from spellbook_core.ui.runs import chart_data
+
+
+def show_outputs(block_run: BlockRun) -> None:
+    """Draw the stored outputs, tables in pages."""
+    if not block_run.outputs:
+        parts.empty("output", "No output is stored", "A block's returned values appear here once it has completed.")
+        return
+    for warning in block_run.warnings:
+        st.warning(text.escape(warning, max_chars=1000), icon=":material/warning:")
+    output = block_run.outputs[0]
+    if len(block_run.outputs) > 1:
+        output = st.segmented_control(
+            "Output",
+            block_run.outputs,
+            default=output,
+            required=True,
+            key=f"output_{block_run.id}",
+            format_func=lambda item: text.escape(item.name),
+            label_visibility="collapsed",
+        )
+    st.caption(f"{text.escape(output.summary)} · {text.escape(output.type_name)} · {text.size(output.size_bytes)}")
+    for warning in output.warnings:
+        st.caption(f":orange[:material/warning: {text.escape(warning)}]")
+    with boundary.guarded():
+        if output.columns:
+            _table(block_run, output)
+        else:
+            _other(output)
+
+
+def _table(block_run: BlockRun, output: OutputInfo) -> None:
+    rows = output.rows or 0
+    table = st.container()
+    offset = parts.page_offset(rows, PREVIEW_ROWS, key=f"output_page_{block_run.id}_{output.index}", in_url=False)
+    page = outputs.page(state.context(), output, offset=offset, limit=PREVIEW_ROWS)
+    table.dataframe(page.table, hide_index=True, height=380)
+
+
+def _other(output: OutputInfo) -> None:
+    preview = outputs.preview(state.context(), output)
+    if preview.kind == "json":
+        st.json(preview.json)
+    elif preview.kind == "image":
+        st.image(preview.image)
+    elif preview.kind == "table":
+        st.dataframe(preview.table, hide_index=True)
+    else:
+        st.code(preview.text, language=None, wrap_lines=True, height=360)
+
+
+def show_metrics(block_run: BlockRun) -> None:
+    """Draw each logged series as a curve, and the progress."""
+    import altair as alt
+
+    found = runs.metrics(state.context(), block_run)
+    if found.progress is not None and not block_run.status.is_terminal and found.progress.total:
+        done = min(1.0, found.progress.done / found.progress.total)
+        label = f"{found.progress.text or 'progress'} {found.progress.done} of {found.progress.total}"
+        st.progress(done, text=text.escape(label))
+    if not found.series:
+        parts.empty(
+            "show_chart", "No metric was logged", "Call log_metric('loss', value) in the block to draw a curve."
+        )
+        return
+    cells = st.columns(2)
+    for number, (name, points) in enumerate(found.series.items()):
+        with cells[number % 2], st.container(border=True):
+            last = points[-1][1]
+            st.markdown(f"**{text.escape(name, max_chars=60)}** :gray[{last:.6g}]")
+            values = [{"step": x, "value": y} for x, y in chart_data.thin([(p[0], p[1]) for p in points])]
+            chart = (
+                alt.Chart(alt.Data(values=values))
+                .mark_line(interpolate="linear", point=len(values) < 30)
+                .encode(
+                    x=alt.X("step:Q", title="step"),
+                    y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
+                    tooltip=["step:Q", "value:Q"],
+                )
+                .properties(height=200)
+            )
+            st.altair_chart(chart, key=f"metric_{block_run.id}_{number}")
+
+
+def show_tests(block_run: BlockRun) -> None:
+    """Draw the results of the block's `@test` functions."""
+    if not block_run.tests:
+        parts.empty("rule", "The block has no tests", "Add a function with the @test decorator below the block's own.")
+        return
+    for test in block_run.tests:
+        mark = ":green[:material/check_circle: passed]" if test.passed else ":red[:material/error: failed]"
+        st.markdown(f"{mark} {text.code_span(test.name, max_chars=120)}")
+        if test.message:
+            st.code(test.message, language=None, wrap_lines=True)
+
+
+def show_code(run: PipelineRun, block_run: BlockRun) -> None:
+    """Draw the block's text as it ran, or what changed since."""
+    ran = runs.code(state.context(), block_run)
+    now: str | None
+    try:
+        now = blocks.source(state.context(), run.project, run.pipeline, block_run.block).text
+    except SpellbookError:  # the block or pipeline is gone; what ran is still known
+        now = None
+    if now is None:
+        st.caption(":orange[:material/delete: The block's file is no longer there.] This is the code that ran.")
+    elif now == ran:
+        st.caption(":green[:material/check: The file has not changed since.]")
+    else:
+        st.caption(":orange[:material/edit: The file has changed since this run.]")
+        if st.toggle("Show what changed", value=True, key=f"code_diff_{block_run.id}"):
+            st.code(diff(ran, now), language="diff", height=460)
+            return
+    st.code(ran, language="python", line_numbers=True, height=460)
+
+
+def diff(ran: str, now: str) -> str:
+    """Return a unified diff from the code that ran to the file's text now."""
+    pieces = difflib.unified_diff(ran.splitlines(), now.splitlines(), "as it ran", "now", lineterm="")
+    return "\n".join(pieces)

@@ -1,0 +1,203 @@
+"""Pipelines: what there is in the project, how its last runs went, and the ways to a new one."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from spellbook_core.model.naming import ProjectName
+from spellbook_core.services import pipelines
+from spellbook_core.ui import boundary, parts, state, text
+from spellbook_core.ui.components.live import live
+from spellbook_core.ui.pipelines import dialogs, overview
+from spellbook_core.ui.runs import acts
+from spellbook_core.ui.status import status_look
+
+ROWS_PER_PAGE = 25
+_WIDTHS = (4.2, 1.1, 0.9, 1.9, 2.3, 2.2)
+_HEADS = ("Name", "Type", "Blocks", "Last 14 runs", "Last run", "")
+
+
+def render() -> None:
+    """Draw the screen."""
+    project = state.current_project()
+    with parts.page_title("Pipelines", project):
+        new = st.button("New pipeline", key="new_pipeline", type="primary", icon=":material/add:", shortcut="Alt+N")
+    if new:
+        dialogs.new_pipeline(project)
+    _overview(project)
+
+
+@st.fragment
+def _overview(project: ProjectName) -> None:
+    with boundary.guarded():
+        acts.open_started()
+        ctx = state.context()
+        live(key="live_pipelines", query={"project": project})
+        found, recent = overview.rows(ctx, project)
+        if not found:
+            _first_run(project)
+        else:
+            _figures(overview.figures(len(found), recent, ctx.clock.now()))
+            _list(project, found)
+    boundary.notices()
+
+
+def _figures(figures: overview.Figures) -> None:
+    cells = st.columns(4)
+    with cells[0]:
+        st.metric("Pipelines", figures.pipelines, border=True, height="stretch")
+    with cells[1]:
+        st.metric("Runs in 24 h", figures.runs_24h, border=True, chart_data=list(figures.by_hour), chart_type="bar")
+    with cells[2]:
+        rate = "–" if figures.success_rate is None else f"{figures.success_rate:.0%}"
+        st.metric("Success in 24 h", rate, border=True, height="stretch")
+    with cells[3]:
+        st.metric("Running now", figures.running, border=True, height="stretch")
+
+
+def _list(project: ProjectName, found: list[overview.Row]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="pipelines_filter"):
+        search = st.text_input(
+            "Search pipelines",
+            key="q",
+            bind="query-params",
+            placeholder="Search by name, description or tag",
+            label_visibility="collapsed",
+            icon=":material/search:",
+            live=True,
+            width=360,
+        )
+        which = st.segmented_control(
+            "Show",
+            overview.FILTERS,
+            default="All",
+            required=True,
+            key="show",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        tags = sorted({tag for row in found for tag in row.summary.tags})
+        chosen = []
+        if tags:
+            chosen = st.multiselect(
+                "Tags",
+                tags,
+                key="tags",
+                bind="query-params",
+                placeholder="Tags",
+                label_visibility="collapsed",
+                width=220,
+            )
+    kept = overview.matching(found, search or "", which, chosen)
+    if not kept:
+        parts.empty("search_off", "No pipeline matches", "Change the search or the filter.")
+        return
+    parts.list_head(_WIDTHS, _HEADS)
+    rows = st.container(gap=None)
+    offset = parts.page_offset(len(kept), ROWS_PER_PAGE)
+    with rows:
+        for number, row in enumerate(kept[offset : offset + ROWS_PER_PAGE]):
+            _row(project, row, number)
+
+
+def _row(project: ProjectName, row: overview.Row, number: int) -> None:
+    summary = row.summary
+    with st.container(key=f"row_{number}"):
+        name, kind, blocks, last, status, acts = st.columns(_WIDTHS, vertical_alignment="center")
+        with name:
+            _name(summary)
+        kind.caption(text.escape(summary.type))
+        blocks.caption("–" if summary.problem else str(summary.blocks))
+        last.html(parts.bars(row.last_runs, overview.BARS))
+        with status:
+            _status(row)
+        right = acts.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall")
+        with right:
+            _acts(project, summary)
+
+
+def _name(summary: pipelines.PipelineSummary) -> None:
+    if summary.problem is not None:
+        st.markdown(f":red[:material/warning:] **{text.escape(summary.name)}**")
+        st.caption(text.escape(summary.problem.get("message", "This pipeline cannot be read."), max_chars=300))
+        return
+    state.link("editor", f"**{text.escape(summary.name, max_chars=80)}**", pipeline=summary.uuid)
+    notes = [text.escape(summary.description, max_chars=90)] if summary.description else []
+    notes += [f":gray-badge[{text.escape(tag, max_chars=24)}]" for tag in summary.tags[:4]]
+    if notes:
+        st.caption(" ".join(notes))
+
+
+def _status(row: overview.Row) -> None:
+    look = status_look(row.status)
+    if not row.last_runs:
+        st.markdown(parts.word(look))
+        return
+    run = row.last_runs[0]
+    ago = text.ago(run.started_at or run.created_at, state.context().clock.now())
+    state.link("run", f"{parts.word(look)} · {ago}", help=parts.exact(run.started_at or run.created_at), id=run.id)
+
+
+def _acts(project: ProjectName, summary: pipelines.PipelineSummary) -> None:
+    uuid = summary.uuid
+    if summary.problem is None:
+        st.button(
+            "Run",
+            key=f"run_{uuid}",
+            icon=":material/play_arrow:",
+            help="Run the whole pipeline now",
+            on_click=_run,
+            args=(project, uuid),
+        )
+    options = ["Open", "Rename", "Duplicate", "Delete"] if summary.problem is None else ["Delete"]
+    act = st.menu_button("", options, key=f"menu_{uuid}", icon=":material/more_horiz:", type="tertiary")
+    if act == "Open":
+        state.go("editor", pipeline=uuid)
+    elif act == "Rename":
+        dialogs.rename_pipeline(project, summary)
+    elif act == "Duplicate":
+        dialogs.duplicate_pipeline(project, summary)
+    elif act == "Delete":
+        dialogs.delete_pipeline(project, uuid)
+        st.rerun()
+
+
+def _run(project: ProjectName, pipeline: str) -> None:
+    started = dialogs.run_pipeline(project, pipeline)
+    if started is not None:
+        boundary.notify(f"Run {started.id} of {pipeline} is queued.", icon=":material/schedule:")
+
+
+def _first_run(project: ProjectName) -> None:
+    """Draw what a project without pipelines shows: examples that run with one click, and the way to a blank one."""
+    st.space("small")
+    st.markdown("### Start with an example, or from nothing", anchors=False)
+    st.caption("An example is copied into your project as ordinary files. Change whatever you like.")
+    templates = pipelines.pipeline_templates()[:3]
+    for cell, item in zip(st.columns(max(3, len(templates))), templates, strict=False):
+        with cell, st.container(border=True, key=f"example_{item.id}", height="stretch"):
+            st.markdown(f"#### :violet[:material/auto_stories:] {text.escape(item.title)}", anchors=False)
+            st.markdown(text.escape(item.description))
+            st.space("stretch")
+            with st.container(horizontal=True):
+                st.button(
+                    "Create and run",
+                    key=f"example_run_{item.id}",
+                    type="primary",
+                    icon=":material/play_arrow:",
+                    on_click=_create_and_run,
+                    args=(project, item),
+                )
+                if st.button("Open", key=f"example_open_{item.id}"):
+                    created = pipelines.create(state.context(), project, item.title, template=item.id)
+                    state.go("editor", pipeline=created)
+    if st.button("Blank pipeline", key="example_blank", icon=":material/add:"):
+        dialogs.new_pipeline(project)
+
+
+def _create_and_run(project: ProjectName, item) -> None:
+    created = boundary.attempt(pipelines.create, state.context(), project, item.title, template=item.id)
+    if created is not None:
+        started = dialogs.run_pipeline(project, created)
+        if started is not None:
+            acts.open_next(started.id)

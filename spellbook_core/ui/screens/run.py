@@ -1,0 +1,151 @@
+"""One run: its graph, bars, table and, for a chosen block, logs, outputs, metrics, code and tests, all live."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from spellbook_core.errors import NotFoundError
+from spellbook_core.model.naming import RunId
+from spellbook_core.model.run import BlockRun, PipelineRun, Status
+from spellbook_core.services import runs
+from spellbook_core.ui import boundary, parts, state, text
+from spellbook_core.ui.components.live import live
+from spellbook_core.ui.runs import acts, failure, log_view, overview, results
+from spellbook_core.ui.status import status_look
+
+SAFETY_NET_S = 10
+"""How often an active run is read again without an event, seconds. Events bring changes at once; this covers a broken
+stream."""
+
+TABS = ("Logs", "Outputs", "Metrics", "Code", "Tests")
+ALL = "All blocks"
+
+
+def render() -> None:
+    """Draw the screen."""
+    run = _wanted_run()
+    if run is None:
+        parts.empty(
+            "search_off", "Run not found", "The address names no run of this workspace. It may have been removed."
+        )
+        with st.container(horizontal_alignment="center"):
+            state.link("runs", "All runs", icon=":material/arrow_back:")
+        return
+    is_active = not run.status.is_terminal
+    net = SAFETY_NET_S if is_active else None
+    _listener(run)
+    st.fragment(_top, run_every=net, key=overview.TOP)(run.id, is_active)
+    st.fragment(_detail, run_every=net, key=overview.DETAIL)(run.id)
+
+
+def _wanted_run() -> PipelineRun | None:
+    given = st.query_params.get("id", "")
+    if not (given.isascii() and given.isdigit() and len(given) < 16):
+        return None
+    try:
+        return runs.get(state.context(), RunId(int(given)))
+    except NotFoundError:
+        return None
+
+
+@st.fragment
+def _listener(run: PipelineRun) -> None:
+    live(key="live_run", query={"project": run.project}, on_event=lambda events: _react(run.id, events))
+
+
+def _react(run_id: RunId, events: list[dict[str, object]]) -> None:
+    mine = [event for event in events if event.get("run_id") == run_id or event.get("kind") == "open"]
+    if any(event.get("kind") not in {"log", "metric"} for event in mine):
+        overview.redraw()
+    elif mine:
+        st.rerun(overview.DETAIL)
+
+
+def _top(run_id: RunId, was_active: bool) -> None:
+    with boundary.guarded():
+        acts.open_started()
+        ctx = state.context()
+        run = runs.get(ctx, run_id)
+        if was_active and run.status.is_terminal:
+            st.rerun()  # the whole page, so that the safety net is taken away
+        block_runs = runs.block_runs(ctx, run_id)
+        overview.header(run)
+        left, right = st.columns([3, 2], gap="medium")
+        with left, st.container(border=True, key="run_graph_pane"):
+            overview.graph(run, block_runs, st.session_state.get(overview.BLOCK))
+        with right, st.container(border=True, key="run_bars_pane"):
+            overview.bars(block_runs)
+        if block_runs:
+            overview.table(block_runs)
+        elif not run.status.is_terminal:
+            st.caption(":material/schedule: Waiting in the queue.")
+    boundary.notices()
+
+
+def _detail(run_id: RunId) -> None:
+    with boundary.guarded():
+        ctx = state.context()
+        run = runs.get(ctx, run_id)
+        block_runs = runs.block_runs(ctx, run_id)
+        if not block_runs:
+            return
+        chosen = _choose(block_runs)
+        one = next((block_run for block_run in block_runs if block_run.block == chosen), None)
+        tab = st.session_state.get("tab", TABS[0])
+        if one is None:
+            _failures(block_runs)
+            log_view.show_log(block_runs, key="all")
+        elif one.status is Status.FAILED and one.error is not None and tab == TABS[0]:
+            failure.show_failure(one.error, key=str(one.id))
+            log_view.show_log([one], key=str(one.id))
+        else:
+            _tab(tab, run, one)
+
+
+def _choose(block_runs: list[BlockRun]) -> str:
+    names = [ALL, *(block_run.block for block_run in block_runs)]
+    by_name = {block_run.block: block_run for block_run in block_runs}
+    if st.session_state.get(overview.BLOCK) not in names:
+        st.session_state.pop(overview.BLOCK, None)
+    with st.container(horizontal=True, vertical_alignment="center", key="run_choice"):
+        chosen = st.selectbox(
+            "Block",
+            names,
+            key=overview.BLOCK,
+            bind="query-params",
+            format_func=lambda name: name if name == ALL else f"{name} · {status_look(by_name[name].status).word}",
+            on_change=overview.redraw,
+            label_visibility="collapsed",
+            width=320,
+        )
+        if chosen != ALL:
+            st.segmented_control(
+                "Show",
+                TABS,
+                default=TABS[0],
+                required=True,
+                key="tab",
+                bind="query-params",
+                label_visibility="collapsed",
+            )
+    return chosen
+
+
+def _failures(block_runs: list[BlockRun]) -> None:
+    for block_run in block_runs:
+        if block_run.status is Status.FAILED and block_run.error is not None:
+            st.markdown(f":red[:material/error:] **{text.escape(block_run.block)}** failed")
+            failure.show_failure(block_run.error, key=str(block_run.id))
+
+
+def _tab(tab: str, run: PipelineRun, one: BlockRun) -> None:
+    if tab == "Outputs":
+        results.show_outputs(one)
+    elif tab == "Metrics":
+        results.show_metrics(one)
+    elif tab == "Code":
+        results.show_code(run, one)
+    elif tab == "Tests":
+        results.show_tests(one)
+    else:
+        log_view.show_log([one], key=str(one.id))
