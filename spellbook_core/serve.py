@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from starlette.middleware import Middleware
 from starlette.routing import Route
@@ -25,13 +25,12 @@ from spellbook_core.errors import SpellbookError, render_error
 from spellbook_core.http.auth import TokenGuard
 from spellbook_core.http.hosts import HostRule, is_loopback
 from spellbook_core.http.hub import EventHub
+from spellbook_core.http.routes.table import routes
 from spellbook_core.project.layout import Workspace
-from spellbook_core.services import servers
+from spellbook_core.services import engines, servers, wiring
 from spellbook_core.services.access import TOKEN_VARIABLE, Access, token_from_environment
+from spellbook_core.services.wiring import Context
 from spellbook_core.settings import load_settings, workspace_path
-
-if TYPE_CHECKING:
-    from spellbook_core.services.wiring import Context
 
 WORKSPACE_VARIABLE = "SPELLBOOK_WORKSPACE"
 ALLOW_REMOTE_VARIABLE = "SPELLBOOK_ALLOW_REMOTE"
@@ -64,8 +63,10 @@ class Page:
         """
         self.workspace = Workspace.open(root, create=True)
         self.workspace.ensure_state_dir()
-        self.access = Access(self.workspace.token_path, fixed=token_from_environment())
         self.remote = _is_remote_allowed()
+        self.access = Access(self.workspace.token_path, fixed=token_from_environment())
+        if os.environ.pop(TOKEN_VARIABLE, None):  # the engine, and so every block, gets a copy of this environment
+            os.environ[ALLOW_REMOTE_VARIABLE] = "1"
         self.hub = EventHub(lambda: self.context)
         self._open_browser = open_browser
         self._project = project
@@ -73,8 +74,6 @@ class Page:
     @cached_property
     def context(self) -> Context:
         """The services' context, made when something first needs it."""
-        from spellbook_core.services import wiring
-
         return wiring.open_context(self.workspace.root, create=True)
 
     def options(self) -> dict[str, Any]:
@@ -91,10 +90,6 @@ class Page:
         }
 
     def _routes(self) -> list[Route]:
-        try:
-            from spellbook_core.http.routes.table import routes
-        except ImportError:  # INTERIM: services are being written
-            return []
         return routes(lambda: self.context, self.hub)
 
     def _host_rule(self) -> HostRule:
@@ -140,8 +135,6 @@ class Page:
             threading.Thread(target=webbrowser.open, args=(url,), name="spellbook-browser", daemon=True).start()
 
     def _start_engine(self) -> None:
-        from spellbook_core.services import engines
-
         try:
             engines.ensure(self.context)
         except SpellbookError as error:

@@ -10,13 +10,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-from spellbook_core.errors import SpellbookError
-
-if TYPE_CHECKING:
-    from spellbook_core.services.wiring import Context
+from spellbook_core.errors import SpellbookError, StorageError
+from spellbook_core.project.watch import ProjectWatcher
+from spellbook_core.services import engines
+from spellbook_core.services.wiring import Context
 
 Event: TypeAlias = "dict[str, object]"
 
@@ -98,7 +97,6 @@ class EventHub:
             listener.offer(event)
 
     async def _serve(self) -> None:
-        from spellbook_core.project.watch import ProjectWatcher
 
         context = await asyncio.to_thread(self._context)
         loop = asyncio.get_running_loop()
@@ -107,12 +105,13 @@ class EventHub:
         single = workspace.project_names()[0] if workspace.is_single_project else None
 
         def changed(path: str) -> None:
-            event = file_event(root, path, single)
-            if event is not None:
-                loop.call_soon_threadsafe(self._publish, event)
+            loop.call_soon_threadsafe(self._publish, file_event(path, single))
 
         watcher = ProjectWatcher(root, changed)
-        await asyncio.to_thread(watcher.start)
+        try:
+            await asyncio.to_thread(watcher.start)
+        except StorageError as error:  # out of inotify watches: runs are still told
+            self._publish({"kind": "watch", "status": "unavailable", "message": error.message})
         try:
             await self._follow_engine(context)
         finally:
@@ -131,8 +130,6 @@ class EventHub:
 
     async def _read_engine(self, context: Context) -> None:
         """Start the engine when none leads, subscribe, and publish what it says until it goes away."""
-        from spellbook_core.services import engines
-
         await asyncio.to_thread(engines.ensure, context)
         path = await asyncio.to_thread(engines.event_socket, context)
         reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE_BYTES)
@@ -150,22 +147,12 @@ class EventHub:
                 await writer.wait_closed()
 
 
-def file_event(root: Path, path: str, single: str | None) -> Event | None:
-    """Return the event of a changed file, its path relative to its project with `/`; None for one outside `root`.
+def file_event(path: str, single: str | None) -> Event:
+    """Return the event of a changed file, its path relative to its project.
 
     Args:
-        root: The only project's folder, or the folder of all projects.
-        path: What the watcher reports, absolute or relative to `root`.
+        path: Relative, with `/`, to the only project's folder or to the folder of all projects.
         single: The only project's name; None when the first part of the path is the project.
     """
-    changed = Path(path)
-    if changed.is_absolute():
-        if not changed.is_relative_to(root):
-            return None
-        changed = changed.relative_to(root)
-    parts = changed.parts
-    if single is None:
-        if not parts:
-            return None
-        return {"kind": "file", "project": parts[0], "path": "/".join(parts[1:])}
-    return {"kind": "file", "project": single, "path": "/".join(parts)}
+    project, _, rest = (single, "/", path) if single is not None else path.partition("/")
+    return {"kind": "file", "project": project, "path": rest}

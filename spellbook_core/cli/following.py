@@ -1,0 +1,83 @@
+"""`spellbook logs`: what blocks printed, then and now."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+
+import click
+
+from spellbook_core.cli.output import clean, print_json, say
+from spellbook_core.cli.places import find_place
+from spellbook_core.clock import to_text
+from spellbook_core.model.naming import BlockRunId, RunId
+from spellbook_core.model.run import BlockRun
+from spellbook_core.runs.logs import LogLine
+from spellbook_core.services import runs
+from spellbook_core.services.wiring import Context
+
+FOLLOW_S = 0.2
+"""Pause between two looks while following; `tail -f` on a file takes 1 s."""
+
+
+@click.command()
+@click.argument("run", type=click.IntRange(1))
+@click.argument("block", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
+@click.option("--level", type=click.Choice(["info", "warning", "error"]), help="Only lines of this level.")
+@click.option("--search", help="Only lines with this text.")
+@click.option("--path", help="The workspace. Default: around the working directory.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def logs(
+    run: int, block: str | None, follow: bool, level: str | None, search: str | None, path: str | None, as_json: bool
+) -> None:
+    """Print what the blocks of RUN printed, or one BLOCK of it."""
+    context = find_place(path).context()
+    reader = _Reader(context, RunId(run), block, level, search)
+    if as_json:
+        print_json(
+            [
+                {"block": uuid, "at": to_text(line.at), "stream": line.stream, "level": line.level, "text": line.text}
+                for uuid, line in reader.new_lines()
+            ]
+        )
+        return
+    while True:
+        is_over = not follow or runs.get(context, RunId(run)).status.is_terminal
+        for uuid, line in reader.new_lines():
+            say(f"{line.at.astimezone():%H:%M:%S} {clean(uuid)} | {clean(line.text)}", error=line.stream == "stderr")
+        if is_over:
+            context.close()
+            return
+        time.sleep(FOLLOW_S)
+
+
+class _Reader:
+    """Reads each block's log on from where it stopped."""
+
+    def __init__(
+        self, context: Context, run_id: RunId, block: str | None, level: str | None, search: str | None
+    ) -> None:
+        runs.get(context, run_id)  # raises for a run that is not there
+        self._context, self._run_id, self._block = context, run_id, block
+        self._level, self._search = level, search
+        self._offsets: dict[tuple[BlockRunId, int], int] = defaultdict(int)
+
+    def new_lines(self) -> list[tuple[str, LogLine]]:
+        """Return the lines printed since the last call, in the order of time."""
+        found = []
+        for block_run in runs.block_runs(self._context, self._run_id):
+            if self._block in {None, block_run.block} and block_run.attempt:
+                found += [(block_run.block, line) for line in self._read(block_run)]
+        return sorted(found, key=lambda item: item[1].at)
+
+    def _read(self, block_run: BlockRun) -> list[LogLine]:
+        key = (block_run.id, block_run.attempt)
+        lines: list[LogLine] = []
+        while True:
+            offset = self._offsets[key]
+            page = runs.log(self._context, block_run, offset=offset, level=self._level, search=self._search)
+            lines += page.lines
+            self._offsets[key] = page.next_offset
+            if page.next_offset == offset:
+                return lines

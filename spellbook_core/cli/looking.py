@@ -1,0 +1,149 @@
+"""`spellbook list`, `show`, `runs` and `cancel`: what there is, and what ran."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from spellbook_core.cli.output import local_time, mark, print_json, say, seconds, table
+from spellbook_core.cli.places import find_place, find_project
+from spellbook_core.model.naming import PipelineUuid, RunId
+from spellbook_core.model.run import Status
+from spellbook_core.model.values import JsonObject
+from spellbook_core.services import pipelines, reports
+from spellbook_core.services import runs as run_service
+
+
+@click.command()
+@click.argument("path", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(path: str | None, as_json: bool) -> None:
+    """List projects and their pipelines."""
+    place = find_place(path)
+    context = place.context()
+    names = [place.project] if place.project else place.workspace.project_names()
+    found = {name: pipelines.list_pipelines(context, name) for name in names}
+    context.close()
+    if as_json:
+        listed = [
+            {
+                "name": name,
+                "pipelines": [
+                    {
+                        "uuid": each.uuid,
+                        "name": each.name,
+                        "type": each.type,
+                        "description": each.description,
+                        "tags": list(each.tags),
+                        "blocks": each.blocks,
+                        "problem": each.problem,
+                    }
+                    for each in summaries
+                ],
+            }
+            for name, summaries in found.items()
+        ]
+        print_json({"workspace": str(place.workspace.root), "projects": listed})
+        return
+    rows = [
+        (name, each.uuid, each.type, str(each.blocks), "unreadable" if each.problem else each.description or "")
+        for name, summaries in found.items()
+        for each in summaries
+    ]
+    table(rows, ("PROJECT", "PIPELINE", "TYPE", "BLOCKS", "DESCRIPTION"))
+
+
+@click.command()
+@click.argument("project")
+@click.argument("pipeline")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(project: str, pipeline: str, as_json: bool) -> None:
+    """Show a pipeline's blocks, their parents and files."""
+    place, name = find_project(project)
+    context = place.context()
+    loaded = pipelines.load(context, name, PipelineUuid(pipeline)).pipeline
+    layout = place.workspace.project(name)
+    context.close()
+    blocks: list[JsonObject] = []
+    for block in loaded.blocks:
+        file = layout.block_file(block)
+        blocks.append(
+            {
+                "uuid": block.uuid,
+                "name": block.name,
+                "type": block.type,
+                "language": block.language,
+                "upstream_blocks": list(block.upstream_blocks),
+                "downstream_blocks": [each.uuid for each in loaded.blocks if block.uuid in each.upstream_blocks],
+                "file": layout.relative(file),
+                "file_exists": file.is_file(),
+            }
+        )
+    if as_json:
+        variables = {key: reports.plain(value) for key, value in loaded.variables.items()}
+        print_json(
+            {"uuid": loaded.uuid, "name": loaded.name, "type": loaded.type, "variables": variables, "blocks": blocks}
+        )
+        return
+    rows = [
+        (
+            str(b["uuid"]),
+            str(b["type"]),
+            ", ".join(block.upstream_blocks),
+            f"{b['file']}{'' if b['file_exists'] else ' (missing)'}",
+        )
+        for b, block in zip(blocks, loaded.blocks, strict=True)
+    ]
+    table(rows, ("BLOCK", "TYPE", "PARENTS", "FILE"))
+
+
+@click.command()
+@click.argument("path", required=False)
+@click.option("--pipeline", help="Only runs of this pipeline.")
+@click.option("--state", "states", multiple=True, type=click.Choice([status.value for status in Status]))
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def runs(path: str | None, pipeline: str | None, states: Sequence[str], limit: int, as_json: bool) -> None:
+    """List runs, newest first."""
+    place = find_place(path)
+    context = place.context()
+    page = run_service.list_runs(
+        context,
+        project=place.project,
+        pipeline=PipelineUuid(pipeline) if pipeline else None,
+        statuses=tuple(Status(state) for state in states),
+        limit=limit,
+    )
+    context.close()
+    if as_json:
+        print_json([reports.run_report(run) for run in page.runs])
+        return
+    rows = [
+        (
+            str(run.id),
+            run.project,
+            run.pipeline,
+            run.status.value,
+            run.trigger,
+            f"{run.blocks_done}/{run.blocks_total}",
+            local_time(run.created_at),
+            seconds(run.duration_s),
+        )
+        for run in page.runs
+    ]
+    table(rows, ("RUN", "PROJECT", "PIPELINE", "STATE", "TRIGGER", "BLOCKS", "CREATED", "TOOK"))
+    if page.total > len(rows):
+        say(f"{page.total - len(rows)} older runs: --limit {min(1000, page.total)}")
+
+
+@click.command()
+@click.argument("run", type=click.IntRange(1))
+@click.option("--path", help="The workspace. Default: around the working directory.")
+def cancel(run: int, path: str | None) -> None:
+    """Ask a run to end."""
+    context = find_place(path).context()
+    run_service.cancel(context, RunId(run))
+    now = run_service.get(context, RunId(run))
+    context.close()
+    say(f"{mark(now.status)} run {run}: {now.status.value if now.status.is_terminal else 'ending'}")

@@ -1,0 +1,114 @@
+"""`spellbook`: the verbs, loaded when used, and the one boundary where errors become an exit status.
+
+Exit status: 0 done, 1 a run failed, 2 the input cannot be used, 3 our own fault, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+
+import click
+
+from spellbook_core.errors import SpellbookError, StorageError, render_error
+
+FAILED = 1
+BAD_INPUT = 2
+OUR_FAULT = 3
+INTERRUPTED = 130
+
+VERBS = (
+    *("init", "new", "start", "stop", "token", "run", "validate", "list", "show", "runs", "logs", "cancel"),
+    *("engine", "doctor"),
+)
+
+
+def _load(name: str) -> click.Command | None:
+    """Return the verb `name`; only its own module is imported, so that `spellbook run` starts its first block soon."""
+    if name in {"start", "stop", "token", "engine"}:
+        from spellbook_core.cli import serving
+
+        return {"start": serving.start, "stop": serving.stop, "token": serving.token, "engine": serving.engine}[name]
+    if name in {"list", "show", "runs", "cancel"}:
+        from spellbook_core.cli import looking
+
+        return {"list": looking.list_, "show": looking.show, "runs": looking.runs, "cancel": looking.cancel}[name]
+    return _load_other(name)
+
+
+def _load_other(name: str) -> click.Command | None:
+    command: click.Command | None = None
+    if name == "run":
+        from spellbook_core.cli.running import run as command
+    elif name == "new":
+        from spellbook_core.cli.making import new as command
+    elif name == "init":
+        from spellbook_core.cli.making import init as command
+    elif name == "validate":
+        from spellbook_core.cli.checking import validate as command
+    elif name == "logs":
+        from spellbook_core.cli.following import logs as command
+    elif name == "doctor":
+        from spellbook_core.cli.doctoring import doctor as command
+    return command
+
+
+class _Verbs(click.Group):
+    """Loads a verb's module when the verb is used, or when help lists them all."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order in which a person meets them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Return the verb `name`, None when there is none."""
+        return _load(name)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="spellbook", prog_name="spellbook")
+def cli() -> None:
+    r"""A notebook made of files: pipelines of Python blocks, with a real engine under them.
+
+    \b
+    spellbook start                              open this folder in the browser
+    spellbook run projects/titanic torch_train   run a pipeline here, without a browser
+    """
+
+
+def main() -> None:
+    """Run the command line and end the process with its status."""
+    try:
+        status = cli.main(standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        status = end.exit_code
+    except click.ClickException as problem:
+        problem.show()
+        status = BAD_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        status = INTERRUPTED
+    except SpellbookError as error:
+        click.echo(render_error(error.to_dict()), err=True)
+        status = OUR_FAULT if isinstance(error, StorageError) else BAD_INPUT
+    except BrokenPipeError:  # `spellbook logs 3 | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except Exception as fault:  # noqa: BLE001  # the boundary: a person gets one line, we get the trace
+        click.echo(f"Spellbook itself failed: {_one_line(fault)}\n  The trace is in {_write_trace()}", err=True)
+        status = OUR_FAULT
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _one_line(fault: Exception) -> str:
+    return "".join(traceback.format_exception_only(fault)).strip().splitlines()[-1][:300]
+
+
+def _write_trace() -> str:
+    handle, name = tempfile.mkstemp(prefix="spellbook-", suffix=".trace.txt")
+    with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+        traceback.print_exc(file=file)
+    return name

@@ -1,0 +1,79 @@
+"""From what a person types to a workspace and a project."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from spellbook_core.errors import NotFoundError
+from spellbook_core.model.naming import ProjectName
+from spellbook_core.project.layout import NotAWorkspaceError, Workspace
+from spellbook_core.services.wiring import Context, open_context
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A workspace, and the project in it that was meant; None when the workspace as a whole was."""
+
+    workspace: Workspace
+    project: ProjectName | None
+
+    def context(self) -> Context:
+        """Return the services' context of the workspace."""
+        return open_context(self.workspace.root)
+
+
+def find_place(text: str | None) -> Place:
+    """Return what a path means: a workspace, a project in one, or any folder or file below those.
+
+    Args:
+        text: A path; None for SPELLBOOK_WORKSPACE, else the working directory.
+
+    Raises:
+        NotAWorkspaceError: Nothing above the path is a workspace or project. [SB-PRJ-001]
+        NotFoundError: The path does not exist. [SB-SYS-002]
+    """
+    start = Path(text or os.environ.get("SPELLBOOK_WORKSPACE") or Path.cwd()).expanduser().resolve()
+    if not start.exists():
+        raise NotFoundError(
+            f"There is no folder {text}.", hint="give the path of a project or of the folder above 'projects'."
+        )
+    for folder in (start, *start.parents):
+        try:
+            workspace = Workspace.open(folder)
+        except NotAWorkspaceError:
+            continue
+        # A project inside `projects/` belongs to the workspace above, whose history and engine it shares.
+        if workspace.is_single_project and folder.parent.name == "projects":
+            workspace = Workspace.open(folder.parent.parent)
+        return Place(workspace, _project_of(workspace, start))
+    return Place(Workspace.open(start), None)  # raises, with the path that was given
+
+
+def find_project(text: str) -> tuple[Place, ProjectName]:
+    """Return the place and project that `text` means: a path, or a project's name in the workspace around here.
+
+    Raises:
+        NotFoundError: There is no such path or project, or the workspace has several. [SB-SYS-002]
+    """
+    if not Path(text).expanduser().exists() and "/" not in text:
+        place = find_place(None)
+        return place, place.workspace.project(text).name
+    place = find_place(text)
+    if place.project is not None:
+        return place, place.project
+    names = place.workspace.project_names()
+    if len(names) == 1:
+        return place, names[0]
+    known = ", ".join(names[:12]) or "none"
+    raise NotFoundError(f"{text} is no single project.", hint=f"name one of its projects: {known}.")
+
+
+def _project_of(workspace: Workspace, path: Path) -> ProjectName | None:
+    if workspace.is_single_project:
+        return workspace.project_names()[0]
+    folder = workspace.projects_dir.resolve()
+    if not path.is_relative_to(folder) or path == folder:
+        return None
+    return workspace.project(path.relative_to(folder).parts[0]).name

@@ -1,0 +1,143 @@
+"""`spellbook run`: a pipeline, or some of its blocks, in this process. What Airflow or cron would call."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+
+import click
+
+from spellbook_core.cli.output import clean, mark, print_json, say, seconds
+from spellbook_core.cli.places import find_project
+from spellbook_core.errors import BadNameError
+from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid
+from spellbook_core.model.run import BlockRun, NewRun, PipelineRun, Selection, Status, Upstream
+from spellbook_core.model.values import JsonObject, YamlValue
+from spellbook_core.services import reports, runs
+from spellbook_core.services.wiring import Context
+
+LOG_LINES = 20
+"""Last printed lines shown of a failed block."""
+
+
+@click.command()
+@click.argument("project")
+@click.argument("pipeline")
+@click.option("--block", "blocks", multiple=True, metavar="UUID", help="Run this block only; may be repeated.")
+@click.option("--with-upstream", is_flag=True, help="With --block: first run the ancestors that have no stored output.")
+@click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A runtime variable; JSON or plain text.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else.")
+def run(
+    project: str, pipeline: str, blocks: Sequence[str], with_upstream: bool, variables: Sequence[str], as_json: bool
+) -> None:
+    """Run PIPELINE of PROJECT here and wait for its end. Needs neither a page nor an engine process.
+
+    PROJECT is a path, or a project's name in the workspace around here. Exit status: 0 completed, 1 failed.
+    """
+    place, name = find_project(project)
+    upstream = Upstream.MISSING if with_upstream else Upstream.NONE
+    selection = Selection(tuple(BlockUuid(uuid) for uuid in blocks), upstream) if blocks else Selection()
+    wanted = NewRun(name, PipelineUuid(pipeline), "cli", selection, parse_variables(variables))
+    context = place.context()
+    try:
+        told = _Teller(context, is_quiet=as_json)
+        ended = runs.run_here(context, wanted, told.event)
+        told.rest(ended)
+        _conclude(context, ended, as_json=as_json)
+    finally:
+        context.close()
+
+
+def parse_variables(texts: Sequence[str]) -> dict[str, YamlValue]:
+    """Return runtime variables from `name=value` texts; a value that is JSON is taken as such, else as text.
+
+    Raises:
+        BadNameError: A text has no name or no `=`. [SB-SYS-001]
+    """
+    variables: dict[str, YamlValue] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator or not name.strip():
+            raise BadNameError(f"--var {text[:60]!a} is no NAME=VALUE.", hint="write it as --var rows=100.")
+        try:
+            variables[name.strip()] = json.loads(value)
+        except ValueError:
+            variables[name.strip()] = value
+    return variables
+
+
+class _Teller:
+    """Prints a line when a block begins and one when it ends, from events that carry no data."""
+
+    def __init__(self, context: Context, *, is_quiet: bool) -> None:
+        self._context = context
+        self._is_quiet = is_quiet
+        self._told: dict[BlockRunId, Status] = {}
+
+    def event(self, event: JsonObject) -> None:
+        block_run_id = event.get("block_run_id")
+        if self._is_quiet or event.get("kind") != "block_run" or not isinstance(block_run_id, int):
+            return
+        self._tell(runs.block_run(self._context, BlockRunId(block_run_id)))
+
+    def rest(self, ended: PipelineRun) -> None:
+        """Tell the blocks whose end came without an event, such as those below a failed one."""
+        if not self._is_quiet:
+            for block_run in runs.block_runs(self._context, ended.id):
+                self._tell(block_run)
+
+    def _tell(self, block_run: BlockRun) -> None:
+        status = block_run.status
+        if status in {Status.INITIAL, Status.QUEUED} or self._told.get(block_run.id) is status:
+            return
+        self._told[block_run.id] = status
+        say(f"  {mark(status)} {clean(block_run.block):<32} {_outcome(block_run)}".rstrip())
+        for warning in block_run.warnings if status.is_terminal else ():
+            say(f"      ! {clean(warning)}")
+
+
+def _outcome(block_run: BlockRun) -> str:
+    words = [block_run.status.value.replace("_", " ")]
+    if block_run.status is Status.COMPLETED:
+        words = ["reused" if block_run.reused else seconds(block_run.duration_s)]
+        words += [clean(output.summary) for output in block_run.outputs[:3]]
+        failed = sum(not test.passed for test in block_run.tests)
+        words += [f"{len(block_run.tests)} tests passed"] if block_run.tests and not failed else []
+    elif block_run.error is not None:
+        words += [clean(block_run.error.exception or block_run.error.message)]
+    return "   ".join(word for word in words if word)
+
+
+def _conclude(context: Context, ended: PipelineRun, *, as_json: bool) -> None:
+    block_runs = runs.block_runs(context, ended.id)
+    if as_json:
+        print_json(reports.run_report(ended, block_runs))
+    else:
+        for block_run in block_runs:
+            if block_run.status is Status.FAILED:
+                _explain(context, block_run)
+        took = seconds(ended.duration_s)
+        say(f"{mark(ended.status)} {clean(ended.pipeline)}: {ended.status.value}, run {ended.id}, {took}".rstrip(", "))
+    if ended.status is Status.COMPLETED:
+        return
+    raise click.exceptions.Exit(130 if ended.status is Status.CANCELLED else 1)
+
+
+def _explain(context: Context, block_run: BlockRun) -> None:
+    """Print a failed block's last lines, its error, the person's own frames and the next action, on stderr."""
+    error = block_run.error
+    if error is None:
+        return
+    printed = runs.log_tail(context, block_run, LOG_LINES).lines
+    if printed:
+        say(f"\n  Last lines of {clean(block_run.block)}:", error=True)
+    for line in printed:
+        say(f"    {clean(line.text)}", error=True)
+    say(f"\n  {clean(block_run.block)}: {clean(error.exception or error.message)}", error=True)
+    for frame in error.frames:
+        place = os.path.relpath(frame.file) if os.path.isabs(frame.file) else frame.file
+        say(f"    {clean(place)}:{frame.line} in {clean(frame.function)}: {clean(frame.text.strip())}", error=True)
+    if error.hint:
+        say(f"  Do this: {clean(error.hint)}", error=True)
+    say(f"  {error.code}\n", error=True)
