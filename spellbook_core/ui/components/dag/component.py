@@ -68,9 +68,9 @@ def dag(
         selected=selected,
         marked=chosen,
         is_compact=len(nodes) > COMPACT_ABOVE,
+        has_sublabels=any(node.sublabel for node in nodes),
     )
-    size = look.size(has_sublabels=any(node.sublabel for node in nodes))
-    drawing = lay_out([node.uuid for node in nodes], parents, size, direction)
+    drawing = lay_out([node.uuid for node in nodes], parents, look.size, direction)
     graph = {
         "nodes": [node.to_dict() for node in build_nodes(nodes, drawing, ids, look)],
         "edges": [edge.to_dict() for edge in build_edges(nodes, parents, drawing, ids, look)],

@@ -78,6 +78,7 @@ class Look:
         selected: The block with the primary border.
         marked: Blocks marked as parents of the selected one while links are edited.
         is_compact: Name and sign only.
+        has_sublabels: Boxes have room for a third line.
     """
 
     is_dark: bool
@@ -85,12 +86,14 @@ class Look:
     selected: str | None = None
     marked: frozenset[str] = frozenset()
     is_compact: bool = False
+    has_sublabels: bool = False
 
-    def size(self, has_sublabels: bool) -> Size:
-        """Return the size of every box of the graph."""
+    @property
+    def size(self) -> Size:
+        """The size of every box, and the room between boxes."""
         if self.is_compact:
-            return Size(width=156, height=30, gap_along=46, gap_across=14)
-        return Size(width=196, height=72 if has_sublabels else 54, gap_along=64, gap_across=26)
+            return Size(width=164, height=30, gap_along=46, gap_across=14)
+        return Size(width=208, height=62 if self.has_sublabels else 48, gap_along=60, gap_across=26)
 
 
 def build_nodes(blocks: Sequence[DagNode], drawing: Drawing, ids: DagIds, look: Look) -> list[Node]:
@@ -129,7 +132,7 @@ def _box(block: DagNode, point: Point, ids: DagIds, look: Look) -> Node:
     colours = state.dark if look.is_dark else state.light
     is_selected, is_marked = block.uuid == look.selected, block.uuid in look.marked
     border = look.primary if is_selected or is_marked else colours.border
-    size = look.size(has_sublabels=bool(block.sublabel))
+    size = look.size
     block_type = TYPES.get(block.block_type, TYPES["custom"])
     text = {"background": colours.fill, "border": border}
     return _node(
@@ -143,7 +146,8 @@ def _box(block: DagNode, point: Point, ids: DagIds, look: Look) -> Node:
         borderWidthSelected=3 if is_selected else 2,
         font=_font(colours, look),
         margin={"top": 6, "bottom": 6, "left": 12, "right": 8} if look.is_compact else 10,
-        widthConstraint={"minimum": size.width - 20, "maximum": size.width - 20},
+        widthConstraint={"minimum": size.width - 20},
+        heightConstraint={"minimum": size.height - 12},
         shapeProperties={"borderRadius": 8, "borderDashes": [6, 4] if is_marked else False},
         # A shadow without blur, moved to the left, is the coloured strip of the block's type.
         shadow={"enabled": True, "color": block_type.hue, "size": 0, "x": -5, "y": 0},
@@ -162,7 +166,7 @@ def _label(block: DagNode, state: State, type_word: str, *, is_marked: bool, loo
 
 
 def _font(colours: Colours, look: Look) -> dict[str, object]:
-    return {"face": FONT, "size": 12 if look.is_compact else 14, "color": colours.text, "align": "left", "multi": False}
+    return {"face": FONT, "size": 12 if look.is_compact else 13, "color": colours.text, "align": "left", "multi": False}
 
 
 def _node(node_id: str, **options: object) -> Node:

@@ -1,6 +1,8 @@
 // Listens to the server's events and hands them to the script in batches: at most five a second, each repeated until
 // the server has acknowledged it, because Streamlit keeps only the newest unprocessed message of a component.
 
+import { makeNonce } from "./nonce.js";
+
 const PAUSE_MS = 200;
 const UNACKNOWLEDGED_MS = 3000; // after this a batch counts as lost on the way and is sent again
 const RETRY_MS = [1000, 2000, 5000, 10000, 30000];
@@ -12,9 +14,8 @@ export default function (component) {
   const { parentElement } = component;
   let listener = listeners.get(parentElement);
   if (!listener) {
-    listener = new Listener();
+    listener = new Listener(hide(parentElement));
     listeners.set(parentElement, listener);
-    hide(parentElement);
   }
   listener.update(component);
   return () => {
@@ -23,15 +24,18 @@ export default function (component) {
   };
 }
 
-// The element must take no room. Its wrapper belongs to Streamlit; this is the only way to reach it from here.
+// The element must take no room. Its wrapper belongs to Streamlit, which may use it for another element afterwards:
+// so the change can be taken back.
 function hide(parentElement) {
   const host = parentElement.host ?? parentElement;
-  const wrapper = host.closest?.('[data-testid="stElementContainer"], .stElementContainer');
-  if (wrapper) wrapper.style.display = "none";
+  const wrapper = host.closest?.('[data-testid="stElementContainer"]');
+  wrapper?.style.setProperty("display", "none");
+  return () => wrapper?.style.removeProperty("display");
 }
 
 class Listener {
-  constructor() {
+  constructor(unhide) {
+    this.unhide = unhide;
     this.nonce = makeNonce();
     this.seq = 0;
     this.waiting = new Map(); // identity of an event -> {seq, event}, oldest first
@@ -127,12 +131,9 @@ class Listener {
 
   close() {
     this.isClosed = true;
+    this.unhide();
     clearTimeout(this.sendTimer);
     this.disconnect();
     document.removeEventListener("visibilitychange", this.onVisibility);
   }
-}
-
-function makeNonce() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,0 +1,171 @@
+"""A browser for stories: Chromium that may talk to this machine only, and Streamlit servers to look at.
+
+`page_factory(url, theme="dark")` opens a page, waits for the script to end, and fails the test at its end if the page
+logged an error or asked another machine for anything. `streamlit_server(script)` serves a script and returns its address.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Route, sync_playwright
+
+LAUNCH_ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+LOCAL_HOSTS = {"127.0.0.1", "localhost", ""}
+IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]'
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium: the one named by SPELLBOOK_CHROMIUM, else the system's, else the one that Playwright installed."""
+    executable = os.environ.get("SPELLBOOK_CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=executable, args=LAUNCH_ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class PageFactory:
+    """Opens watched pages; `problems` lists what went wrong in all of them."""
+
+    browser: Browser
+    contexts: list[BrowserContext] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def __call__(
+        self, url: str | None = None, *, theme: str = "light", width: int = 1440, height: int = 900
+    ) -> Page:
+        context = self.browser.new_context(
+            color_scheme=theme, viewport={"width": width, "height": height}, service_workers="block"
+        )
+        context.set_default_timeout(20_000)
+        context.route("**/*", self._guard)
+        self.contexts.append(context)
+        page = context.new_page()
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
+        if url is not None:
+            page.goto(url)
+            self.idle(page)
+        return page
+
+    def idle(self, page: Page) -> None:
+        """Wait until the page is connected and its script has ended."""
+        page.wait_for_selector(IDLE, state="attached")
+
+    def close(self) -> None:
+        for context in self.contexts:
+            context.close()
+
+    def _guard(self, route: Route, request: Request) -> None:
+        if urlsplit(request.url).hostname in LOCAL_HOSTS or urlsplit(request.url).scheme in {"data", "blob", "about"}:
+            route.continue_()
+        else:
+            self.problems.append(f"request to another machine: {request.url}")
+            route.abort()
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.problems.append(f"console error: {message.text} ({message.location.get('url', '')})")
+
+
+@pytest.fixture
+def page_factory(browser: Browser) -> Iterator[PageFactory]:
+    factory = PageFactory(browser)
+    yield factory
+    factory.close()
+    assert factory.problems == []
+
+
+@dataclass
+class Server:
+    """A running `streamlit run`."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+@pytest.fixture(scope="session")
+def streamlit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], str]]:
+    """Serve a script, once per session however often it is asked for, and return the address without a path."""
+    servers: dict[Path, Server] = {}
+
+    def serve(script: Path) -> str:
+        if script not in servers:
+            servers[script] = _start(script, tmp_path_factory.mktemp("server"))
+        return servers[script].url
+
+    yield serve
+    for server in servers.values():
+        server.process.terminate()
+        server.process.wait(timeout=20)
+
+
+def _start(script: Path, folder: Path) -> Server:
+    port = _free_port()
+    log = folder / "streamlit.log"
+    options = {
+        "server.port": str(port),
+        "server.address": "127.0.0.1",
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+        "runner.magicEnabled": "false",
+        "client.toolbarMode": "viewer",
+    }
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", str(script), *arguments],
+            cwd=folder,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+        )
+    server = Server(f"http://127.0.0.1:{port}", process, log)
+    _wait_healthy(server)
+    return server
+
+
+def _wait_healthy(server: Server, timeout_s: float = 60) -> None:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{server.url}/_stcore/health", timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    server.process.kill()
+    server.process.wait()
+    pytest.fail(f"Streamlit did not start:\n{server.log.read_text(errors='replace')[-4000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
