@@ -17,6 +17,7 @@ from spellbook_core.executors.warm import WarmProcess
 from spellbook_core.model.naming import BlockRunId
 from spellbook_core.model.task import TASK_FILE, BlockTask, Environment
 from spellbook_core.model.values import JsonValue
+from spellbook_core.project.layout import Workspace
 from spellbook_core.settings import Settings
 from spellbook_core.worker.wire import task_to_json
 
@@ -27,11 +28,13 @@ class ProcessExecutor(Executor):
     """The executor of one machine. Single-threaded: one runner owns it and waits on `fileno()`.
 
     Args:
+        workspace: Where warm processes have their working directory.
         settings: How long an unused warm process is kept.
         mode: `fork`, or `spare` for pre-imported processes that are not forked (where forking is not safe).
     """
 
-    def __init__(self, settings: Settings, *, mode: str = "fork") -> None:
+    def __init__(self, workspace: Workspace, settings: Settings, *, mode: str = "fork") -> None:
+        self._workspace = workspace
         self._settings = settings
         self._mode = mode
         self._selector = selectors.EpollSelector()
@@ -128,7 +131,7 @@ class ProcessExecutor(Executor):
             if process.serves(environment):
                 process.used_at = time.monotonic()
                 return process
-        process = WarmProcess.start(environment, self._mode)
+        process = WarmProcess.start(environment, self._mode, self._workspace.root)
         self._processes.append(process)
         self._selector.register(process.channel, selectors.EVENT_READ, partial(self._on_channel, process))
         return process

@@ -47,7 +47,7 @@ class WarmProcess:
     folders: dict[tuple[int, int], str] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, environment: Environment, mode: str) -> WarmProcess:
+    def start(cls, environment: Environment, mode: str, folder: Path) -> WarmProcess:
         """Start a zygote in a session of its own; it is warm when it says so.
 
         Raises:
@@ -78,6 +78,7 @@ class WarmProcess:
                 stderr=errors,
                 pass_fds=[theirs.fileno()],
                 env=variables,
+                cwd=folder,
                 start_new_session=True,
             )
         except OSError:

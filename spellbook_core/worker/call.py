@@ -28,7 +28,7 @@ from spellbook_core.worker.load import load_block
 from spellbook_core.worker.report import report_exception
 
 MAX_OUTPUTS = 100
-"""Most outputs that a returned list is spread into. A longer one is stored whole: a child receives a list either way."""
+"""Most outputs that a returned list is spread into. A longer one is stored whole: a child gets a list either way."""
 
 SENSOR_INTERVAL_S = 60.0
 """Seconds between two calls of a sensor in a run, as in mage; `configuration.interval_s` changes it."""
@@ -88,7 +88,8 @@ def _run(task: BlockTask, artifacts: Artifacts, steps: _Steps) -> None:
     arguments, named = bind(function, task, keywords, lambda: _read_inputs(task, artifacts))
     for preprocess in collection.of("preprocesser"):
         _consumed(preprocess.function(*arguments))
-    value = _sense(function, arguments, named, task) if task.block_type == "sensor" else _consumed(function(*arguments, **named))
+    call = _sense if task.block_type == "sensor" else _call
+    value = call(function, arguments, named, task)
     del arguments, named  # a frame is freed after its last reader
     values = spread(value)
     for index, entry in enumerate(values):
@@ -235,6 +236,12 @@ def _consumed(value: object) -> object:
     return value
 
 
+def _call(
+    function: Callable[..., object], arguments: list[object], named: dict[str, object], task: BlockTask
+) -> object:
+    return _consumed(function(*arguments, **named))
+
+
 def _sense(
     function: Callable[..., object], arguments: list[object], named: dict[str, object], task: BlockTask
 ) -> object:
@@ -242,7 +249,7 @@ def _sense(
     interval = task.configuration.get("interval_s", SENSOR_INTERVAL_S)
     wait_s = float(interval) if isinstance(interval, (int, float)) else SENSOR_INTERVAL_S
     while True:
-        value = _consumed(function(*arguments, **named))
+        value = _call(function, arguments, named, task)
         if value or task.trigger == "notebook":
             return bool(value)
         time.sleep(wait_s)
@@ -296,4 +303,3 @@ def _check_tests(task: BlockTask, tests: list[TestResult]) -> None:
             f"{failed[0].name}: {failed[0].message}",
             hint="look at the stored output, then correct the block or the test.",
         )
-

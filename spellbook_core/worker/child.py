@@ -7,6 +7,7 @@ The same code serves a child forked from the zygote and, where forking is not sa
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import json
 import os
@@ -108,18 +109,12 @@ def _attempt(folder: Path, ends: Ends, raise_threads: Callable[[], None]) -> int
 def set_process_option(option: int, value: int) -> None:
     """Call prctl(2) where there is one."""
     if sys.platform == "linux":
-        _libc().prctl(option, value, 0, 0, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
 def become_subreaper() -> None:
     """Make orphans below this process its children, so that none escapes."""
     set_process_option(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def _libc():  # type: ignore[no-untyped-def]  # a ctypes library has no useful type
-    import ctypes
-
-    return ctypes.CDLL(None, use_errno=True)
 
 
 def configure_streams() -> None:

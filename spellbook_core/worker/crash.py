@@ -20,7 +20,12 @@ _OWN_FILE = re.compile(r"[/\\]spellbook_core[/\\]worker[/\\]")
 
 
 def report_crash(
-    exit_status: int | None, reason: str | None, crash_trace: str | None, *, block: str = "", timeout_s: float | None = None
+    exit_status: int | None,
+    reason: str | None,
+    crash_trace: str | None,
+    *,
+    block: str = "",
+    timeout_s: float | None = None,
 ) -> ErrorReport:
     """Return why an attempt without an outcome failed.
 

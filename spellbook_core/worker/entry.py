@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from spellbook_core.clock import from_text, to_text
 from spellbook_core.model.task import LOCK_FILE, METRICS_FILE, OUTCOME_FILE, TASK_FILE, BlockTask, Outcome
@@ -132,10 +133,17 @@ def _warnings_kept(project_root: str) -> Iterator[None]:
     """Keep warnings that Python attributes to project code as notices; they are printed as ever."""
     shown = warnings.showwarning
 
-    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: object) -> None:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         if filename.startswith(project_root):
             api.keep_notice(f"{category.__name__}: {message}")
-        shown(message, category, filename, lineno, *rest)  # type: ignore[arg-type]  # file and line, as they came
+        shown(message, category, filename, lineno, file, line)
 
     warnings.showwarning = show
     try:

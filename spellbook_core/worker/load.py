@@ -111,7 +111,12 @@ def load_block(task: BlockTask) -> tuple[ModuleType, Collection]:
     linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
     try:
         code = compile(source, path, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as cause:  # MemoryError: "too many nested parentheses"
+    except (
+        SyntaxError,
+        ValueError,
+        MemoryError,
+        RecursionError,
+    ) as cause:  # MemoryError: "too many nested parentheses"
         line = cause.lineno if isinstance(cause, SyntaxError) else None
         reason = cause.msg if isinstance(cause, SyntaxError) else str(cause) or type(cause).__name__
         raise BlockSyntaxError(

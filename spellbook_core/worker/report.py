@@ -1,4 +1,4 @@
-"""Turn an exception of a block into the report that log, command line and card share: the user's frames, marked line."""
+"""Turn an exception of a block into the report that log, command line and card share: the user's frames, the line."""
 
 from __future__ import annotations
 
@@ -112,10 +112,10 @@ def _user_frames(trace: TracebackType | None, task: BlockTask) -> tuple[Frame, .
     """Return the frames from the first one in the project on, outermost first; libraries only below it."""
     summaries = list(traceback.extract_tb(trace))
     root = task.project_root + "/"
-    first = next((n for n, s in enumerate(summaries) if s.filename == task.source_path or s.filename.startswith(root)), None)
-    if first is None:
+    inside = [n for n, s in enumerate(summaries) if s.filename == task.source_path or s.filename.startswith(root)]
+    if not inside:
         return ()
-    frames = [Frame(s.filename, s.lineno or 0, s.name, (s.line or "").strip()) for s in summaries[first:]]
+    frames = [Frame(s.filename, s.lineno or 0, s.name, (s.line or "").strip()) for s in summaries[inside[0] :]]
     if len(frames) > MAX_FRAMES:
         frames = frames[: MAX_FRAMES // 2] + frames[-MAX_FRAMES // 2 :]
     return tuple(frames)

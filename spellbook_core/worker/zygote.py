@@ -38,7 +38,7 @@ STANDBY = 2
 """Children forked ahead: the fork (4-24 ms of page tables) is then off the path from click to result."""
 
 REFILL_DELAY_S = 0.02
-"""How long after handing over an attempt the next child is forked ahead: a short block is not made to share its core."""
+"""How long after handing over an attempt the next child is forked ahead: a short block keeps its core to itself."""
 
 DRAIN_S = 1.0
 """How long the output of an ended process is still read."""
@@ -340,7 +340,7 @@ def start_ticks(pid: int) -> int | None:
 def _start_anew(descriptor: int, options: Options) -> NoReturn:
     os.set_inheritable(descriptor, True)
     arguments = [sys.executable, "-P", "-m", "spellbook_core.worker.zygote", str(descriptor), options.to_text()]
-    os.execv(sys.executable, arguments)
+    os.execv(sys.executable, arguments)  # noqa: S606  # the same program anew, with a list of arguments
 
 
 def main() -> NoReturn:
