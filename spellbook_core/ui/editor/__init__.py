@@ -1,0 +1,1 @@
+"""The notebook of one pipeline: its cards, graph, dialogs and what their clicks do."""

@@ -1,0 +1,154 @@
+"""One block's card: a header that is always there, and its code and result when it is open."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from spellbook_core.model.block import Block
+from spellbook_core.model.naming import BlockUuid
+from spellbook_core.ui import boundary, text
+from spellbook_core.ui.editor import actions, code_pane, keys, output
+from spellbook_core.ui.editor.session import DialogRequest
+from spellbook_core.ui.editor.view import Editor
+from spellbook_core.ui.status import type_look
+
+_MENU = {
+    "upstream": ":material/vertical_align_bottom: Run with upstream",
+    "missing": ":material/low_priority: Run with missing upstream",
+    "downstream": ":material/vertical_align_top: Run from here",
+    "tests": ":material/checklist: Run tests only",
+    "up": ":material/arrow_upward: Move up",
+    "down": ":material/arrow_downward: Move down",
+    "rename": ":material/edit: Rename",
+    "remove": ":material/playlist_remove: Remove from pipeline",
+    "delete": ":material/delete: Delete file",
+}
+
+
+def draw(editor: Editor, uuid: str) -> None:
+    """Draw the card of a block as a fragment of its own, which its clicks and runs redraw alone."""
+
+    def body() -> None:
+        with boundary.guarded():
+            editor.refresh()
+            block = editor.block(uuid)
+            if block is not None:
+                editor.drawn(keys.card(uuid))
+                _card(editor, block)
+
+    st.fragment(body, key=keys.card(uuid))()
+
+
+def _card(editor: Editor, block: Block) -> None:
+    is_selected = editor.session.selected == block.uuid
+    marks = f"{block.type if block.type in _STYLED else 'other'}_{'on' if is_selected else 'off'}"
+    with st.container(key=keys.card(block.uuid)), st.container(key=f"{keys.widget('frame', block.uuid)}__{marks}"):
+        _header(editor, block)
+        actions.show_scope_error(editor, keys.card(block.uuid))
+        if editor.is_open(block.uuid):
+            code_pane.draw(editor, block.uuid)
+            output.draw(editor, block.uuid)
+
+
+_STYLED = frozenset({"data_loader", "transformer", "custom", "data_exporter", "sensor"})
+
+
+def _header(editor: Editor, block: Block) -> None:
+    uuid = block.uuid
+    is_open = editor.is_open(uuid)
+    with st.container(key=keys.widget("head", uuid), horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            "",
+            key=keys.widget("toggle", uuid),
+            icon=":material/keyboard_arrow_down:" if is_open else ":material/chevron_right:",
+            type="tertiary",
+            help="Close the card" if is_open else "Open the card",
+            on_click=partial(actions.on_toggle_open, editor, uuid),
+        )
+        kind = type_look(block.type)
+        st.badge(kind.word, icon=kind.icon, color=kind.color)
+        st.button(
+            f"**{text.escape(block.name or uuid, max_chars=60)}**",
+            key=keys.widget("name", uuid),
+            type="tertiary",
+            help="Rename in every pipeline",
+            on_click=partial(actions.open_dialog, editor, DialogRequest("rename", uuid)),
+        )
+        if not is_open:
+            _summary(editor, block)
+        st.space("stretch")
+        _state(editor, block)
+        _run_buttons(editor, block)
+
+
+def _summary(editor: Editor, block: Block) -> None:
+    parts = []
+    if block.upstream_blocks:
+        parts.append("← " + ", ".join(block.upstream_blocks))
+    result = editor.results.get(BlockUuid(block.uuid))
+    if result is not None and result.outputs:
+        parts.append(result.outputs[0].summary)
+    if parts:
+        st.caption(text.escape(" · ".join(parts), max_chars=90), width="content")
+
+
+def _state(editor: Editor, block: Block) -> None:
+    look = editor.look(block.uuid)
+    run = editor.latest.get(BlockUuid(block.uuid))
+    took = ""
+    if run is not None and run.duration_s is not None and not editor.is_active(block.uuid):
+        took = f" · {text.duration(run.duration_s)}"
+    with st.container(key=keys.widget("state", block.uuid), width="content"):
+        st.badge(f"{look.word.capitalize()}{took}", icon=look.icon, color=look.color)
+
+
+def _run_buttons(editor: Editor, block: Block) -> None:
+    uuid = block.uuid
+    run = editor.latest.get(BlockUuid(uuid))
+    with st.container(key=keys.widget("acts", uuid), horizontal=True, gap="xsmall", width="content"):
+        if editor.is_active(uuid):
+            run_id = editor.session.pending.get(uuid) or (run.run_id if run else 0)
+            st.button(
+                "Cancel",
+                key=keys.widget("cancel", uuid),
+                icon=":material/stop_circle:",
+                on_click=partial(actions.on_cancel, editor, run_id),
+            )
+        else:
+            st.button(
+                "Run",
+                key=keys.widget("run", uuid),
+                icon=":material/play_arrow:",
+                disabled=not block.is_runnable,
+                help="Run this block (Ctrl+Enter in the editor)" if block.is_runnable else _why_not(block),
+                on_click=partial(actions.on_run, editor, uuid),
+            )
+        names = [block.uuid for block in editor.pipeline.blocks]
+        skipped = {"up"} if names[0] == uuid else set()
+        skipped |= {"down"} if names[-1] == uuid else set()
+        skipped |= set() if block.is_runnable else {"upstream", "missing", "downstream", "tests"}
+        st.menu_button(
+            "",
+            [choice for choice in _MENU if choice not in skipped],
+            key=keys.widget("menu", uuid),
+            icon=":material/more_vert:",
+            help="More actions",
+            format_func=_MENU.__getitem__,
+            on_click=partial(_on_menu, editor, uuid),
+        )
+
+
+def _why_not(block: Block) -> str:
+    return text.escape(f"{block.language} blocks of type {block.type} do not run in this version.")
+
+
+def _on_menu(editor: Editor, uuid: str) -> None:
+    choice = st.session_state.get(keys.widget("menu", uuid))
+    if choice in actions.RUN_CHOICES:
+        actions.on_run(editor, uuid, choice)
+    elif choice in {"up", "down"}:
+        actions.on_move(editor, uuid, -1 if choice == "up" else 1)
+    elif choice in {"rename", "remove", "delete"}:
+        actions.open_dialog(editor, DialogRequest(choice, uuid))

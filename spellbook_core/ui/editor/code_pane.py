@@ -1,0 +1,263 @@
+"""The middle of a card: parents, which parent feeds which parameter, the editor, and a file changed from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import streamlit as st
+
+from spellbook_core.model.block import Block
+from spellbook_core.model.naming import BlockUuid
+from spellbook_core.services import blocks as block_service
+from spellbook_core.ui import boundary, text
+from spellbook_core.ui.components.editor import Completion, Diagnostic, EditorEvent, code_editor
+from spellbook_core.ui.editor import actions, drafts, keys, signature
+from spellbook_core.ui.editor.drafts import Draft
+from spellbook_core.ui.editor.view import Editor
+
+
+def draw(editor: Editor, uuid: str) -> None:
+    """Draw the pane as a fragment of its own, so that a saved draft does not send the result again."""
+
+    def body() -> None:
+        with boundary.guarded():
+            editor.refresh()
+            block = editor.block(uuid)
+            if block is not None:
+                _pane(editor, block)
+
+    st.fragment(body, key=keys.code(uuid))()
+
+
+def _pane(editor: Editor, block: Block) -> None:
+    source = block_service.source(editor.ctx, editor.project, editor.uuid, block.uuid)
+    draft = _draft(editor, block.uuid, source.text, source.content_hash)
+    editor.drawn(keys.code(block.uuid))
+    _links(editor, block, source)
+    actions.show_scope_error(editor, keys.code(block.uuid))
+    if not source.exists:
+        _missing_file(editor, block, source)
+        return
+    if draft.outside is not None:
+        _outside_bar(editor, block, draft)
+    with st.container(key=keys.widget("source", block.uuid)):
+        code_editor(
+            draft.text,
+            key=keys.widget("editor", block.uuid),
+            rev=draft.rev,
+            language=block.language if block.language in {"python", "sql", "yaml", "markdown"} else "text",
+            height_px=460,
+            diagnostics=_diagnostics(editor, block, source),
+            completions=_completions(editor, block),
+            label=f"Code of {text.one_line(block.uuid, max_chars=80)}",
+            on_draft=partial(_on_text, editor, block.uuid),
+            on_save=partial(_on_text, editor, block.uuid),
+            on_run=partial(_on_run, editor, block.uuid),
+            on_run_next=partial(_on_run_next, editor, block.uuid),
+        )
+
+
+def _draft(editor: Editor, uuid: str, disk_text: str, disk_hash: str) -> Draft:
+    known = editor.session.drafts.get(uuid)
+    if known is None:
+        known = Draft(disk_text, disk_hash, editor.session.next_rev())
+    draft = drafts.noticed(known, drafts.Outside(disk_text, disk_hash))
+    editor.session.drafts[uuid] = draft
+    return draft
+
+
+# --- links
+
+
+def _links(editor: Editor, block: Block, source) -> None:
+    others = [other.uuid for other in editor.pipeline.blocks if other.uuid != block.uuid]
+    key = keys.widget("parents", block.uuid)
+    # The pipeline file is the truth: the list shows it whatever was clicked here or in the graph.
+    st.session_state[key] = [parent for parent in block.upstream_blocks if parent in others]
+    fit = _signature(editor, block, source)
+    with st.container(key=keys.widget("links", block.uuid), horizontal=True, vertical_alignment="center"):
+        if others:
+            with st.container(key=keys.widget("parentbox", block.uuid), width=330):
+                st.multiselect(
+                    "Parents",
+                    others,
+                    key=key,
+                    placeholder="No parents: add one",
+                    label_visibility="collapsed",
+                    format_func=lambda name: text.one_line(name, max_chars=40),
+                    on_change=partial(actions.on_set_parents, editor, block.uuid),
+                )
+        for feed in fit.feeds:
+            shape = f" · {feed.shape}" if feed.shape else " · not run yet"
+            st.markdown(
+                f"{text.code_span(feed.parameter)} ← {text.escape(feed.parent)}:gray[{text.escape(shape)}]",
+                width="content",
+            )
+        st.space("stretch")
+        used_by = _used_by(editor, block)
+        if len(used_by) > 1:
+            st.badge(f"used in {len(used_by)} pipelines", icon=":material/share:", color="gray", help=_names(used_by))
+        st.caption(text.escape(source.relative_path, max_chars=60), width="content")
+    if fit.problem:
+        st.warning(text.escape(fit.problem), icon=":material/link_off:")
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(text.escape(name, max_chars=60) for name in names[:20])
+
+
+def _used_by(editor: Editor, block: Block) -> Sequence[str]:
+    return block_service.uses(editor.ctx, editor.project, block.type, block.uuid)
+
+
+def _signature(editor: Editor, block: Block, source) -> signature.Signature:
+    inspected = source.inspected
+    if inspected is None or getattr(inspected, "function", None) is None:
+        return signature.Signature((), None)
+    parameters = [
+        signature.Parameter(parameter.name, not parameter.has_default)
+        for parameter in inspected.parameters
+        if parameter.kind == "positional"
+    ]
+    known = [parent for parent in block.upstream_blocks if editor.block(parent) is not None]
+    shapes = {
+        parent: [output.summary for output in editor.results[parent].outputs]
+        for parent in known
+        if parent in editor.results
+    }
+    return signature.match(parameters, has_varargs=inspected.has_varargs, parents=known, shapes=shapes)
+
+
+# --- marks in the editor
+
+
+def _diagnostics(editor: Editor, block: Block, source) -> list[Diagnostic]:
+    found = []
+    problem = source.inspected.problem if source.inspected else None
+    if problem is not None:
+        found.append(Diagnostic(problem.line or 1, problem.message))
+    run = editor.latest.get(BlockUuid(block.uuid))
+    is_same_code = run is not None and (not run.code_hash or run.code_hash == source.content_hash)
+    if run is not None and is_same_code and not editor.is_active(block.uuid):
+        if run.error is not None and run.error.line is not None:
+            found.append(Diagnostic(run.error.line, run.error.exception or run.error.message))
+        found.extend(
+            Diagnostic(test.line, f"{test.name}: {test.message or 'failed'}", "warning")
+            for test in run.tests
+            if not test.passed and test.line is not None
+        )
+    return found
+
+
+def _completions(editor: Editor, block: Block) -> list[Completion]:
+    words: dict[str, Completion] = {}
+    for parent in block.upstream_blocks:
+        run = editor.results.get(parent)
+        for output in run.outputs if run else ():
+            for column in output.columns[:200]:
+                words.setdefault(column.name, Completion(column.name, "property", column.dtype))
+    return list(words.values())
+
+
+# --- what the editor sends
+
+
+def _on_text(editor: Editor, uuid: str, event: EditorEvent) -> None:
+    # No keyed redraw here: it would end the batch of events that this one came with.
+    actions.take_text(editor, uuid, event.text, event.rev)
+
+
+def _on_run(editor: Editor, uuid: str, event: EditorEvent) -> None:
+    if actions.take_text(editor, uuid, event.text, event.rev):
+        actions.run_block(editor, uuid, request_id=event.request_id)
+    touched = actions.select(editor, uuid)
+    actions.redraw(*touched, keys.TOOLBAR)
+
+
+def _on_run_next(editor: Editor, uuid: str, event: EditorEvent) -> None:
+    if actions.take_text(editor, uuid, event.text, event.rev):
+        actions.run_block(editor, uuid, request_id=event.request_id)
+    target = editor.next_block(uuid) or uuid
+    editor.session.opened[target] = True
+    editor.session.scroll_to, editor.session.focus = target, True
+    editor.session.moves += 1
+    touched = actions.select(editor, target)
+    actions.redraw(keys.card(uuid), *touched, keys.TOOLBAR, keys.DIALOGS)
+
+
+# --- the file
+
+
+def _outside_bar(editor: Editor, block: Block, draft: Draft) -> None:
+    uuid = block.uuid
+    with st.container(key=keys.widget("outside", uuid), border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(":orange[:material/sync_problem:] **This file changed on disk.**", width="content")
+            st.space("stretch")
+            st.button(
+                "Reload",
+                key=keys.widget("reload", uuid),
+                type="primary",
+                icon=":material/refresh:",
+                on_click=partial(_on_reload, editor, uuid),
+            )
+            st.button(
+                "Keep mine",
+                key=keys.widget("keep", uuid),
+                icon=":material/save:",
+                on_click=partial(_on_keep, editor, uuid),
+            )
+            shows = st.toggle("Diff", key=keys.widget("diff", uuid))
+        if shows:
+            st.code(drafts.diff(draft) or "The texts differ only in line ends.", language="diff", height=260)
+
+
+def _on_reload(editor: Editor, uuid: str) -> None:
+    editor.session.drafts[uuid] = drafts.reload(editor.session.drafts[uuid])
+
+
+def _on_keep(editor: Editor, uuid: str) -> None:
+    actions.save_waiting_text(editor, uuid)
+    draft = editor.session.drafts[uuid]
+
+    def act() -> None:
+        save, read = actions.saver(editor, uuid), lambda: actions.disk(editor, uuid)
+        editor.session.drafts[uuid] = drafts.keep_mine(draft, save, read)
+
+    actions.guarded_by(editor, keys.code(uuid), act)
+
+
+def _missing_file(editor: Editor, block: Block, source) -> None:
+    st.error(
+        f"The file {text.code_span(source.relative_path)} is missing.\n\n"
+        "Do this: put it back, or create it again from the template of its type.",
+        icon=":material/file_present:",
+    )
+    st.button(
+        "Create the file again",
+        key=keys.widget("recreate", block.uuid),
+        icon=":material/note_add:",
+        on_click=partial(_on_recreate, editor, block),
+    )
+
+
+def _on_recreate(editor: Editor, block: Block) -> None:
+    from spellbook_core.services import library
+
+    def act() -> None:
+        template = next(iter(library.templates(block.type)), None)
+        source = block_service.source(editor.ctx, editor.project, editor.uuid, block.uuid)
+        text_of_template = template.source if template else ""
+        block_service.save_source(
+            editor.ctx,
+            editor.project,
+            editor.uuid,
+            block.uuid,
+            text_of_template,
+            expected_hash=source.content_hash,
+        )
+        editor.session.drafts.pop(block.uuid, None)
+
+    actions.guarded_by(editor, keys.code(block.uuid), act)
+    actions.redraw(keys.card(block.uuid))

@@ -1,0 +1,44 @@
+"""Names of widgets and fragments: stable, one per block, and made of safe characters whatever the block is called."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+PAGE_LIVE = "ed_live"
+TOOLBAR = "ed_toolbar"
+SIDE = "ed_side"
+DIALOGS = "ed_dialogs"
+
+
+def slug(uuid: str) -> str:
+    """Return a key part of ASCII letters, digits and `_`: plain names stay themselves, others get a digest."""
+    if re.fullmatch(r"[A-Za-z0-9_]+", uuid):
+        return uuid
+    digest = hashlib.sha256(uuid.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9_]', '_', uuid)}_{digest}"
+
+
+def card(uuid: str) -> str:
+    """Return the key of a block's card fragment and container."""
+    return f"card_{slug(uuid)}"
+
+
+def code(uuid: str) -> str:
+    """Return the key of the fragment with a block's parents, signature and editor."""
+    return f"code_{slug(uuid)}"
+
+
+def output(uuid: str) -> str:
+    """Return the key of the fragment with a block's result."""
+    return f"output_{slug(uuid)}"
+
+
+def live(uuid: str) -> str:
+    """Return the key of the fragment that follows a running block."""
+    return f"live_{slug(uuid)}"
+
+
+def widget(what: str, uuid: str) -> str:
+    """Return the key of one widget of a block, e.g. `run_load_titanic`."""
+    return f"{what}_{slug(uuid)}"

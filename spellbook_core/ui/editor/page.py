@@ -1,0 +1,170 @@
+"""The editor put together: toolbar, cards on the left, the side column, dialogs, and what keeps it in step."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from pathlib import Path
+
+import streamlit as st
+
+from spellbook_core.model.naming import PipelineUuid, ProjectName
+from spellbook_core.services.wiring import Context
+from spellbook_core.ui import boundary
+from spellbook_core.ui.components.live import live
+from spellbook_core.ui.editor import actions, card, dialogs, keys, side, sync, toolbar
+from spellbook_core.ui.editor.session import DialogRequest, EditorSession
+from spellbook_core.ui.editor.view import Editor, open_editor
+from spellbook_core.ui.status import type_look
+
+_SAFETY_NET_S = 5.0
+"""Seconds between looks at the truth in case an event was missed; events redraw at once."""
+
+_EMPTY_TYPES = {
+    "data_loader": "Read data from a file, an address or a database.",
+    "transformer": "Clean, join or reshape what its parents return.",
+    "custom": "Anything else, such as training a PyTorch model.",
+    "data_exporter": "Write a result to a file or another system.",
+}
+
+
+@cache
+def _css() -> str:
+    return (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+
+
+def session_of(project: str, pipeline: str) -> EditorSession:
+    """Return what this browser session remembers about a pipeline's editor."""
+    sessions = st.session_state.setdefault("_editors", {})
+    return sessions.setdefault((project, pipeline), EditorSession())
+
+
+def draw(ctx: Context, project: ProjectName, pipeline: PipelineUuid, block: str | None) -> None:
+    """Draw the editor of a pipeline.
+
+    Args:
+        ctx: Of the workspace.
+        project: The project in view.
+        pipeline: Its pipeline.
+        block: The block that the address names, which is selected and opened.
+    """
+    st.html(f"<style>{_css()}</style><span></span>")
+    session = session_of(project, pipeline)
+    session.shown.clear()
+    editor = open_editor(ctx, project, pipeline, session)
+    _select_from_address(editor, block)
+    try:
+        _parts(editor)
+    finally:
+        editor.is_whole_page = False
+
+
+def _select_from_address(editor: Editor, block: str | None) -> None:
+    session = editor.session
+    names = [known.uuid for known in editor.pipeline.blocks]
+    if block in names and block != session.selected:
+        session.selected = block
+        session.opened[block] = True
+        if names.index(block) > 0:
+            session.scroll_to, session.focus = block, False
+            session.moves += 1
+    elif session.selected not in names:
+        session.selected = names[0] if names else None
+
+
+def _parts(editor: Editor) -> None:
+    with st.container(key="ed_top"):
+        toolbar.draw(editor)
+    left, right = st.columns([64, 36], gap="medium")
+    with left, st.container(key="cards"):
+        for block in editor.pipeline.blocks:
+            card.draw(editor, block.uuid)
+        _adders(editor)
+    with right, st.container(key="sticky"):
+        side.draw(editor)
+    dialogs.draw(editor)
+    _listen(editor)
+
+
+def _adders(editor: Editor) -> None:
+    is_empty = not editor.pipeline.blocks
+    if is_empty:
+        with st.container(key="empty_pipeline"):
+            st.markdown("### :material/auto_stories: Begin with a block")
+            st.markdown(
+                "A pipeline is a notebook of blocks, each a Python file with one function. "
+                "Most begin with a **loader**; what it returns goes into the blocks linked below it."
+            )
+            columns = st.columns(4)
+            for column, (block_type, what) in zip(columns, _EMPTY_TYPES.items(), strict=True):
+                with column:
+                    _adder(editor, block_type, stretch=True)
+                    st.caption(what)
+        return
+    with st.container(key="adders", horizontal=True, horizontal_alignment="center", vertical_alignment="center"):
+        for block_type in _EMPTY_TYPES:
+            _adder(editor, block_type)
+        st.button(
+            "More",
+            key="add_more",
+            icon=":material/more_horiz:",
+            type="tertiary",
+            on_click=partial(actions.open_dialog, editor, DialogRequest("add")),
+        )
+
+
+def _adder(editor: Editor, block_type: str, *, stretch: bool = False) -> None:
+    look = type_look(block_type)
+    st.button(
+        look.word,
+        key=f"add_{block_type}",
+        icon=look.icon,
+        type="secondary" if stretch else "tertiary",
+        width="stretch" if stretch else "content",
+        on_click=partial(_on_adder, editor, block_type),
+    )
+
+
+def _on_adder(editor: Editor, block_type: str) -> None:
+    st.session_state.pop("add_type", None)
+    actions.open_dialog(editor, DialogRequest("add", block_type=block_type))
+
+
+# --- staying in step
+
+
+def _listen(editor: Editor) -> None:
+    def events() -> None:
+        with boundary.guarded():
+            live(
+                key="editor_events",
+                query={"project": editor.project},
+                on_event=partial(_on_events, editor),
+            )
+
+    def safety_net() -> None:
+        with boundary.guarded():
+            if not editor.is_whole_page and _stale(editor):
+                st.rerun()
+
+    st.fragment(events, key=keys.PAGE_LIVE)()
+    st.fragment(safety_net, key="ed_safety_net", run_every=_SAFETY_NET_S)()
+
+
+def _on_events(editor: Editor, events: list[dict[str, object]]) -> None:
+    stale = _stale(editor)
+    if stale is None:
+        st.rerun()
+    following = sync.progress_keys(events, project=editor.project, pipeline=editor.uuid)
+    wanted = dict.fromkeys([*stale, *(key for key in following if key in editor.session.shown)])
+    if wanted:
+        actions.redraw(*wanted)
+
+
+def _stale(editor: Editor) -> list[str] | None:
+    """Return the fragments that no longer show the truth, None when the pipeline itself is another one."""
+    before = editor.file_hash
+    editor.read()
+    if editor.file_hash != before:
+        return None
+    actions.changed_sources(editor)
+    return sync.stale(editor.session.shown, editor.truth())

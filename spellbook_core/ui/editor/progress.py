@@ -1,0 +1,59 @@
+"""A block that waits or runs: clock, progress bar, metric curves and the end of its log, as they come."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.run import BlockRun, Status
+from spellbook_core.services import runs as run_service
+from spellbook_core.ui import boundary, text
+from spellbook_core.ui.editor import charts, keys
+from spellbook_core.ui.editor.view import Editor
+
+_CLOCK_S = 1.0
+"""Seconds between redraws of the clock; news redraws the fragment at once."""
+
+_TAIL_LINES = 12
+
+
+def draw(editor: Editor, uuid: BlockUuid) -> None:
+    """Draw the running block as a fragment that redraws itself until the block has ended."""
+
+    def body() -> None:
+        with boundary.guarded():
+            editor.refresh()
+            if not editor.is_active(uuid) and not editor.is_whole_page:
+                # The event that redraws the card was missed: let the whole page see the truth.
+                st.rerun()
+            _running(editor, uuid)
+
+    st.fragment(body, key=keys.live(uuid), run_every=_CLOCK_S)()
+
+
+def _running(editor: Editor, uuid: BlockUuid) -> None:
+    run = editor.latest.get(uuid)
+    if run is None or uuid in editor.session.pending or run.status is not Status.RUNNING:
+        st.caption(":material/schedule: Waiting for a free process…")
+        return
+    metrics = run_service.metrics(editor.ctx, run)
+    with st.container(key=keys.widget("running", uuid)):
+        _bar(run, metrics.progress)
+        if metrics.series:
+            charts.metrics(metrics, height=190)
+        page = run_service.log_tail(editor.ctx, run, lines=_TAIL_LINES)
+        if page.lines:
+            st.code("\n".join(line.text for line in page.lines), language=None, wrap_lines=True)
+
+
+def _bar(run: BlockRun, done) -> None:
+    elapsed = (datetime.now(UTC) - run.started_at).total_seconds() if run.started_at else 0.0
+    clock = f":material/timer: {text.duration(max(0.0, elapsed))}"
+    if done is not None and done.total:
+        share = min(1.0, max(0.0, done.done / done.total))
+        what = f" {text.escape(done.text, max_chars=60)}" if done.text else ""
+        st.progress(share, f"{clock} ·{what} {done.done:,} of {done.total:,}")
+    else:
+        st.markdown(f":blue[{clock}]")

@@ -1,0 +1,77 @@
+"""What one browser session remembers about one pipeline's editor; files and the run store hold what lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from spellbook_core.model.values import YamlValue
+from spellbook_core.ui.editor.drafts import Draft
+
+OPEN_ALL_UP_TO = 8
+"""Pipelines with more blocks open only the selected card: each open card costs an editor and a table in the browser
+(first load of 30 took 5-20 s)."""
+
+Mode = Literal["Select", "Link parents"]
+
+
+@dataclass(frozen=True, slots=True)
+class DialogRequest:
+    """A dialog to open at the next run of the dialogs' fragment: which one, and for which block."""
+
+    kind: str
+    block: str | None = None
+    block_type: str | None = None
+
+
+@dataclass(slots=True)
+class EditorSession:
+    """One pipeline's editor in one browser tab.
+
+    Attributes:
+        selected: The block that the graph, the logs and Add block refer to.
+        opened: block -> whether its card is open, where the person said so.
+        drafts: block -> the text in its editor.
+        pending: block -> newest run accepted for it, until the store shows a block run of that run.
+        errors: scope -> error dict to show there; a scope is `page`, `graph`, `dialog` or a block's card key.
+        mode: What a click in the graph does; in `Link parents`, `child` is the block whose parents are toggled.
+        scroll_to: A block to bring into view once, and `focus` whether its editor gets the cursor.
+        runtime_variables: What was last typed into the run dialog.
+        run_id: The newest pipeline run started here.
+        shown: fragment -> token of the state that it was last drawn from.
+    """
+
+    selected: str | None = None
+    opened: dict[str, bool] = field(default_factory=dict)
+    drafts: dict[str, Draft] = field(default_factory=dict)
+    pending: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, Mapping[str, object]] = field(default_factory=dict)
+    mode: Mode = "Select"
+    child: str | None = None
+    dialog: DialogRequest | None = None
+    scroll_to: str | None = None
+    focus: bool = False
+    moves: int = 0
+    runtime_variables: dict[str, YamlValue] = field(default_factory=dict)
+    run_id: int | None = None
+    shown: dict[str, str] = field(default_factory=dict)
+    saved_at: float | None = None
+    revisions: int = 0
+
+    def is_open(self, uuid: str, block_count: int) -> bool:
+        """Return whether a card shows its code and result."""
+        default = block_count <= OPEN_ALL_UP_TO or uuid == self.selected
+        return self.opened.get(uuid, default)
+
+    def next_rev(self) -> int:
+        """Return a revision that no editor of this session has seen."""
+        self.revisions += 1
+        return self.revisions
+
+    def forget(self, uuid: str) -> None:
+        """Drop what is remembered about a block that is gone."""
+        for memory in (self.opened, self.drafts, self.pending, self.errors):
+            memory.pop(uuid, None)
+        self.selected = None if self.selected == uuid else self.selected
+        self.child = None if self.child == uuid else self.child

@@ -1,0 +1,202 @@
+"""The right column: the graph with its two modes, logs of the selected block, variables, and the last runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+
+import streamlit as st
+
+from spellbook_core.model.naming import BlockUuid
+from spellbook_core.services import blocks as block_service
+from spellbook_core.services import runs as run_service
+from spellbook_core.ui import boundary, state, text
+from spellbook_core.ui.components.dag import DagNode, dag
+from spellbook_core.ui.editor import actions, keys, output, variables
+from spellbook_core.ui.editor.view import Editor
+from spellbook_core.ui.status import status_look
+
+_TABS = ["Graph", "Logs", "Variables", "History"]
+_MODES = ["Select", "Link parents"]
+_MODE_ICONS = {"Select": ":material/arrow_selector_tool:", "Link parents": ":material/add_link:"}
+
+
+def draw(editor: Editor) -> None:
+    """Draw the column as a fragment, which runs and clicks redraw alone."""
+
+    def body() -> None:
+        with boundary.guarded():
+            editor.refresh()
+            editor.drawn(keys.SIDE)
+            with st.container(key="side"):
+                _column(editor)
+
+    st.fragment(body, key=keys.SIDE)()
+
+
+def _column(editor: Editor) -> None:
+    tabs = st.tabs(_TABS, key="side_tab", on_change="rerun")
+    drawers = (_graph, _logs, variables.draw, _history)
+    for tab, draw_tab in zip(tabs, drawers, strict=True):
+        if tab.open:
+            with tab:
+                draw_tab(editor)
+
+
+# --- graph
+
+
+def _graph(editor: Editor) -> None:
+    session, pipeline = editor.session, editor.pipeline
+    if not pipeline.blocks:
+        st.caption("The graph appears with the first block.")
+        return
+    if st.session_state.get("graph_mode") is None:
+        st.session_state["graph_mode"] = session.mode
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.segmented_control(
+            "Mode",
+            _MODES,
+            key="graph_mode",
+            required=True,
+            label_visibility="collapsed",
+            format_func=lambda mode: f"{_MODE_ICONS[mode]} {mode}",
+            on_change=partial(_on_mode, editor),
+        )
+        st.space("stretch")
+        is_down = st.toggle("Top-down", key="graph_down")
+    is_linking = session.mode == "Link parents"
+    _hint(editor, is_linking=is_linking)
+    actions.show_scope_error(editor, "graph")
+    dag(
+        [_node(editor, block) for block in pipeline.blocks],
+        pipeline.parents(),
+        key="graph",
+        selected=session.child if is_linking else session.selected,
+        link_mode=is_linking,
+        direction="TB" if is_down else "LR",
+        height_px=_height(len(pipeline.blocks)),
+        on_click=partial(on_click, editor),
+    )
+    _states(editor)
+
+
+def _hint(editor: Editor, *, is_linking: bool) -> None:
+    session = editor.session
+    if not is_linking:
+        st.caption("Click a block to go to its card.")
+        return
+    with st.container(key="link_hint", horizontal=True, vertical_alignment="center"):
+        if session.child is None:
+            st.caption(":material/touch_app: Click the block that shall get parents.", width="content")
+            return
+        st.markdown(
+            f":material/add_link: Parents of **{text.escape(session.child)}**: click blocks to add or remove them.",
+            width="content",
+        )
+        st.button(
+            "Another block",
+            key="link_other",
+            type="tertiary",
+            icon=":material/undo:",
+            on_click=_on_other,
+            args=(editor,),
+        )
+
+
+def _node(editor: Editor, block) -> DagNode:
+    result = editor.results.get(block.uuid)
+    shape = result.outputs[0].summary if result and result.outputs else ""
+    short = shape.replace(" rows", "").replace(" columns", "").replace(" x ", " × ")
+    return DagNode(
+        uuid=block.uuid,
+        label=text.one_line(block.name or block.uuid, max_chars=40),
+        block_type=block.type,
+        state=editor.status_key(block.uuid),
+        sublabel=text.one_line(short, max_chars=28),
+    )
+
+
+def _height(blocks: int) -> int:
+    return 300 if blocks <= 3 else 380 if blocks <= 8 else 460
+
+
+def _states(editor: Editor) -> None:
+    counts: dict[str, int] = {}
+    for block in editor.pipeline.blocks:
+        key = editor.status_key(block.uuid)
+        counts[key] = counts.get(key, 0) + 1
+    with st.container(key="graph_states", horizontal=True, gap="xsmall"):
+        for key, number in counts.items():
+            look = status_look(key)
+            st.badge(f"{number} {look.word}", icon=look.icon, color=look.color)
+
+
+def _on_mode(editor: Editor) -> None:
+    editor.session.mode = st.session_state["graph_mode"]
+    editor.session.child = None
+    editor.session.errors.pop("graph", None)
+
+
+def _on_other(editor: Editor) -> None:
+    editor.session.child = None
+
+
+def on_click(editor: Editor, uuid: str) -> None:
+    """Act on a click on a block: go to its card, pick it as the child, or toggle it as a parent of the child."""
+    session = editor.session
+    if session.mode == "Select":
+        session.opened[uuid] = True
+        session.scroll_to, session.focus = uuid, False
+        session.moves += 1
+        actions.redraw(*actions.select(editor, uuid), keys.DIALOGS)
+    if session.child is None or session.child == uuid:
+        session.errors.pop("graph", None)
+        session.child = None if session.child == uuid else uuid
+        return
+    child = session.child
+    worked = actions.guarded_by(
+        editor,
+        "graph",
+        lambda: block_service.toggle_parent(editor.ctx, editor.project, editor.uuid, BlockUuid(child), BlockUuid(uuid)),
+    )
+    if worked:
+        actions.redraw(keys.card(child), keys.SIDE)
+
+
+# --- logs and history
+
+
+def _logs(editor: Editor) -> None:
+    names = [block.uuid for block in editor.pipeline.blocks if block.uuid in editor.latest]
+    if not names:
+        st.caption("Nothing has run yet.")
+        return
+    key = "side_log_block"
+    if st.session_state.get(key) not in names:
+        st.session_state[key] = editor.session.selected if editor.session.selected in names else names[0]
+    chosen = st.selectbox("Block", names, key=key, format_func=lambda name: text.one_line(name, max_chars=60))
+    run = editor.latest[BlockUuid(chosen)]
+    look = status_look(run.status)
+    st.caption(f":{look.color}[{look.icon} {look.word}] · run {run.run_id} · {text.duration(run.duration_s)}")
+    output.logs(editor, run, height=380)
+
+
+def _history(editor: Editor) -> None:
+    page = run_service.list_runs(editor.ctx, project=editor.project, pipeline=editor.uuid, limit=12)
+    if not page.runs:
+        st.caption("This pipeline has not run yet.")
+        return
+    now = datetime.now(UTC)
+    for run in page.runs:
+        look = status_look(run.status)
+        with st.container(key=f"history_{run.id}", horizontal=True, vertical_alignment="center"):
+            state.link("run", f"Run {run.id}", id=run.id)
+            st.badge(look.word, icon=look.icon, color=look.color)
+            what = "pipeline" if run.selection.blocks is None else ", ".join(run.selection.blocks[:3])
+            st.caption(text.escape(what, max_chars=44), width="content")
+            st.space("stretch")
+            took = f"{text.duration(run.duration_s)} · " if run.duration_s is not None else ""
+            st.caption(f"{took}{text.ago(run.created_at, now)}", width="content")
+    if page.total > len(page.runs):
+        state.link("runs", f"All {page.total:,} runs", icon=":material/list:", pipeline=editor.uuid)

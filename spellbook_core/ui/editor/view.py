@@ -1,0 +1,150 @@
+"""What the editor shows of one pipeline, read from the files and the run store: the truth, at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from spellbook_core.errors import NotFoundError
+from spellbook_core.model.block import Block
+from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.pipeline import Pipeline
+from spellbook_core.model.run import BlockRun, PipelineRun, Status
+from spellbook_core.services import pipelines as pipeline_service
+from spellbook_core.services import runs as run_service
+from spellbook_core.services.wiring import Context
+from spellbook_core.ui.editor import keys
+from spellbook_core.ui.editor.session import EditorSession
+from spellbook_core.ui.status import Look, status_look
+
+
+@dataclass(slots=True)
+class Editor:
+    """One drawing of the editor: where it looks, what it remembers, what it read.
+
+    A full run of the page reads once for all cards; a fragment that runs alone reads again (`refresh`).
+
+    Attributes:
+        session: Survives between runs of the script.
+        file_hash: Content hash of the pipeline file that was read.
+        latest: block -> newest block run, whatever became of it.
+        results: block -> newest completed block run, whose outputs children and tables read.
+    """
+
+    ctx: Context
+    project: ProjectName
+    uuid: PipelineUuid
+    session: EditorSession
+    pipeline: Pipeline
+    file_hash: str
+    file_text: str
+    file_warnings: tuple[str, ...] = ()
+    latest: Mapping[BlockUuid, BlockRun] = field(default_factory=dict)
+    results: Mapping[BlockUuid, BlockRun] = field(default_factory=dict)
+    is_whole_page: bool = True
+
+    def refresh(self) -> None:
+        """Read everything again, unless the whole page is being drawn from one reading."""
+        if not self.is_whole_page:
+            self.read()
+
+    def read(self) -> None:
+        """Read the pipeline file and the newest runs."""
+        file = pipeline_service.load(self.ctx, self.project, self.uuid)
+        self.pipeline, self.file_hash, self.file_text = file.pipeline, file.content_hash, file.text
+        self.file_warnings = tuple(file.warnings)
+        self.latest = run_service.latest_block_runs(self.ctx, self.project, self.uuid)
+        self.results = run_service.latest_outputs(self.ctx, self.project, self.uuid)
+        self._settle_pending()
+
+    def _settle_pending(self) -> None:
+        ended: dict[int, bool] = {}
+        for block, run_id in list(self.session.pending.items()):
+            newest = self.latest.get(BlockUuid(block))
+            if newest is not None and newest.run_id >= run_id:
+                del self.session.pending[block]
+                continue
+            if run_id not in ended:
+                ended[run_id] = self._has_ended(run_id)
+            if ended[run_id]:
+                del self.session.pending[block]
+
+    def _has_ended(self, run_id: int) -> bool:
+        try:
+            return run_service.get(self.ctx, RunId(run_id)).status.is_terminal
+        except NotFoundError:
+            return True
+
+    def block(self, uuid: str) -> Block | None:
+        """Return the block, None when the file no longer lists it."""
+        return next((block for block in self.pipeline.blocks if block.uuid == uuid), None)
+
+    def status_key(self, uuid: str) -> str:
+        """Return the word of `ui.status` for a block's state."""
+        if uuid in self.session.pending:
+            return Status.QUEUED.value
+        run = self.latest.get(BlockUuid(uuid))
+        return "never_run" if run is None else run.status.value
+
+    def look(self, uuid: str) -> Look:
+        """Return how a block's state is drawn."""
+        return status_look(self.status_key(uuid))
+
+    def is_active(self, uuid: str) -> bool:
+        """Return whether a run of the block was accepted and has not ended."""
+        return self.status_key(uuid) in {"initial", "queued", "running"}
+
+    def is_open(self, uuid: str) -> bool:
+        """Return whether the block's card shows its code and result."""
+        return self.session.is_open(uuid, len(self.pipeline.blocks))
+
+    def next_block(self, uuid: str) -> str | None:
+        """Return the block below in the notebook."""
+        names = [block.uuid for block in self.pipeline.blocks]
+        if uuid not in names:
+            return None
+        below = names.index(BlockUuid(uuid)) + 1
+        return names[below] if below < len(names) else None
+
+    def truth(self) -> dict[str, str]:
+        """Return fragment -> token of the state it has to show; equal tokens look the same."""
+        tokens = {keys.TOOLBAR: self._last_run_token()}
+        for block in self.pipeline.blocks:
+            tokens[keys.card(block.uuid)] = self._run_token(block.uuid)
+        for block in self.pipeline.blocks:
+            draft = self.session.drafts.get(block.uuid)
+            feeding = [str(self.results[p].id) if p in self.results else "-" for p in block.upstream_blocks]
+            outside = draft.outside.content_hash if draft and draft.outside else ""
+            tokens[keys.code(block.uuid)] = ",".join(feeding) + outside
+        tokens[keys.SIDE] = ";".join(tokens.values())
+        return tokens
+
+    def drawn(self, *fragments: str) -> None:
+        """Note that these fragments are being drawn from what was read."""
+        truth = self.truth()
+        self.session.shown.update({key: truth[key] for key in fragments if key in truth})
+
+    def _run_token(self, uuid: str) -> str:
+        run = self.latest.get(BlockUuid(uuid))
+        return f"{self.status_key(uuid)}:{run.id if run else 0}:{run.attempt if run else 0}"
+
+    def _last_run_token(self) -> str:
+        run = self.last_run()
+        return f"{run.id}:{run.status.value}:{run.blocks_done}" if run else ""
+
+    def last_run(self) -> PipelineRun | None:
+        """Return the newest run of this pipeline, None when it never ran."""
+        found = run_service.list_runs(self.ctx, project=self.project, pipeline=self.uuid, limit=1).runs
+        return found[0] if found else None
+
+
+def open_editor(ctx: Context, project: ProjectName, uuid: PipelineUuid, session: EditorSession) -> Editor:
+    """Return the editor of a pipeline as it is now.
+
+    Raises:
+        SpellbookError: The pipeline is not there or its file cannot be read.
+    """
+    empty = Pipeline(uuid=uuid, name=uuid)
+    editor = Editor(ctx, project, uuid, session, empty, file_hash="", file_text="")
+    editor.read()
+    return editor
