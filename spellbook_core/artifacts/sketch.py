@@ -95,6 +95,8 @@ def describe_shortly(value: object, limit: int = 300) -> str:
 
     Never raises, and never formats the contents of an array, table or tensor.
     """
+    if isinstance(value, int) and type(value) is int:
+        return _short_int(value)[:limit]
     try:
         shape = getattr(value, "shape", None)
         if isinstance(shape, tuple) and shape:

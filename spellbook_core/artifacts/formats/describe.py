@@ -35,9 +35,7 @@ class Description:
 
 def describe(value: object) -> Description:
     """Return how to show `value`; looks only into libraries that are imported already."""
-    return (
-        _pandas(value) or _numpy(value) or _polars(value) or _model(value) or _figure(value) or _other(value)
-    )
+    return _pandas(value) or _numpy(value) or _polars(value) or _model(value) or _figure(value) or _other(value)
 
 
 def _pandas(value: Any) -> Description | None:
@@ -65,7 +63,9 @@ def _frame_texts(folder: Path, frame: Any) -> None:
     values: list[list[object]] = []
     if not isinstance(frame.index, pd.RangeIndex):
         for level in range(head.index.nlevels):
-            names.append(label_text(head.index.names[level] or ("index" if head.index.nlevels == 1 else f"level_{level}")))
+            names.append(
+                label_text(head.index.names[level] or ("index" if head.index.nlevels == 1 else f"level_{level}"))
+            )
             values.append(_cells(head.index.get_level_values(level)))
     for position, label in enumerate(head.columns):
         names.append(label_text(label))

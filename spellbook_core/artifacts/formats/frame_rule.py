@@ -146,7 +146,11 @@ def _dtype_objection(dtype: Any) -> str | None:
     if isinstance(dtype, np.dtype):
         if dtype.isnative and dtype.kind in "biuf" and dtype.itemsize <= 8:
             return None
-        if dtype.isnative and dtype.kind in "Mm" and np.datetime_data(dtype) in {(u, 1) for u in ("s", "ms", "us", "ns")}:
+        if (
+            dtype.isnative
+            and dtype.kind in "Mm"
+            and np.datetime_data(dtype) in {(u, 1) for u in ("s", "ms", "us", "ns")}
+        ):
             return None
         return f"{dtype} has no Arrow form"
     if isinstance(dtype, pd.StringDtype):

@@ -53,7 +53,12 @@ def layers(value: object) -> Layers | None:
         total += 1
         if total <= MAX_LAYERS:
             rows.append(
-                {"name": name, "type": type(module).__name__, "parameters": own, "text": _settings(module, has_children)}
+                {
+                    "name": name,
+                    "type": type(module).__name__,
+                    "parameters": own,
+                    "text": _settings(module, has_children),
+                }
             )
     parameters = list(value.parameters())
     return Layers(

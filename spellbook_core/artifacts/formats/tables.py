@@ -15,8 +15,25 @@ from spellbook_core.model.task import Column, OutputKind
 TABLE_FORMAT = "arrow-table"
 POLARS_FORMAT = "arrow-polars"
 _POLARS_EXACT = frozenset(
-    "Int8 Int16 Int32 Int64 UInt8 UInt16 UInt32 UInt64 Float32 Float64 Boolean String Binary Date Datetime Duration "
-    "Time".split()
+    [
+        "Int8",
+        "Int16",
+        "Int32",
+        "Int64",
+        "UInt8",
+        "UInt16",
+        "UInt32",
+        "UInt64",
+        "Float32",
+        "Float64",
+        "Boolean",
+        "String",
+        "Binary",
+        "Date",
+        "Datetime",
+        "Duration",
+        "Time",
+    ]
 )
 
 

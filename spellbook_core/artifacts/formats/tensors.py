@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spellbook_core.artifacts.formats import json_values
-from spellbook_core.artifacts.formats.encoded import Encoded, count
+from spellbook_core.artifacts.formats.encoded import Encoded
 from spellbook_core.artifacts.formats.table_preview import preview_array
 from spellbook_core.artifacts.sketch import type_name
 from spellbook_core.model.task import OutputKind
@@ -76,7 +76,19 @@ def _preview(folder: Path, value: Any) -> None:
 def _numpy_dtypes() -> set[Any]:
     import torch
 
-    names = "bool uint8 int8 int16 int32 int64 float16 float32 float64 complex64 complex128".split()
+    names = [
+        "bool",
+        "uint8",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "float16",
+        "float32",
+        "float64",
+        "complex64",
+        "complex128",
+    ]
     return {getattr(torch, name) for name in names}
 
 
