@@ -87,6 +87,8 @@ def build(
     order = pipeline.run_order()
     held = {name: reason for name, reason in (reusable or {}).items() if name in stored}
     reasons = _chosen(pipeline, selection, stored, held, project)
+    blocks = {block.uuid: block for block in pipeline.blocks}
+    parents = pipeline.parents()
     planned = []
     for name in (name for name in order if name in reasons):
         heard = tuple(parent for parent in parents[name] if blocks[parent].type not in SILENT_TYPES)

@@ -1,0 +1,110 @@
+"""A run under way, as the runner holds it in memory; all of it can be read back from the run store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spellbook_core.clock import to_text
+from spellbook_core.engine import state
+from spellbook_core.engine.ports import Handle
+from spellbook_core.model.naming import BlockRunId, BlockUuid
+from spellbook_core.model.run import BlockRun, PipelineRun, Status
+from spellbook_core.model.task import OUTCOME_FILE, BlockInput, BlockTask, Environment, Outcome, OutputInfo
+from spellbook_core.model.values import YamlValue
+from spellbook_core.project.layout import ProjectLayout
+from spellbook_core.runs.records import BlockSpec
+
+
+@dataclass(slots=True)
+class ActiveBlock:
+    """A block of a run under way.
+
+    Attributes:
+        source: The text that runs.
+        stored_outputs: Of the parents outside the run.
+        attempt: 0 until it starts.
+        submitted_at: Monotonic seconds; None when another engine submitted it.
+    """
+
+    id: BlockRunId
+    block: BlockUuid
+    block_type: str
+    spec: BlockSpec
+    source: str
+    stored_outputs: Mapping[BlockUuid, tuple[OutputInfo, ...]]
+    attempt: int = 0
+    handle: Handle | None = None
+    submitted_at: float | None = None
+
+
+@dataclass(slots=True)
+class ActiveRun:
+    """A run under way.
+
+    Attributes:
+        variables: The pipeline's, overlaid with the run's.
+        outputs: Of the blocks of this run that completed.
+    """
+
+    run: PipelineRun
+    project: ProjectLayout
+    variables: Mapping[str, YamlValue]
+    environment: Environment
+    blocks: dict[BlockUuid, ActiveBlock]
+    state: state.RunState
+    outputs: dict[BlockUuid, tuple[OutputInfo, ...]] = field(default_factory=dict)
+
+    def task(self, block: ActiveBlock) -> BlockTask:
+        """Return the message that starts the current attempt of `block`."""
+        inputs = tuple(
+            BlockInput(parent, self.outputs[parent] if parent in self.outputs else block.stored_outputs.get(parent, ()))
+            for parent in block.spec.parents
+        )
+        return BlockTask(
+            run_id=self.run.id,
+            block_run_id=block.id,
+            attempt=block.attempt,
+            workspace=str(self.project.workspace.root),
+            project=self.project.name,
+            project_root=str(self.project.root),
+            pipeline=self.run.pipeline,
+            block=block.block,
+            block_type=block.block_type,
+            language=block.spec.language,
+            source=block.source,
+            source_path=str(self.project.contained(block.spec.relative_path)),
+            inputs=inputs,
+            variables=self.variables,
+            configuration=block.spec.configuration,
+            execution_date=to_text(self.run.execution_date),
+            trigger=self.run.trigger,
+            environment=self.environment,
+            timeout_s=block.spec.timeout_s,
+        )
+
+    def attempt_dir(self, block: ActiveBlock) -> Path:
+        """Return the folder of the current attempt of `block`."""
+        return self.project.workspace.attempt_dir(self.run.id, block.id, block.attempt)
+
+
+def initial_state(
+    specs: Mapping[BlockUuid, BlockSpec], statuses: Mapping[BlockUuid, Status] | None = None
+) -> state.RunState:
+    """Return the state of a run with these blocks, in the order of the plan."""
+    return state.begin({block: spec.parents for block, spec in specs.items()}, statuses)
+
+
+def completed_outputs(block_runs: list[BlockRun]) -> dict[BlockUuid, tuple[OutputInfo, ...]]:
+    """Return block -> outputs of those that completed."""
+    return {found.block: found.outputs for found in block_runs if found.status is Status.COMPLETED}
+
+
+def read_outcome(attempt_dir: Path) -> Outcome | None:
+    """Return what the worker sealed; None when it sealed nothing, or something that is no outcome."""
+    try:
+        return Outcome.from_json(json.loads((attempt_dir / OUTCOME_FILE).read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,346 @@
+"""The loop's logic: takes queued runs, starts what may start, records what came of it. Sole writer of a run.
+
+It never waits and holds no thread: its owner calls `take_new` when woken, `on_executor` and `on_supervisor` when their
+descriptors are readable. Every step is recorded before it is acted on, so a killed runner is continued by the next.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from spellbook_core.clock import Clock
+from spellbook_core.engine import state
+from spellbook_core.engine.active import ActiveBlock, ActiveRun, initial_state, read_outcome
+from spellbook_core.engine.environment import Environments
+from spellbook_core.engine.intake import take_in
+from spellbook_core.engine.ports import Executor, Exited, Progressed, Started
+from spellbook_core.engine.recovery import restore, stored_outputs
+from spellbook_core.engine.supervise import Supervisor, identity, is_alive, is_locked
+from spellbook_core.engine.verdict import WORKER_LOST, judge
+from spellbook_core.errors import SpellbookError, StorageError
+from spellbook_core.model.naming import BlockRunId, BlockUuid, RunId
+from spellbook_core.model.run import Status
+from spellbook_core.model.task import TASK_FILE, ErrorReport
+from spellbook_core.model.values import JsonObject
+from spellbook_core.project.layout import Workspace
+from spellbook_core.runs.records import Attempt, BlockEnd, ProcessIdentity, UnendedRun
+from spellbook_core.runs.store import RunStore
+from spellbook_core.settings import Settings
+from spellbook_core.worker.wire import task_to_json
+
+_Change: TypeAlias = "tuple[ActiveRun, ActiveBlock, BlockEnd]"
+
+_LOG = logging.getLogger("spellbook.engine")
+
+
+class Runner:
+    """Carries the runs of one owner: all of a workspace (the engine), or one (`spellbook run`)."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        store: RunStore,
+        executor: Executor,
+        clock: Clock,
+        settings: Settings,
+        publish: Callable[[JsonObject], None],
+        *,
+        owner: ProcessIdentity | None = None,
+    ) -> None:
+        """Carry nothing yet.
+
+        Args:
+            workspace: Where the projects and the files of attempts are.
+            store: Where runs are kept.
+            executor: Owned by the caller, who closes it.
+            clock: For records and durations.
+            settings: Limits.
+            publish: Called with each event, after what it tells is stored.
+            owner: Whose runs to take; None for those without an owner, and those whose owner is gone.
+        """
+        self.supervisor = Supervisor()
+        self._workspace = workspace
+        self._store = store
+        self._executor = executor
+        self._clock = clock
+        self._settings = settings
+        self._publish = publish
+        self._owner = owner
+        self._environments = Environments()
+        self._active: dict[RunId, ActiveRun] = {}
+        self._running: dict[BlockRunId, tuple[ActiveRun, ActiveBlock]] = {}
+        self._unwatched: set[BlockRunId] = set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no run is under way."""
+        return not self._active
+
+    @property
+    def is_cancelling(self) -> bool:
+        """Whether a block process has been asked to end and has not yet."""
+        return any(run.state.is_cancelling for run, _ in self._running.values())
+
+    @property
+    def workers(self) -> int:
+        """How many block processes run."""
+        return len(self._running)
+
+    def prepare(self, project: str) -> None:
+        """Have processes warmed for a project."""
+        self._executor.prepare(self._environments.of(self._workspace.project(project)))
+
+    # -- what the owner calls -------------------------------------------------------------------------------------
+
+    def take_new(self) -> None:
+        """Begin queued runs, pass on requests to cancel, and take over runs that nobody carries any more."""
+        for found in self._store.unended_runs():
+            if found.id in self._active:
+                if found.is_cancelled:
+                    self._cancel(self._active[found.id])
+            elif self._is_mine(found):
+                self._take(found)
+        self._step()
+
+    def on_executor(self) -> None:
+        """Take in what the executor has to tell."""
+        for event in self._executor.poll(0):
+            current = self._running.get(event.block_run_id)
+            if current is None or current[1].attempt != event.attempt:
+                continue  # of an attempt that was given up: the newer one is the truth
+            run, block = current
+            if isinstance(event, Started):
+                block.handle = event.handle
+                process = identity(event.pid) if event.pid is not None else None
+                self._store.record_process(block.id, block.attempt, event.handle, process)
+            elif isinstance(event, Progressed):
+                self._publish({"kind": event.what, **_place(run, block)})
+            else:
+                self._end(run, block, event)
+
+    def on_supervisor(self) -> None:
+        """Take in that adopted processes have ended."""
+        for block_run_id in self.supervisor.ended():
+            if block_run_id in self._running:
+                self._end(*self._running[block_run_id], self._lost(block_run_id))
+
+    def look_again(self) -> None:
+        """Look after attempts whose process nobody could tell us about; call every few seconds."""
+        for block_run_id in list(self._unwatched):
+            run, block = self._running[block_run_id]
+            if read_outcome(run.attempt_dir(block)) is not None or not is_locked(run.attempt_dir(block)):
+                self._end(run, block, self._lost(block_run_id))
+
+    def close(self) -> None:
+        """Let go of what is watched. Running blocks go on and seal their outcome."""
+        self.supervisor.close()
+
+    # -- beginning ------------------------------------------------------------------------------------------------
+
+    def _is_mine(self, found: UnendedRun) -> bool:
+        if found.owner == self._owner:
+            return True
+        return self._owner is None and found.owner is not None and not is_alive(found.owner)
+
+    def _take(self, found: UnendedRun) -> None:
+        """Begin or take over one run; a run that cannot go on fails with the reason, and the others go on."""
+        try:
+            if found.status is Status.RUNNING:
+                self._resume(found.id)
+            elif found.is_cancelled:
+                self._store.end_run(found.id, Status.CANCELLED, None, now=self._clock.now())
+                self._publish_run(found.id)
+            else:
+                self._begin(found.id)
+            if found.is_cancelled and found.id in self._active:
+                self._cancel(self._active[found.id])
+        except (SpellbookError, OSError) as error:
+            _LOG.warning("run %s cannot go on: %s", found.id, error)
+            self._store.end_run(found.id, Status.FAILED, _report(error), now=self._clock.now())
+            self._publish_run(found.id)
+
+    def _begin(self, run_id: RunId) -> None:
+        asked = self._store.run(run_id)
+        intake = take_in(self._workspace, self._store, asked.project, asked.pipeline, asked.selection)
+        environment = self._environments.of(intake.project)
+        self._executor.prepare(environment)
+        numbers = self._store.begin_run(run_id, intake.blocks, now=self._clock.now())
+        blocks = {
+            new.block: ActiveBlock(
+                id=number,
+                block=new.block,
+                block_type=new.block_type,
+                spec=new.spec,
+                source=new.source,
+                stored_outputs=stored_outputs(self._store, new.spec),
+            )
+            for number, new in zip(numbers, intake.blocks, strict=True)
+        }
+        self._active[run_id] = ActiveRun(
+            run=self._store.run(run_id),
+            project=intake.project,
+            variables={**intake.pipeline.variables, **asked.variables},
+            environment=environment,
+            blocks=blocks,
+            state=initial_state({name: block.spec for name, block in blocks.items()}),
+        )
+        self._publish_run(run_id)
+
+    # -- going on -------------------------------------------------------------------------------------------------
+
+    def _step(self, changes: Sequence[_Change] = ()) -> None:
+        """Record `changes` and the blocks that may start now in one transaction, start those, then tell all of it."""
+        chosen: list[tuple[ActiveRun, ActiveBlock]] = []
+        runs = list(self._active.values())
+        with self._store.transaction():
+            for _, block, end in changes:
+                self._store.end_block(block.id, end)
+            for run in runs:
+                free = self._settings.max_parallel_blocks - len(self._running) - len(chosen)
+                for name in state.ready(run.state, free):
+                    block = run.blocks[name]
+                    block.attempt = self._store.start_attempt(block.id, now=self._clock.now())
+                    run.state = state.apply(run.state, state.BlockStarted(name))
+                    chosen.append((run, block))
+        self._running.update({block.id: (run, block) for run, block in chosen})
+        for run, block in chosen:
+            self._submit(run, block)
+        for run, block, end in changes:
+            self._publish_block(run, block, end.status)
+        for run, block in chosen:
+            if block.id in self._running:
+                self._publish_block(run, block, Status.RUNNING)
+        for run in runs:
+            self._end_when_over(run)
+
+    def _submit(self, run: ActiveRun, block: ActiveBlock) -> None:
+        block.submitted_at = self._clock.monotonic()
+        try:
+            task = run.task(block)
+            folder = run.attempt_dir(block)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (folder / TASK_FILE).write_text(json.dumps(task_to_json(task), ensure_ascii=False), encoding="utf-8")
+            block.handle = self._executor.submit(task, folder)
+        except (OSError, SpellbookError, UnicodeError) as cause:
+            _LOG.warning("block run %s cannot start: %s", block.id, cause)
+            self._end(run, block, Exited(block.id, block.attempt, None, f"cannot start: {cause}"))
+
+    # -- ending ---------------------------------------------------------------------------------------------------
+
+    def _end(self, run: ActiveRun, block: ActiveBlock, exited: Exited) -> None:
+        del self._running[block.id]
+        self._unwatched.discard(block.id)
+        since = block.submitted_at
+        end = judge(
+            read_outcome(run.attempt_dir(block)),
+            exited,
+            block=block.block,
+            timeout_s=block.spec.timeout_s,
+            is_cancelling=run.state.is_cancelling,
+            now=self._clock.now(),
+            duration_s=None if since is None else self._clock.monotonic() - since,
+        )
+        if end.status is Status.COMPLETED:
+            run.outputs[block.block] = end.outputs
+        unrun = self._apply(run, state.BlockEnded(block.block, end.status), but=block)
+        self._step([(run, block, end), *unrun])
+
+    def _apply(self, run: ActiveRun, event: state.Event, but: ActiveBlock | None = None) -> list[_Change]:
+        """Change the state; return the blocks that will therefore never run, with how that is recorded."""
+        before, run.state = run.state, state.apply(run.state, event)
+        return self._unrun(run, before.statuses, but)
+
+    def _unrun(
+        self, run: ActiveRun, before: Mapping[BlockUuid, Status], but: ActiveBlock | None = None
+    ) -> list[_Change]:
+        now = self._clock.now()
+        return [
+            (run, run.blocks[name], BlockEnd(status, now))
+            for name, status in run.state.statuses.items()
+            if status.is_terminal and status is not before[name] and run.blocks[name] is not but
+        ]
+
+    def _cancel(self, run: ActiveRun) -> None:
+        if run.state.is_cancelling:
+            return
+        unrun = self._apply(run, state.CancelRequested())
+        for _, block in [pair for pair in self._running.values() if pair[0] is run]:
+            if block.handle is not None:
+                self._executor.cancel(block.handle, self._settings.cancel_grace_s)
+        self._step(unrun)
+
+    def _end_when_over(self, run: ActiveRun) -> None:
+        status = state.outcome(run.state)
+        if status is None or self._active.pop(run.run.id, None) is None:
+            return
+        self._store.end_run(run.run.id, status, None, now=self._clock.now())
+        self._publish_run(run.run.id)
+
+    # -- taking over ----------------------------------------------------------------------------------------------
+
+    def _resume(self, run_id: RunId) -> None:
+        """Go on with a run that another runner left: adopt what was sealed, watch what lives, fail what is lost."""
+        run, stored = restore(self._workspace, self._store, run_id, self._environments)
+        self._active[run_id] = run
+        by_id = {block.id: block for block in run.blocks.values()}
+        lost = []
+        for attempt in self._store.attempts(run_id):
+            block = by_id[attempt.block_run_id]
+            if stored[block.block] is not Status.RUNNING:
+                continue
+            self._running[block.id] = (run, block)
+            if read_outcome(run.attempt_dir(block)) is not None or not self._watch(run, block, attempt):
+                lost.append(block)
+        changes = self._unrun(run, stored)
+        if changes:
+            self._step(changes)
+        for block in lost:
+            self._end(run, block, self._lost(block.id))
+
+    def _watch(self, run: ActiveRun, block: ActiveBlock, attempt: Attempt) -> bool:
+        """Have the end of an attempt told that another runner submitted; False when its process is gone."""
+        block.handle = attempt.handle
+        if attempt.process is not None:
+            if not is_alive(attempt.process):
+                return False
+            if attempt.handle is not None and self._executor.adopt(attempt.handle):
+                return True
+            if self.supervisor.watch(block.id, attempt.process):
+                return True
+        if is_locked(run.attempt_dir(block)):
+            self._unwatched.add(block.id)
+            return True
+        return False
+
+    def _lost(self, block_run_id: BlockRunId) -> Exited:
+        return Exited(block_run_id, self._running[block_run_id][1].attempt, None, WORKER_LOST)
+
+    # -- telling --------------------------------------------------------------------------------------------------
+
+    def _publish_run(self, run_id: RunId) -> None:
+        run = self._store.run(run_id)
+        event: JsonObject = {"kind": "run", "run_id": run.id, "project": run.project, "pipeline": run.pipeline}
+        self._publish({**event, "status": run.status.value})
+
+    def _publish_block(self, run: ActiveRun, block: ActiveBlock, status: Status) -> None:
+        self._publish({"kind": "block_run", **_place(run, block), "status": status.value})
+
+
+def _place(run: ActiveRun, block: ActiveBlock) -> JsonObject:
+    return {
+        "run_id": run.run.id,
+        "project": run.run.project,
+        "pipeline": run.run.pipeline,
+        "block": block.block,
+        "block_run_id": block.id,
+    }
+
+
+def _report(error: SpellbookError | OSError) -> ErrorReport:
+    if isinstance(error, SpellbookError):
+        return ErrorReport.from_json(error.to_dict())
+    shown = StorageError(f"The run cannot go on: {error}.", hint="look at the disk and the folder's permissions.")
+    return ErrorReport.from_json(shown.to_dict())
