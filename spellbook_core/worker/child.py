@@ -11,6 +11,7 @@ import ctypes
 import faulthandler
 import json
 import os
+import re
 import signal
 import sys
 import traceback
@@ -20,8 +21,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from spellbook_core.worker import preload
+from spellbook_core.worker.call import rehearse
 from spellbook_core.worker.entry import read_task, run_task
 from spellbook_core.worker.strays import MARKER
+
+_BLAS_USERS = re.compile(r"\b(numpy|scipy|sklearn|statsmodels)\b")
+"""Blocks that get OpenBLAS's threads. Each spins for about 100 ms of CPU after it is made, so others go without; torch
+has threads of its own."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -50,6 +56,7 @@ def serve(ends: Ends, restore: Mapping[str, str | None], raise_threads: Callable
     status = 1
     try:
         _settle(ends, restore)
+        rehearse()
         folder = b""
         while not folder.endswith(b"\n") and (part := os.read(ends.control, 8192)):
             folder += part
@@ -101,7 +108,8 @@ def _attempt(folder: Path, ends: Ends, raise_threads: Callable[[], None]) -> int
     os.environ[MARKER] = f"{task.block_run_id}.{task.attempt}"
     sys.argv = [task.source_path]
     os.set_blocking(ends.control, False)
-    raise_threads()
+    if _BLAS_USERS.search(task.source or ""):
+        raise_threads()
     outcome = run_task(task, folder, ping=ends.control)
     return 0 if outcome.error is None else 1
 

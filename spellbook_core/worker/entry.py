@@ -51,7 +51,6 @@ def run_task(task: BlockTask, attempt_dir: Path, *, ping: int | None = None) -> 
     lock = _lock(attempt_dir, task)
     try:
         started_at, start = datetime.now(UTC), time.monotonic()
-        before = frozenset(sys.modules)
         api.activate(_current(task), attempt_dir / METRICS_FILE, ping)
         result = _call(task)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # from here on a cancel comes too late to lose the result
@@ -65,7 +64,7 @@ def run_task(task: BlockTask, attempt_dir: Path, *, ping: int | None = None) -> 
             duration_s=time.monotonic() - start,
             cpu_s=usage.ru_utime + usage.ru_stime + below.ru_utime + below.ru_stime,
             peak_memory_bytes=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
-            modules=project_modules(before, Path(task.project_root)),
+            modules=project_modules(Path(task.project_root)),
             warnings=api.deactivate() + tuple(text for output in result.outputs for text in output.warnings),
         )
         seal(outcome, attempt_dir)

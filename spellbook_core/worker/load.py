@@ -75,7 +75,7 @@ class ProjectFinder(importlib.abc.MetaPathFinder):
 
     def __init__(self, project_root: Path) -> None:
         self._root = project_root
-        self._names = {"default_repo", project_root.name} - set(sys.stdlib_module_names)
+        self._names = {n for n in ("default_repo", project_root.name) if n not in sys.stdlib_module_names}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -134,12 +134,18 @@ def load_block(task: BlockTask) -> tuple[ModuleType, Collection]:
     return module, collection
 
 
-def project_modules(before: frozenset[str], project_root: Path) -> tuple[str, ...]:
-    """Return project files imported since `before` (names in `sys.modules`), relative to the project, sorted."""
+def project_modules(project_root: Path) -> tuple[str, ...]:
+    """Return the project's files that the block imported, relative to the project, sorted.
+
+    Reads `sys.modules` backwards to the block itself: a look at every key would copy, in a forked child, the memory
+    page of every module's name (3 ms of a no-op block's 7).
+    """
     root = str(project_root) + "/"
     found = set()
-    for name in sys.modules.keys() - before:
+    for name in reversed(sys.modules):
+        if name.startswith(MODULE_PREFIX):
+            break
         path = getattr(sys.modules.get(name), "__file__", None)
-        if isinstance(path, str) and path.startswith(root) and not name.startswith(MODULE_PREFIX):
+        if isinstance(path, str) and path.startswith(root):
             found.add(path[len(root) :])
     return tuple(sorted(found))

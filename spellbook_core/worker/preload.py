@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from spellbook_core.worker.call import rehearse
 from spellbook_core.worker.load import import_named
 
 BASE = ("pandas", "pyarrow", "duckdb")
@@ -55,6 +56,7 @@ def import_packages(packages: Sequence[str]) -> None:
     """Import what `packages` means; what is not installed is skipped. Computes nothing, touches no GPU."""
     for name in (*_OWN, *(module for package in packages for module in _MODULES.get(package, ()))):
         import_named(name)
+    rehearse()
     duckdb = sys.modules.get("duckdb")
     if duckdb is not None:
         duckdb.default_connection().close()
