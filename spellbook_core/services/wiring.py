@@ -46,7 +46,7 @@ class Context:
         """Return a new executor for a runner in this process, which owns it and closes it."""
         from spellbook_core.executors.process import ProcessExecutor
 
-        return ProcessExecutor(self.settings)
+        return ProcessExecutor(self.workspace, self.settings)
 
     def close(self) -> None:
         """Close the run store's connections; the context opens them again when it is used."""
