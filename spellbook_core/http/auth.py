@@ -110,7 +110,7 @@ class TokenGuard:
                 f"This server does not answer to the name {host[:100]!a}.",
                 hint="use the address that the terminal shows; name a proxy's host in SPELLBOOK_ALLOWED_HOSTS.",
             )
-        path = request.url.path
+        path: str = request.scope["path"]
         is_safe = request.method in SAFE_METHODS
         if path in OPEN_PATHS and request.method in {"GET", "HEAD"}:
             return None
@@ -233,7 +233,7 @@ class TokenGuard:
 
 def _check_change(request: Request, credential: _Credential, origin: str | None) -> None:
     """Refuse a change that another site could have caused: forms and scripts can send cookies, but not our header."""
-    if request.url.path.startswith("/api/"):
+    if request.scope["path"].startswith("/api/"):
         if credential.kind != "bearer":
             raise TokenNotInHeaderError(
                 "A request that changes something needs the token in its Authorization header.",
