@@ -51,16 +51,18 @@ def cells(column: Any) -> tuple[list[JsonScalar], int]:
 
 
 def timestamps(column: Any) -> Any:
-    """Return ISO-like texts: local time and offset when the column has a time zone."""
+    """Return ISO-like texts: local time and offset when the column has a time zone; no fraction when it is 0."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if column.type.tz is None:
-        return column.cast(pa.string())
-    try:
-        return pc.strftime(column, format="%Y-%m-%d %H:%M:%S%z")
-    except pa.ArrowInvalid:  # the system has no such time zone
-        return column.cast(pa.timestamp(column.type.unit)).cast(pa.string())
+        texts = column.cast(pa.string())
+    else:
+        try:
+            texts = pc.strftime(column, format="%Y-%m-%d %H:%M:%S%z")
+        except pa.ArrowInvalid:  # the system has no such time zone
+            texts = pc.binary_join_element_wise(column.cast(pa.timestamp(column.type.unit)).cast(pa.string()), "Z", "")
+    return pc.replace_substring_regex(texts, r"\.0+([+-]\d{4}|Z)?$", r"\1")
 
 
 def _texts(column: Any) -> tuple[list[JsonScalar], int]:

@@ -1,4 +1,4 @@
-"""The artifact store in a folder: `<root>/<aa>/<digest>/{data.*, preview.*, meta.json}`, written once, never changed."""
+"""The artifact store in a folder: `<root>/<aa>/<digest>/{data.*, preview.*, meta.json}`, written once."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ _NULLABLE = {
     "BooleanDtype",
 }
 _TEXT_CHUNK = 10_000
+_TIME_UNITS = {("s", 1), ("ms", 1), ("us", 1), ("ns", 1)}
 
 
 def objection(frame: Any) -> str | None:
@@ -33,10 +34,15 @@ def objection(frame: Any) -> str | None:
     if not json_values.is_exact(dict(frame.attrs)):
         return "attrs that JSON cannot hold"
     for position, dtype in enumerate(frame.dtypes):
-        reason = _object_objection(frame.iloc[:, position]) if dtype == object else _dtype_objection(dtype)
+        reason = _object_objection(frame.iloc[:, position]) if is_object(dtype) else _dtype_objection(dtype)
         if reason:
             return f"column {frame.columns[position]!r}: {reason}"
     return None
+
+
+def is_object(dtype: Any) -> bool:
+    """Return whether cells of `dtype` are any Python objects."""
+    return type(dtype).__module__.startswith("numpy") and dtype.kind == "O"
 
 
 def object_kind(series: Any) -> tuple[str, str] | None:
@@ -97,7 +103,7 @@ def _labels_objection(labels: Any) -> str | None:
         return "a name of the column labels that is no text"
     if type(labels) is pd.RangeIndex or (type(labels) is pd.Index and labels.dtype == "int64"):
         return None
-    if type(labels) is pd.Index and (labels.dtype == object or labels.dtype == _text_dtype()):
+    if type(labels) is pd.Index and (is_object(labels.dtype) or labels.dtype == _text_dtype()):
         if all(type(label) is str for label in labels) and _is_unicode(list(labels)):
             return None
         return "column labels that are not all text"
@@ -130,7 +136,7 @@ def _plain_index_objection(index: Any) -> str | None:
     import pandas as pd
 
     plain = (pd.Index, pd.RangeIndex, pd.DatetimeIndex, pd.TimedeltaIndex, pd.PeriodIndex)
-    if type(index) not in plain or index.dtype == object or index.dtype == "bool":
+    if type(index) not in plain or is_object(index.dtype) or index.dtype == "bool":
         return f"an index of {index.dtype}"
     if isinstance(index.dtype, pd.api.extensions.ExtensionDtype):
         allowed = (pd.DatetimeTZDtype, pd.PeriodDtype)
@@ -146,11 +152,7 @@ def _dtype_objection(dtype: Any) -> str | None:
     if isinstance(dtype, np.dtype):
         if dtype.isnative and dtype.kind in "biuf" and dtype.itemsize <= 8:
             return None
-        if (
-            dtype.isnative
-            and dtype.kind in "Mm"
-            and np.datetime_data(dtype) in {(u, 1) for u in ("s", "ms", "us", "ns")}
-        ):
+        if dtype.isnative and dtype.kind in "Mm" and np.datetime_data(dtype) in _TIME_UNITS:
             return None
         return f"{dtype} has no Arrow form"
     if isinstance(dtype, pd.StringDtype):

@@ -126,7 +126,7 @@ def _notes(frame: Any) -> dict[str, JsonValue]:
     objects: dict[str, JsonValue] = {}
     arrow: list[JsonValue] = []
     for position, dtype in enumerate(frame.dtypes):
-        if dtype == object:
+        if frame_rule.is_object(dtype):
             found = frame_rule.object_kind(frame.iloc[:, position])
             objects[str(position)] = list(found or ())
         elif isinstance(dtype, pd.ArrowDtype):
@@ -185,6 +185,6 @@ def _restore_labels(frame: Any, notes: dict[str, Any]) -> None:
 
     labels = notes["labels"]
     if isinstance(labels, list):
-        frame.columns = pd.RangeIndex(*labels, name=notes["labels_name"])
+        frame.columns = pd.RangeIndex(labels[0], labels[1], labels[2], name=notes["labels_name"])
     elif str(frame.columns.dtype) != labels or frame.columns.name != notes["labels_name"]:
         frame.columns = pd.Index(list(frame.columns), dtype=labels, name=notes["labels_name"])

@@ -24,7 +24,7 @@ def fix_for(value: object) -> str | None:
         return "return list(...) of it, or a table built from it"
     if isinstance(value, (Coroutine, asyncio.Future)):
         return "await it, and return its result"
-    if isinstance(value, io.IOBase) or (isinstance(value, io.TextIOBase)):
+    if isinstance(value, io.IOBase):
         in_memory = isinstance(value, (io.BytesIO, io.StringIO))
         return None if in_memory else "return what you read from it, or its path"
     if isinstance(value, _LOCKS):

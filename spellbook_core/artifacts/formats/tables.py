@@ -15,25 +15,8 @@ from spellbook_core.model.task import Column, OutputKind
 TABLE_FORMAT = "arrow-table"
 POLARS_FORMAT = "arrow-polars"
 _POLARS_EXACT = frozenset(
-    [
-        "Int8",
-        "Int16",
-        "Int32",
-        "Int64",
-        "UInt8",
-        "UInt16",
-        "UInt32",
-        "UInt64",
-        "Float32",
-        "Float64",
-        "Boolean",
-        "String",
-        "Binary",
-        "Date",
-        "Datetime",
-        "Duration",
-        "Time",
-    ]
+    {f"{kind}{bits}" for kind in ("Int", "UInt") for bits in (8, 16, 32, 64)}
+    | {"Float32", "Float64", "Boolean", "String", "Binary", "Date", "Datetime", "Duration", "Time"}
 )
 
 
@@ -93,7 +76,7 @@ def _encode_polars(value: Any) -> Encoded | None:
 
     if type(value) is not polars.DataFrame:
         return None
-    if not all(type(dtype()).__name__ in _POLARS_EXACT or str(dtype) in _POLARS_EXACT for dtype in value.dtypes):
+    if not all(str(dtype).partition("(")[0] in _POLARS_EXACT for dtype in value.dtypes):
         return None
     columns = tuple(Column(name, str(dtype)) for name, dtype in value.schema.items())
     table = value.to_arrow()

@@ -76,20 +76,8 @@ def _preview(folder: Path, value: Any) -> None:
 def _numpy_dtypes() -> set[Any]:
     import torch
 
-    names = [
-        "bool",
-        "uint8",
-        "int8",
-        "int16",
-        "int32",
-        "int64",
-        "float16",
-        "float32",
-        "float64",
-        "complex64",
-        "complex128",
-    ]
-    return {getattr(torch, name) for name in names}
+    integers = {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+    return integers | {torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128}
 
 
 def _is_flat(value: Any) -> bool:
