@@ -1,0 +1,207 @@
+"""What every run store must do; one class, run on each implementation."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.run import NewRun, Selection, Status, Upstream
+from spellbook_core.model.task import ArtifactRef, Column, ErrorReport, OutputInfo, OutputKind, TestResult
+from spellbook_core.runs.records import (
+    Attempt,
+    BlockEnd,
+    BlockSpec,
+    EngineBeat,
+    NewBlockRun,
+    ProcessIdentity,
+    RunFilter,
+)
+from spellbook_core.runs.store import RunNotFoundError
+
+NOW = datetime(2026, 1, 5, 2, 0, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=3)
+PROJECT, PIPELINE = ProjectName("titanic"), PipelineUuid("torch_train")
+OUTPUT = OutputInfo(
+    0,
+    ArtifactRef("ab" * 16, "arrow"),
+    OutputKind.TABLE,
+    "pandas.DataFrame",
+    891,
+    (Column("나이", "float64"),),
+    99,
+    "891",
+)
+
+
+def new_run(**changes) -> NewRun:
+    return NewRun(**{"project": PROJECT, "pipeline": PIPELINE, "trigger": "manual", **changes})
+
+
+def new_block(name: str = "fill", *, source: str = "x = 1", **spec) -> NewBlockRun:
+    return NewBlockRun(BlockUuid(name), "transformer", "it was chosen", source, f"hash of {source}", BlockSpec(**spec))
+
+
+class RunStoreContract:
+    """Give a fixture `store` and a fixture `reopened`, a function that returns a second store on the same data."""
+
+    def begun(self, store, *blocks: str, **changes):
+        run = store.create_run(new_run(**changes), now=NOW)
+        return run, store.begin_run(run.id, [new_block(name) for name in blocks], now=NOW)
+
+    def completed(self, store, *blocks: str, **changes):
+        run, numbers = self.begun(store, *blocks, **changes)
+        for number in numbers:
+            store.start_attempt(number, now=NOW)
+            store.end_block(number, BlockEnd(Status.COMPLETED, LATER, outputs=(OUTPUT,)))
+        store.end_run(run.id, Status.COMPLETED, None, now=LATER)
+        return run, numbers
+
+    def test_new_run_is_queued_as_asked(self, store):
+        selection = Selection((BlockUuid("fill"),), Upstream.MISSING, downstream=True)
+        variables = {"day": date(2026, 1, 5), "at": NOW, "nested": {"n": [1, 2.5, None, "한글"]}}
+        run = store.create_run(new_run(selection=selection, variables=variables), now=NOW)
+        assert run.status is Status.QUEUED
+        assert (run.selection, run.variables, run.created_at, run.execution_date) == (selection, variables, NOW, NOW)
+        assert store.run(run.id) == run
+
+    def test_same_request_returns_first_run(self, store):
+        first = store.create_run(new_run(request_id="a"), now=NOW)
+        assert store.create_run(new_run(request_id="a"), now=LATER) == first
+        assert store.create_run(new_run(request_id="b"), now=LATER).id != first.id
+        assert store.runs(RunFilter(), offset=0, limit=9).total == 2
+
+    def test_life_of_a_block_run_is_kept_whole(self, store):
+        run, (number,) = self.begun(store, "fill")
+        assert store.run(run.id).status is Status.RUNNING
+        assert store.start_attempt(number, now=NOW) == 1
+        error = ErrorReport("SB-WRK-001", "bad", "fix", {"block": "fill"}, "ValueError: bad", line=3)
+        tests = (TestResult("test_rows", False, "no rows", 7),)
+        end = BlockEnd(Status.FAILED, LATER, NOW, 2.5, 1.5, 1000, (OUTPUT,), tests, ("careful",), error)
+        store.end_block(number, end)
+        found = store.block_run(number)
+        assert (found.outputs, found.tests, found.warnings, found.error) == ((OUTPUT,), tests, ("careful",), error)
+        assert (found.started_at, found.ended_at, found.duration_s, found.cpu_s) == (NOW, LATER, 2.5, 1.5)
+        assert (found.attempt, found.position, found.reason, found.status) == (1, 0, "it was chosen", Status.FAILED)
+        assert store.block_runs(run.id) == [found]
+        assert store.code(found.code_hash) == "x = 1"
+
+    def test_first_end_of_a_block_run_stands(self, store):
+        run, (number,) = self.completed(store, "fill")
+        store.end_block(number, BlockEnd(Status.FAILED, LATER))
+        assert store.block_run(number).status is Status.COMPLETED
+        assert store.run(run.id).blocks_done == 1
+
+    def test_first_end_of_a_run_stands(self, store):
+        run, _ = self.completed(store, "fill")
+        store.end_run(run.id, Status.FAILED, None, now=LATER)
+        assert store.run(run.id).status is Status.COMPLETED
+
+    def test_progress_is_counted(self, store):
+        run, numbers = self.begun(store, "a", "b", "c")
+        store.end_block(numbers[0], BlockEnd(Status.COMPLETED, LATER))
+        found = store.run(run.id)
+        assert (found.blocks_total, found.blocks_done) == (3, 1)
+
+    def test_unended_runs_come_oldest_first(self, store):
+        first, _ = self.begun(store, "a")
+        self.completed(store, "a")
+        owner = ProcessIdentity(12, "345", "boot")
+        last = store.create_run(new_run(), now=NOW, owner=owner)
+        store.request_cancel(last.id, now=NOW)
+        found = store.unended_runs()
+        assert [(run.id, run.status, run.owner, run.is_cancelled) for run in found] == [
+            (first.id, Status.RUNNING, None, False),
+            (last.id, Status.QUEUED, owner, True),
+        ]
+
+    def test_attempt_is_recorded_before_its_process(self, store):
+        run, (number,) = self.begun(store, "fill")
+        attempt = store.start_attempt(number, now=NOW)
+        assert store.attempts(run.id) == [Attempt(number, attempt, NOW, None, None)]
+        process = ProcessIdentity(12, "345", "boot")
+        store.record_process(number, attempt, {"dir": "x", "pid": 12}, process)
+        assert store.attempts(run.id) == [Attempt(number, attempt, NOW, {"dir": "x", "pid": 12}, process)]
+
+    def test_newest_attempt_counts(self, store):
+        run, (number,) = self.begun(store, "fill")
+        assert [store.start_attempt(number, now=NOW), store.start_attempt(number, now=LATER)] == [1, 2]
+        assert [(a.attempt, a.created_at) for a in store.attempts(run.id)] == [(2, LATER)]
+
+    def test_plan_of_a_block_is_kept(self, store):
+        run = store.create_run(new_run(), now=NOW)
+        spec = {"relative_path": "a/b.py", "parents": ("load",), "stored_inputs": {"load": 7}, "timeout_s": 2.0}
+        block = new_block("fill", configuration={"day": date(2026, 1, 5)}, **spec)
+        (number,) = store.begin_run(run.id, [block], now=NOW)
+        assert store.specs(run.id) == {number: block.spec}
+
+    def test_latest_block_runs_are_newest_per_block(self, store):
+        _, old = self.completed(store, "load", "fill")
+        run, (newer,) = self.begun(store, "fill")
+        store.end_block(newer, BlockEnd(Status.FAILED, LATER))
+        latest = store.latest_block_runs(PROJECT, PIPELINE)
+        assert {name: found.id for name, found in latest.items()} == {"load": old[0], "fill": newer}
+        outputs = store.latest_outputs(PROJECT, PIPELINE)
+        assert {name: found.id for name, found in outputs.items()} == {"load": old[0], "fill": old[1]}
+
+    def test_older_run_that_ends_later_does_not_replace_outputs(self, store):
+        _, (older,) = self.begun(store, "fill")
+        _, (newer,) = self.completed(store, "fill")
+        store.end_block(older, BlockEnd(Status.COMPLETED, LATER))
+        assert store.latest_outputs(PROJECT, PIPELINE)["fill"].id == newer
+
+    def test_pipelines_do_not_mix(self, store):
+        self.completed(store, "fill")
+        assert store.latest_outputs(PROJECT, PipelineUuid("other")) == {}
+
+    def test_lists_are_filtered_and_paged(self, store):
+        for _ in range(3):
+            self.completed(store, "fill")
+        self.begun(store, "fill", trigger="notebook", pipeline="other")
+        page = store.runs(RunFilter(project=PROJECT, pipeline=PIPELINE), offset=1, limit=1)
+        assert (page.total, [run.id for run in page.runs]) == (3, [2])
+        where = RunFilter(statuses=(Status.RUNNING, Status.FAILED), triggers=("notebook",))
+        assert [run.pipeline for run in store.runs(where, offset=0, limit=9).runs] == ["other"]
+
+    def test_unknown_numbers_are_refused(self, store):
+        with pytest.raises(RunNotFoundError, match="no run 77"):
+            store.run(RunId(77))
+        with pytest.raises(RunNotFoundError, match="no run 77"):
+            store.block_runs(RunId(77))
+        with pytest.raises(RunNotFoundError, match="no run 77"):
+            store.request_cancel(RunId(77), now=NOW)
+        with pytest.raises(RunNotFoundError, match="No code"):
+            store.code("nothing")
+
+    def test_failed_transaction_leaves_nothing(self, store):
+        with pytest.raises(ZeroDivisionError, match="division"), store.transaction():
+            store.create_run(new_run(), now=NOW)
+            raise ZeroDivisionError("division")
+        assert store.runs(RunFilter(), offset=0, limit=9).total == 0
+
+    def test_transactions_of_threads_do_not_mix(self, store):
+        def create() -> None:
+            for _ in range(20):
+                with store.transaction():
+                    store.create_run(new_run(), now=NOW)
+
+        threads = [threading.Thread(target=create) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        page = store.runs(RunFilter(), offset=0, limit=100)
+        assert (page.total, len({run.id for run in page.runs})) == (80, 80)
+
+    def test_everything_is_there_when_opened_again(self, store, reopened):
+        run, _ = self.completed(store, "fill")
+        assert reopened().run(run.id) == store.run(run.id)
+
+    def test_lease_is_the_newest(self, store):
+        assert store.last_beat() is None
+        store.beat(EngineBeat(1, "boot", "0.1", NOW, NOW, 0))
+        newest = EngineBeat(2, "boot", "0.2", NOW, LATER, 3)
+        store.beat(newest)
+        assert store.last_beat() == newest
