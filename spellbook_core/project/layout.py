@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from spellbook_core.errors import BadNameError, NotFoundError, SpellbookError
 from spellbook_core.model.block import Block
@@ -316,6 +317,14 @@ class ProjectLayout:
     def relative(self, path: Path) -> str:
         """Return `path` relative to the project, with `/`; for showing."""
         return path.relative_to(self.root).as_posix()
+
+
+class HasWorkspace(Protocol):
+    """What the services of files need of their context: the workspace, and nothing of runs."""
+
+    @property
+    def workspace(self) -> Workspace:
+        """The folder that is served."""
 
 
 def configured_paths(block: Block) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -72,20 +72,24 @@ def parse_pipeline(data: bytes, path: Path) -> PipelineFile:
     return PipelineFile(pipeline, document, text, content_hash(data), path, warnings)
 
 
-def render_pipeline(document: Mapping[str, object], pipeline: Pipeline, *, text: str | None = None) -> str:
+def render_pipeline(
+    document: Mapping[str, object], pipeline: Pipeline, *, text: str | None = None, old: Pipeline | None = None
+) -> str:
     """Return the YAML of `document` with what differs in `pipeline` changed, and nothing else.
 
     Args:
         document: As read; empty for a new pipeline.
         pipeline: What the file shall say.
         text: The text `document` was read from; its style is kept, and returned as it is when nothing differs.
+        old: The pipeline `document` was read as; worked out again when None.
     """
     before = dict(document)
     if not before:
         return yaml_files.write(render({}, None, pipeline))
-    place = Path(pipeline.uuid) / "metadata.yaml"
-    old = _Reader(place, yaml.MappingNode("tag:yaml.org,2002:map", [])).pipeline(before)
-    if text is not None and old == replace(pipeline, uuid=old.uuid):
+    if old is None:
+        place = Path(str(before.get("uuid") or pipeline.uuid)) / "metadata.yaml"
+        old = _Reader(place, yaml.MappingNode("tag:yaml.org,2002:map", [])).pipeline(before)
+    if text is not None and old == pipeline:
         return text
     after = render(before, old, pipeline)
     return yaml_files.write(after, like=None if text is None else (before, text))
@@ -101,7 +105,7 @@ def save_pipeline(file: PipelineFile, pipeline: Pipeline, *, expected_hash: str)
         ChangedOnDiskError: Someone else wrote it since; nothing was written. [SB-SYS-004]
         StorageError: The disk refused; the old file is intact. [SB-SYS-006]
     """
-    text = render_pipeline(file.document, pipeline, text=file.text)
+    text = render_pipeline(file.document, pipeline, text=file.text, old=file.pipeline)
     if text == file.text and file.content_hash == expected_hash:
         if file_hash(file.path) != expected_hash:
             raise ChangedOnDiskError(

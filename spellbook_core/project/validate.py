@@ -1,0 +1,221 @@
+"""What speaks against running a pipeline, found without executing any of its code."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections import Counter
+from dataclasses import dataclass
+
+from spellbook_core.errors import SpellbookError
+from spellbook_core.model.block import RUNNABLE_LANGUAGES, RUNNABLE_TYPES, Block
+from spellbook_core.model.graph import CycleError
+from spellbook_core.model.naming import same_name_key
+from spellbook_core.project.blockfile import OWN_PACKAGES, BlockSource, fit, inspect
+from spellbook_core.project.containment import decode, read_inside
+from spellbook_core.project.layout import ProjectLayout, configured_paths
+from spellbook_core.project.metadata import PipelineFile
+
+INSTALL_NAMES = {
+    "sklearn": "scikit-learn",
+    "cv2": "opencv-python",
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "bs4": "beautifulsoup4",
+    "dotenv": "python-dotenv",
+    "dateutil": "python-dateutil",
+    "psycopg2": "psycopg2-binary",
+    "google": "google-cloud-storage",
+    "skimage": "scikit-image",
+}
+"""Import name -> the name to install, where they differ."""
+
+WITHOUT_FILE = frozenset({"global_data_product"})
+"""Block types that have no file of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that speaks against a run: an `error` stops it, a `warning` may not.
+
+    Attributes:
+        block: The block's uuid; None when it is about the whole pipeline.
+        file: Relative to the project; None when there is none.
+        line: 1-based.
+    """
+
+    code: str
+    severity: str
+    block: str | None
+    message: str
+    hint: str
+    file: str | None = None
+    line: int | None = None
+
+
+def validate_pipeline(project: ProjectLayout, file: PipelineFile) -> list[Finding]:
+    """Return the findings of a pipeline that was read, errors first, each group in file order."""
+    pipeline = file.pipeline
+    name = project.relative(file.path)
+    found = [
+        Finding("SB-PRJ-016", "warning", None, text, "save the pipeline to correct it.", name) for text in file.warnings
+    ]
+    if pipeline.type != "python":
+        found.append(
+            Finding(
+                "SB-PRJ-014",
+                "warning",
+                None,
+                f"Pipelines of type '{pipeline.type}' are shown and kept, but not run here.",
+                "run it with mage.",
+                name,
+            )
+        )
+    found.extend(_graph(file, name))
+    for block in pipeline.blocks:
+        found.extend(_block(project, file, block))
+    return sorted(found, key=lambda finding: finding.severity != "error")
+
+
+def _graph(file: PipelineFile, name: str) -> list[Finding]:
+    pipeline = file.pipeline
+    found = []
+    counts = Counter(same_name_key(block.uuid) for block in pipeline.blocks)
+    for block in pipeline.blocks:
+        if counts[same_name_key(block.uuid)] > 1:
+            found.append(
+                Finding(
+                    "SB-PRJ-018",
+                    "error",
+                    block.uuid,
+                    f"The name '{block.uuid}' is there {counts.pop(same_name_key(block.uuid))} times.",
+                    "rename or remove all but one.",
+                    name,
+                )
+            )
+    known = {block.uuid for block in pipeline.blocks}
+    for block in pipeline.blocks:
+        for parent in block.upstream_blocks:
+            if parent not in known:
+                found.append(
+                    Finding(
+                        "SB-PRJ-017",
+                        "error",
+                        block.uuid,
+                        f"Block '{block.uuid}' has the parent '{parent}', which is not in the pipeline.",
+                        f"add '{parent}', or remove the link.",
+                        name,
+                    )
+                )
+    try:
+        pipeline.run_order()
+    except CycleError as error:
+        found.append(Finding(error.code, "error", None, error.message, error.hint, name))
+    return found
+
+
+def _block(project: ProjectLayout, file: PipelineFile, block: Block) -> list[Finding]:
+    unsupported = _unsupported(block)
+    if unsupported is not None:
+        return [unsupported]
+    if block.type not in RUNNABLE_TYPES:
+        return []
+    found = [_outside(block, text) for text in configured_paths(block) if _is_outside(project, text)]
+    try:
+        path = project.block_file(block)
+        relative = project.relative(path)
+        if not path.is_file():
+            hint = f"create {relative}, restore it from git, or remove the block."
+            message = f"The file of block '{block.uuid}' is not there: {relative}."
+            return [*found, Finding("SB-PRJ-012", "error", block.uuid, message, hint, relative)]
+        source = inspect(decode(read_inside(project.root, path), path), block.type, relative)
+    except SpellbookError as error:
+        return [*found, Finding(error.code, "error", block.uuid, error.message, error.hint)]
+    parents = len([parent for parent in block.upstream_blocks if file.pipeline.has(parent)])
+    return [*found, *_source(project, block, source, relative, parents)]
+
+
+def _source(project: ProjectLayout, block: Block, source: BlockSource, relative: str, parents: int) -> list[Finding]:
+    if source.problem is not None:
+        problem = source.problem
+        return [Finding(problem.code, "error", block.uuid, problem.message, problem.hint, relative, problem.line)]
+    found = [
+        Finding(
+            "SB-PRJ-019", "warning", block.uuid, text, "move the others to a block of their own.", relative, source.line
+        )
+        for text in source.warnings
+    ]
+    mismatch = fit(source, parents)
+    if mismatch is not None:
+        hint = "match the function's parameters to the block's parents."
+        found.append(Finding("SB-PRJ-013", "warning", block.uuid, mismatch, hint, relative, source.line))
+    for package in missing_packages(project, source.imports):
+        install = INSTALL_NAMES.get(package, package)
+        found.append(
+            Finding(
+                "SB-PRJ-015",
+                "warning",
+                block.uuid,
+                f"Block '{block.uuid}' imports '{package}', which is not installed.",
+                f"pip install {install}",
+                relative,
+            )
+        )
+    return found
+
+
+def missing_packages(project: ProjectLayout, imports: tuple[str, ...]) -> list[str]:
+    """Return which of the imported top-level names are neither installed nor part of the project."""
+    missing = []
+    for name in imports:
+        if name in sys.stdlib_module_names or name in OWN_PACKAGES or name in {project.name, project.root.name}:
+            continue
+        if _is_installed(name) or any(
+            (folder / name).is_dir() or (folder / f"{name}.py").is_file()
+            for folder in (project.root, project.root.parent)
+        ):
+            continue
+        missing.append(name)
+    return missing
+
+
+def _is_installed(name: str) -> bool:
+    """Ask where a top-level module is; for a top-level name that imports nothing."""
+    try:
+        return name in sys.modules or importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError, AttributeError):
+        return False
+
+
+def _unsupported(block: Block) -> Finding | None:
+    if block.type in RUNNABLE_TYPES and block.language not in RUNNABLE_LANGUAGES:
+        what = f"is written in '{block.language}'"
+    elif block.type in {"dbt", "global_data_product", "ai"}:
+        what = f"is of type '{block.type}'"
+    else:
+        return None
+    return Finding(
+        "SB-PRJ-014",
+        "warning",
+        block.uuid,
+        f"Block '{block.uuid}' {what}, which is shown and kept, but not run here.",
+        "write it as a Python block, or run it with mage.",
+    )
+
+
+def _is_outside(project: ProjectLayout, text: str) -> bool:
+    try:
+        project.contained(text)
+    except SpellbookError:
+        return True
+    return False
+
+
+def _outside(block: Block, text: str) -> Finding:
+    return Finding(
+        "SB-PRJ-020",
+        "warning",
+        block.uuid,
+        f"Block '{block.uuid}' names the file '{ascii(text[:80])[1:-1]}', outside the project; it is not read.",
+        "name a file inside the project.",
+    )
