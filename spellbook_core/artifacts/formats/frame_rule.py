@@ -34,6 +34,8 @@ def objection(frame: Any) -> str | None:
     if not json_values.is_exact(dict(frame.attrs)):
         return "attrs that JSON cannot hold"
     for position, dtype in enumerate(frame.dtypes):
+        if len(frame) == 0 and type(dtype).__name__ == "CategoricalDtype":
+            return "categories without rows: Arrow files keep them with the rows"
         reason = _object_objection(frame.iloc[:, position]) if is_object(dtype) else _dtype_objection(dtype)
         if reason:
             return f"column {frame.columns[position]!r}: {reason}"
@@ -127,6 +129,8 @@ def _index_objection(frame: Any) -> str | None:
     if isinstance(index, pd.MultiIndex):
         if any((codes == -1).any() for codes in index.codes):
             return "a MultiIndex with missing values"
+        if any(getattr(level, "tz", None) is datetime.UTC for level in index.levels):
+            return "a MultiIndex with UTC times"
         levels = index.levels
         return next((reason for level in levels if (reason := _plain_index_objection(level))), None)
     return _plain_index_objection(index)
@@ -188,12 +192,14 @@ def _arrow_objection(kind: Any) -> str | None:
 
 
 def _zone_survives(zone: Any) -> bool:
-    """Whether Arrow, which keeps a zone as text, gives back the same object kind and zone."""
+    """Whether Arrow, which keeps a zone as text, gives back the same zone; `frames` restores `datetime.UTC`."""
     import zoneinfo
 
     import pyarrow as pa
 
-    if zone is not datetime.UTC and not (isinstance(zone, zoneinfo.ZoneInfo) and zone.key):
+    if zone is datetime.UTC:
+        return True
+    if not (isinstance(zone, zoneinfo.ZoneInfo) and zone.key):
         return False
     back = pa.lib.string_to_tzinfo(pa.lib.tzinfo_to_string(zone))
     return type(back) is type(zone) and str(back) == str(zone)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -125,12 +126,15 @@ def _notes(frame: Any) -> dict[str, JsonValue]:
 
     objects: dict[str, JsonValue] = {}
     arrow: list[JsonValue] = []
+    utc: list[JsonValue] = []
     for position, dtype in enumerate(frame.dtypes):
         if frame_rule.is_object(dtype):
             found = frame_rule.object_kind(frame.iloc[:, position])
             objects[str(position)] = list(found or ())
         elif isinstance(dtype, pd.ArrowDtype):
             arrow.append(position)
+        elif isinstance(dtype, pd.DatetimeTZDtype) and dtype.tz is UTC:
+            utc.append(position)
     labels = frame.columns
     is_range = isinstance(labels, pd.RangeIndex)
     freq = getattr(frame.index, "freq", None) if not isinstance(frame.index, pd.PeriodIndex) else None
@@ -138,6 +142,8 @@ def _notes(frame: Any) -> dict[str, JsonValue]:
         "attrs": dict(frame.attrs),
         "objects": objects,
         "arrow": arrow,
+        "utc": utc,
+        "utc_index": getattr(frame.index, "tz", None) is UTC,
         "freq": None if freq is None else freq.freqstr,
         "labels": [labels.start, labels.stop, labels.step] if is_range else str(labels.dtype),
         "labels_name": labels.name,
@@ -151,6 +157,8 @@ def decode(path: Path) -> object:
     frame = table.to_pandas()
     _restore_columns(frame, table, notes)
     _restore_labels(frame, notes)
+    if notes["utc_index"]:
+        frame.index = frame.index.tz_convert(UTC)
     if notes["freq"] is not None:
         frame.index.freq = notes["freq"]
     if "name" not in notes:
@@ -175,6 +183,8 @@ def _restore_columns(frame: Any, table: Any, notes: dict[str, Any]) -> None:
         frame.isetitem(int(text), pd.Series(values, index=frame.index, dtype=object))
     for position in notes["arrow"]:
         frame.isetitem(position, pd.arrays.ArrowExtensionArray(table.column(position)))
+    for position in notes["utc"]:
+        frame.isetitem(position, frame.iloc[:, position].dt.tz_convert(UTC))
     for position, dtype in enumerate(frame.dtypes):
         if isinstance(dtype, pd.CategoricalDtype):  # its codes are a view of the read-only file
             frame.isetitem(position, frame.iloc[:, position].array.copy())
