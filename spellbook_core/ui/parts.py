@@ -90,6 +90,13 @@ def bars(runs: Sequence[PipelineRun], slots: int = 14) -> str:
     return f'<span class="spark" role="img" aria-label="{summary}">{"".join(pieces)}</span>'
 
 
+def hours(by_hour: Sequence[int]) -> str:
+    """Return HTML of the runs in each of the last hours as bars, oldest left."""
+    most = max(by_hour, default=0) or 1
+    pieces = [f'<i class="hour" style="height:{2 + round(26 * runs / most)}px"></i>' for runs in by_hour]
+    return f'<span class="spark tall" role="img" aria-label="runs per hour, newest right">{"".join(pieces)}</span>'
+
+
 def exact(at: datetime | None) -> str | None:
     """Return the exact time in the browser's zone for a tooltip; None for None."""
     return None if at is None else text.moment(at, state.zone())

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from spellbook_core.errors import SpellbookError
-from spellbook_core.services import engines
-from spellbook_core.ui import boundary, projects, state, style, text
+from spellbook_core.ui import boundary, engine_watch, projects, state, style
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ def _frame(route: Route, current) -> None:
         _sidebar(project)
     boundary.notices()
     boundary.undo_bar()
-    _engine_banner(project)
+    engine_watch.banner(project)
     if not route.needs_project:
         current.run()
     elif not has_projects:
@@ -128,24 +127,3 @@ def _sidebar(project: str | None) -> None:
                     st.markdown(section)
             extra = {"pipeline": st.session_state.get("last_pipeline")} if route.name == "editor" else {}
             state.link(route.name, route.title, icon=route.icon, **extra)
-
-
-def _engine_banner(project: str | None) -> None:
-    ctx = state.context()
-    if project is not None:
-        state.warm_up(str(ctx.workspace.root), project)
-    status = engines.status(ctx)
-    if status.is_running or (status.problem is None and not st.session_state.get("_engine_was_running")):
-        st.session_state["_engine_was_running"] = status.is_running or st.session_state.get("_engine_was_running")
-        return
-    with st.container(key="engine_banner", horizontal=True, vertical_alignment="center", border=True):
-        reason = text.escape(status.problem) if status.problem else "Runs wait until it is started."
-        st.markdown(f":orange[:material/power_off:] **The engine is not running.** {reason}", width="content")
-        st.space("stretch")
-        st.button(
-            "Start engine",
-            key="engine_start",
-            icon=":material/play_arrow:",
-            type="primary",
-            on_click=lambda: boundary.attempt(engines.ensure, ctx),
-        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 
 import streamlit as st
@@ -88,7 +87,7 @@ def go(route: str, **wanted: object) -> None:
     st.switch_page(page(route), query_params=params(**wanted))
 
 
-def link(route: str, label: str, *, icon: str | None = None, help: str | None = None, **wanted: object) -> None:
+def link(route: str, label: str, *, icon: str = "", help: str | None = None, **wanted: object) -> None:
     """Draw a link to another screen; `label` is markdown, so user text in it must be escaped."""
     st.page_link(page(route), label=label, icon=icon, help=help, query_params=params(**wanted))
 
@@ -101,33 +100,3 @@ def zone() -> str | None:
 def is_dark() -> bool:
     """Return whether the dark theme is on."""
     return st.context.theme.type == "dark"
-
-
-def in_background(name: str, action, *args: object) -> None:
-    """Run `action(*args)` in a thread that does not keep the process alive, its Spellbook errors swallowed.
-
-    For warming up only: what fails here fails again, and is told, when the person asks for it.
-    """
-
-    def run() -> None:
-        try:
-            action(*args)
-        except (SpellbookError, OSError):
-            return
-
-    threading.Thread(target=run, name=name, daemon=True).start()
-
-
-@st.cache_resource(show_spinner=False)
-def warm_up(workspace: str, project: str) -> bool:
-    """Start the engine and warm the project's processes, once per process and project, without waiting."""
-    from spellbook_core.services import engines
-
-    ctx = _open(workspace)
-
-    def act() -> None:
-        engines.ensure(ctx)
-        engines.prepare(ctx, ProjectName(project))
-
-    in_background(f"warm-{project}", act)
-    return True

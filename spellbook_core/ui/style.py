@@ -36,4 +36,5 @@ def apply() -> None:
     The empty span is needed: Streamlit keeps a style-only `st.html` in the same place as toasts, and a toast from a
     fragment's callback would wipe it.
     """
-    st.html(f"<style>{_css()}</style><span></span>")
+    with st.container(key="style"):
+        st.html(f"<span></span><style>{_css()}</style>")

@@ -41,7 +41,7 @@ def grid(rows: Sequence[ChartRow], *, key: str) -> int | None:
         .encode(
             x=alt.X(
                 "run:O",
-                title="Run",
+                title=None,
                 sort=alt.EncodingSortField("run_id", op="min"),
                 scale=alt.Scale(paddingInner=0.18),
                 axis=alt.Axis(labelAngle=0, labelOverlap=True),
@@ -70,7 +70,7 @@ def spans(rows: Sequence[ChartRow], *, key: str) -> None:
 
     chart = (
         alt.Chart(_frame(rows))
-        .mark_bar(cornerRadius=3, height=14, minWidth=3)
+        .mark_bar(cornerRadius=3, height=14)
         .encode(
             x=alt.X("begin:Q", title="seconds since the start", axis=alt.Axis(grid=True, tickCount=6)),
             x2="end:Q",
@@ -90,7 +90,7 @@ def run_spans(rows: Sequence[ChartRow], *, key: str) -> int | None:
     pick = alt.selection_point(name="pick", fields=["run_id"], on="click", empty=False)
     chart = (
         alt.Chart(_frame(rows))
-        .mark_bar(cornerRadius=3, height=14, minWidth=3, cursor="pointer")
+        .mark_bar(cornerRadius=3, height=14, cursor="pointer")
         .encode(
             x=alt.X("begin:T", title=None),
             x2="end:T",

@@ -53,14 +53,20 @@ def _table(block_run: BlockRun, output: OutputInfo) -> None:
 
 def _other(output: OutputInfo) -> None:
     preview = outputs.preview(state.context(), output)
-    if preview.kind == "json":
+    if preview.problem:
+        st.caption(f":orange[:material/warning: {text.escape(preview.problem, max_chars=600)}]")
+    if preview.png is not None:
+        st.image(preview.png)
+    if preview.spec is not None and preview.spec_language == "vega-lite":
+        st.vega_lite_chart(preview.spec, key=f"plot_{output.artifact.digest}")
+    if preview.layers:
+        st.dataframe([dict(layer) for layer in preview.layers], hide_index=True)
+    if preview.has_json:
         st.json(preview.json)
-    elif preview.kind == "image":
-        st.image(preview.image)
-    elif preview.kind == "table":
-        st.dataframe(preview.table, hide_index=True)
-    else:
+    if preview.text:
         st.code(preview.text, language=None, wrap_lines=True, height=360)
+    if preview.is_cut or preview.layers_left_out:
+        st.caption("Only a part is shown.")
 
 
 def show_metrics(block_run: BlockRun) -> None:

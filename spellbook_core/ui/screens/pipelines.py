@@ -43,16 +43,29 @@ def _overview(project: ProjectName) -> None:
 
 
 def _figures(figures: overview.Figures) -> None:
-    cells = st.columns(4)
-    with cells[0]:
-        st.metric("Pipelines", figures.pipelines, border=True, height="stretch")
-    with cells[1]:
-        st.metric("Runs in 24 h", figures.runs_24h, border=True, chart_data=list(figures.by_hour), chart_type="bar")
-    with cells[2]:
-        rate = "–" if figures.success_rate is None else f"{figures.success_rate:.0%}"
-        st.metric("Success in 24 h", rate, border=True, height="stretch")
-    with cells[3]:
-        st.metric("Running now", figures.running, border=True, height="stretch")
+    rate = "–" if figures.success_rate is None else f"{figures.success_rate:.0%}"
+    shown = (
+        ("Pipelines", str(figures.pipelines), ""),
+        ("Runs in 24 h", f"{figures.runs_24h:,}", parts.hours(figures.by_hour)),
+        ("Success in 24 h", rate, ""),
+        ("Running now", str(figures.running), ""),
+    )
+    for number, (cell, (label, value, picture)) in enumerate(zip(st.columns(4), shown, strict=True)):
+        with (
+            cell,
+            st.container(
+                border=True,
+                horizontal=True,
+                wrap=False,
+                vertical_alignment="bottom",
+                height="stretch",
+                key=f"figure_{number}",
+            ),
+        ):
+            st.metric(label, value, width="content")
+            if picture:
+                st.space("stretch")
+                st.html(picture, width="content")
 
 
 def _list(project: ProjectName, found: list[overview.Row]) -> None:

@@ -130,16 +130,18 @@ def _row(run: PipelineRun, number: int) -> None:
             state.link("run", f"**{run.id}**", id=run.id)
         with cells[2]:
             blocks = run.selection.blocks
-            st.markdown(text.escape(run.pipeline, max_chars=60))
+            state.link("run", f"**{text.escape(run.pipeline, max_chars=60)}**", id=run.id)
             if blocks:
                 st.caption(text.escape(", ".join(blocks), max_chars=60))
         cells[3].caption("single block" if run.trigger == SINGLE_BLOCKS else text.escape(run.trigger))
         at = run.started_at or run.created_at
-        cells[4].caption(text.ago(at, now), help=parts.exact(at))
+        cells[4].caption(text.ago(at, now))
         cells[5].caption(text.duration(acts.elapsed(run)))
         with cells[6]:
-            share = run.blocks_done / run.blocks_total if run.blocks_total else 0.0
-            st.progress(min(1.0, share), text=f"{run.blocks_done} of {run.blocks_total}")
+            if run.status.is_terminal or not run.blocks_total:
+                st.caption(f"{run.blocks_done} of {run.blocks_total}")
+            else:
+                st.progress(min(1.0, run.blocks_done / run.blocks_total))
         right = cells[7].container(horizontal=True, horizontal_alignment="right", gap="xsmall")
         with right:
             acts.run_acts(run)

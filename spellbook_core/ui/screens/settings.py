@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from spellbook_core.services import engines
-from spellbook_core.ui import boundary, parts, state, text
+from spellbook_core.ui import boundary, engine_watch, parts, state, text
 from spellbook_core.ui.components.live import live
 
 PACKAGES = ("streamlit", "pandas", "torch", "duckdb", "pyarrow", "streamlit-agraph", "starlette")
@@ -50,7 +50,7 @@ def _engine() -> None:
                     key="engine_stop",
                     icon=":material/stop_circle:",
                     help="Running blocks are cancelled.",
-                    on_click=lambda: boundary.attempt(engines.stop, ctx),
+                    on_click=lambda: boundary.attempt(engine_watch.watch(ctx).stop, ctx),
                 )
             else:
                 st.button(
@@ -58,7 +58,8 @@ def _engine() -> None:
                     key="engine_start_here",
                     icon=":material/play_arrow:",
                     type="primary",
-                    on_click=lambda: boundary.attempt(engines.ensure, ctx),
+                    on_click=engine_watch.start_now,
+                    args=(None,),
                 )
         if status.problem:
             st.warning(text.escape(status.problem), icon=":material/warning:")
