@@ -42,11 +42,20 @@ def take_in(
     """Return the plan of a run and a snapshot of the text of its blocks.
 
     Raises:
+        NotFoundError: There is no such project or pipeline. [SB-SYS-002]
         SpellbookError: The pipeline cannot be read or cannot run: what `load_pipeline` and `plan.build` raise.
         BlockFileMissingError: Names the file. [SB-RUN-007]
     """
     layout = workspace.project(project)
-    loaded = load_pipeline(layout.pipeline_file(pipeline)).pipeline
+    file = layout.pipeline_file(pipeline)
+    if not file.is_file():
+        raise NotFoundError(
+            f"Project '{project}' has no pipeline '{pipeline}'.",
+            hint=f"its pipelines are: {', '.join(layout.pipeline_uuids()[:12]) or 'none'}.",
+            project=project,
+            pipeline=pipeline,
+        )
+    loaded = load_pipeline(file).pipeline
     stored: Mapping[BlockUuid, BlockRunId] = {}
     if selection.blocks is not None:
         stored = {name: run.id for name, run in store.latest_outputs(project, pipeline).items()}

@@ -12,7 +12,6 @@ import os
 import sqlite3
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,7 +31,7 @@ Result = TypeVar("Result")
 
 
 class _Connection(sqlite3.Connection):
-    """A connection that can be referred to weakly, and knows which file it opened."""
+    """A connection that knows which file it opened."""
 
     file_id: tuple[int, int] = (0, 0)
 
@@ -55,7 +54,7 @@ class Database:
         self.notices: list[str] = []
         self._on_created = on_created
         self._local = threading.local()
-        self._open: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        self._open: list[tuple[threading.Thread, _Connection]] = []
 
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[None]:
@@ -94,9 +93,8 @@ class Database:
 
     def close(self) -> None:
         """Close the connections of all threads."""
-        for connection in list(self._open):
-            connection.close()
-        self._open.clear()
+        while self._open:
+            self._open.pop()[1].close()
         self._local = threading.local()
 
     # -- connections ----------------------------------------------------------------------------------------------
@@ -123,8 +121,17 @@ class Database:
                     raise
                 self._move_aside(str(cause))
                 connection = self._connected()
-        self._open.add(connection)
+        self._close_those_of_dead_threads()
+        self._open.append((threading.current_thread(), connection))
         return connection
+
+    def _close_those_of_dead_threads(self) -> None:
+        """Close what nobody can use any more: a connection holds three descriptors until the garbage collector runs."""
+        for entry in list(self._open):
+            if not entry[0].is_alive():
+                with suppress(ValueError):  # another thread has seen to it
+                    self._open.remove(entry)
+                    entry[1].close()
 
     def _connected(self) -> _Connection:
         if not self.path.exists():

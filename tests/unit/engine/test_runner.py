@@ -1,0 +1,323 @@
+"""The runner's logic with a hand-written executor: no process, no waiting."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+
+import pytest
+
+from spellbook_core.clock import to_text
+from spellbook_core.engine.ports import Exited, Progressed, Started
+from spellbook_core.engine.runner import Runner
+from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.run import NewRun, Selection, Status
+from spellbook_core.model.task import ErrorReport, Outcome
+from tests.conftest import BlockFile, chain, make_project
+
+
+class FakeExecutor:
+    """Starts nothing: the test says what happens to each attempt."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.prepared, self.tasks, self.cancelled, self.events = [], {}, [], []
+        self.folders = {}
+
+    def prepare(self, environment):
+        self.prepared.append(environment)
+
+    def submit(self, task, attempt_dir):
+        self.tasks[task.block] = task
+        self.folders[task.block] = attempt_dir
+        return {"block": task.block}
+
+    def fileno(self):
+        return -1
+
+    def poll(self, timeout_s):
+        events, self.events = self.events, []
+        return events
+
+    def cancel(self, handle, grace_s):
+        self.cancelled.append(handle["block"])
+
+    def adopt(self, handle):
+        return False
+
+    def close(self):
+        pass
+
+    def started(self, block):
+        task = self.tasks[block]
+        self.events.append(Started(task.block_run_id, task.attempt, {"block": block}, os.getpid()))
+
+    def seal(self, block, error=None):
+        at = to_text(self.clock.now())
+        outcome = Outcome((), (), error, at, at, 0.5, 0.1, 1000)
+        (self.folders[block] / "outcome.json").write_text(json.dumps(outcome.to_json()))
+
+    def exited(self, block, **facts):
+        task = self.tasks[block]
+        self.events.append(Exited(task.block_run_id, task.attempt, **{"exit_status": 0, **facts}))
+
+    def completes(self, block):
+        self.seal(block)
+        self.exited(block)
+
+
+@pytest.fixture
+def executor(clock):
+    return FakeExecutor(clock)
+
+
+@pytest.fixture
+def events():
+    return []
+
+
+@pytest.fixture
+def runner(context, executor, clock, settings, events):
+    settings = dataclasses.replace(settings, max_parallel_blocks=2)
+    made = Runner(context.workspace, context.store, executor, clock, settings, events.append)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start(context, runner, clock):
+    def begin(**changes):
+        run = context.store.create_run(
+            NewRun(**{"project": "demo", "pipeline": "main", "trigger": "manual", **changes}), now=clock.now()
+        )
+        runner.take_new()
+        return run
+
+    return begin
+
+
+def statuses(context, run):
+    return {found.block: found.status.value for found in context.store.block_runs(run.id)}
+
+
+def test_blocks_run_one_after_the_other(context, tmp_path, start, runner, executor, events):
+    make_project(tmp_path, blocks=chain(2), variables={"rows": 3})
+    run = start(variables={"more": 1})
+    assert list(executor.tasks) == ["b0"]
+    assert executor.tasks["b0"].variables == {"rows": 3, "more": 1}
+    executor.completes("b0")
+    runner.on_executor()
+    assert list(executor.tasks) == ["b0", "b1"]
+    assert [entry.block for entry in executor.tasks["b1"].inputs] == ["b0"]
+    executor.completes("b1")
+    runner.on_executor()
+    assert context.store.run(run.id).status is Status.COMPLETED
+    assert runner.is_idle
+    assert [(event.get("block"), event["status"]) for event in events] == [
+        (None, "running"),
+        ("b0", "running"),
+        ("b0", "completed"),
+        ("b1", "running"),
+        ("b1", "completed"),
+        (None, "completed"),
+    ]
+
+
+def test_intent_is_stored_before_submit(context, tmp_path, start, executor, monkeypatch):
+    make_project(tmp_path, blocks=chain(1))
+    seen = []
+
+    def submit(task, attempt_dir):
+        seen.append((context.store.attempts(task.run_id), (attempt_dir / "task.json").exists()))
+        return {}
+
+    monkeypatch.setattr(executor, "submit", submit)
+    start()
+    ((attempts, has_task),) = seen
+    assert [(attempt.attempt, attempt.process) for attempt in attempts] == [(1, None)]
+    assert has_task
+
+
+def test_process_is_recorded_when_it_starts(context, tmp_path, start, runner, executor):
+    make_project(tmp_path, blocks=chain(1))
+    run = start()
+    executor.started("b0")
+    runner.on_executor()
+    (attempt,) = context.store.attempts(run.id)
+    assert attempt.process.pid == os.getpid()
+    assert attempt.handle == {"block": "b0"}
+
+
+def test_limit_holds_over_all_runs(tmp_path, start, runner, executor):
+    make_project(tmp_path, blocks={name: BlockFile("", "data_loader") for name in ("a", "b", "c")})
+    make_project(tmp_path, pipeline="second", blocks={"d": BlockFile("", "data_loader")})
+    start()
+    start(pipeline="second")
+    assert list(executor.tasks) == ["a", "b"]
+    executor.completes("a")
+    runner.on_executor()
+    assert list(executor.tasks) == ["a", "b", "c"]
+    assert runner.workers == 2
+
+
+def test_failed_block_stops_its_descendants_only(context, tmp_path, start, runner, executor):
+    blocks = {
+        "bad": BlockFile("", "data_loader"),
+        "good": BlockFile("", "data_loader"),
+        "child": BlockFile("", "transformer", ("bad",)),
+        "leaf": BlockFile("", "transformer", ("child",)),
+    }
+    make_project(tmp_path, blocks=blocks)
+    run = start()
+    executor.seal("bad", ErrorReport("SB-WRK-001", "no", "fix"))
+    executor.exited("bad")
+    executor.completes("good")
+    runner.on_executor()
+    assert statuses(context, run) == {
+        "bad": "failed",
+        "good": "completed",
+        "child": "upstream_failed",
+        "leaf": "upstream_failed",
+    }
+    found = context.store.run(run.id)
+    assert (found.status, found.blocks_done, found.blocks_total) == (Status.FAILED, 4, 4)
+
+
+def test_exit_without_outcome_is_a_failure(context, tmp_path, start, runner, executor):
+    make_project(tmp_path, blocks=chain(1))
+    run = start()
+    executor.exited("b0", exit_status=0)
+    runner.on_executor()
+    (found,) = context.store.block_runs(run.id)
+    assert found.status is Status.FAILED
+    assert "without a result" in found.error.message
+
+
+def test_sealed_success_stands_although_killed(context, tmp_path, start, runner, executor):
+    make_project(tmp_path, blocks=chain(1))
+    run = start()
+    executor.seal("b0")
+    executor.exited("b0", exit_status=-9, reason="cancelled")
+    runner.on_executor()
+    assert statuses(context, run) == {"b0": "completed"}
+
+
+def test_timeout_is_told_although_interrupted(context, tmp_path, start, runner, executor):
+    make_project(tmp_path, blocks=chain(1))
+    run = start()
+    executor.seal("b0", ErrorReport("SB-WRK-006", "KeyboardInterrupt", ""))
+    executor.exited("b0", exit_status=-2, reason="timeout")
+    runner.on_executor()
+    (found,) = context.store.block_runs(run.id)
+    assert "time limit" in found.error.message
+
+
+def test_cancel_ends_run(context, tmp_path, start, runner, executor, clock):
+    make_project(tmp_path, blocks=chain(2))
+    run = start()
+    context.store.request_cancel(run.id, now=clock.now())
+    runner.take_new()
+    runner.take_new()
+    assert executor.cancelled == ["b0"]
+    assert runner.is_cancelling
+    executor.exited("b0", exit_status=-2, reason="cancelled")
+    runner.on_executor()
+    assert statuses(context, run) == {"b0": "cancelled", "b1": "cancelled"}
+    assert context.store.run(run.id).status is Status.CANCELLED
+
+
+def test_run_cancelled_in_the_queue_never_begins(context, tmp_path, runner, executor, clock):
+    make_project(tmp_path, blocks=chain(1))
+    run = context.store.create_run(NewRun("demo", "main", "manual"), now=clock.now())
+    context.store.request_cancel(run.id, now=clock.now())
+    runner.take_new()
+    assert context.store.run(run.id).status is Status.CANCELLED
+    assert executor.tasks == {}
+
+
+def test_event_of_older_attempt_is_ignored(context, tmp_path, start, runner, executor):
+    make_project(tmp_path, blocks=chain(1))
+    run = start()
+    task = executor.tasks["b0"]
+    executor.events.append(Exited(task.block_run_id, task.attempt - 1, 1))
+    executor.events.append(Progressed(task.block_run_id, task.attempt - 1, "log"))
+    runner.on_executor()
+    assert statuses(context, run) == {"b0": "running"}
+
+
+@pytest.mark.guarantee("F17")
+def test_run_uses_the_code_of_its_start(context, tmp_path, start, runner, executor):
+    project = make_project(tmp_path, blocks=chain(2))
+    run = start()
+    old = (project / "transformers/b1.py").read_text()
+    (project / "transformers/b1.py").write_text("changed = 1")
+    executor.completes("b0")
+    runner.on_executor()
+    assert executor.tasks["b1"].source == old
+    assert context.store.code(context.store.block_runs(run.id)[1].code_hash) == old
+
+
+def test_pipeline_gone_since_the_click_fails_the_run(context, tmp_path, start):
+    make_project(tmp_path, blocks=chain(1))
+    run = start(pipeline="elsewhere")
+    found = context.store.run(run.id)
+    assert found.status is Status.FAILED
+    assert "elsewhere" in found.error.message
+
+
+def test_single_block_takes_stored_outputs(context, tmp_path, start, runner, executor):
+    make_project(tmp_path, blocks=chain(2))
+    start(selection=Selection((BlockUuid("b0"),)))
+    executor.completes("b0")
+    runner.on_executor()
+    run = start(selection=Selection((BlockUuid("b1"),)), trigger="notebook")
+    assert executor.tasks["b1"].trigger == "notebook"
+    assert [entry.block for entry in executor.tasks["b1"].inputs] == ["b0"]
+    executor.completes("b1")
+    runner.on_executor()
+    assert context.store.run(run.id).status is Status.COMPLETED
+
+
+def test_next_runner_goes_on(context, tmp_path, start, runner, executor, clock, settings):
+    """A sealed success of the dead runner is adopted, not run again, and the rest of the plan runs."""
+    make_project(tmp_path, blocks=chain(2))
+    run = start()
+    executor.seal("b0")
+    second = FakeExecutor(clock)
+    other = Runner(context.workspace, context.store, second, clock, settings, lambda event: None)
+    other.take_new()
+    assert list(second.tasks) == ["b1"]
+    second.completes("b1")
+    other.on_executor()
+    other.close()
+    assert statuses(context, run) == {"b0": "completed", "b1": "completed"}
+    assert context.store.block_runs(run.id)[0].attempt == 1
+
+
+def test_lost_worker_fails_its_block(context, tmp_path, start, runner, clock, settings):
+    make_project(tmp_path, blocks=chain(2))
+    run = start()
+    other = Runner(context.workspace, context.store, FakeExecutor(clock), clock, settings, lambda event: None)
+    other.take_new()
+    other.close()
+    assert statuses(context, run) == {"b0": "failed", "b1": "upstream_failed"}
+    assert "lost" in context.store.block_runs(run.id)[0].error.message
+
+
+@pytest.mark.guarantee("F07")
+def test_foreign_process_with_same_number_is_not_ours(context, tmp_path, start, runner, executor, clock, settings):
+    """A row that names a live process which started at another time is declared lost; that process lives on."""
+    make_project(tmp_path, blocks=chain(1))
+    run = start()
+    executor.started("b0")
+    runner.on_executor()
+    (attempt,) = context.store.attempts(run.id)
+    forged = dataclasses.replace(attempt.process, started="1")
+    context.store.record_process(attempt.block_run_id, 1, {"block": "b0"}, forged)
+    second = FakeExecutor(clock)
+    other = Runner(context.workspace, context.store, second, clock, settings, lambda event: None)
+    other.take_new()
+    other.close()
+    assert statuses(context, run) == {"b0": "failed"}
+    assert second.cancelled == []

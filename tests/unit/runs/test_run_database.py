@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import sqlite3
+import stat
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from spellbook_core.model.run import NewRun
+from spellbook_core.runs import database
+from spellbook_core.runs.records import RunFilter
+from spellbook_core.runs.sqlite import SqliteRunStore
+from spellbook_core.runs.store import NewerStoreError, StoreBusyError
+
+NOW = datetime(2026, 1, 5, 2, 0, tzinfo=UTC)
+NEW = NewRun("titanic", "torch_train", "manual")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state.db"
+
+
+@pytest.fixture
+def store(path):
+    made = SqliteRunStore(path, runs_dir=path.parent / "runs")
+    yield made
+    made.close()
+
+
+def count(store) -> int:
+    return store.runs(RunFilter(), offset=0, limit=1).total
+
+
+def test_files_are_private(store, path):
+    store.create_run(NEW, now=NOW)
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.glob("state.db*")}
+    assert set(modes.values()) == {0o600}
+
+
+def test_newer_schema_is_refused(store, path):
+    store.create_run(NEW, now=NOW)
+    store.close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    with pytest.raises(NewerStoreError, match="has schema 999"):
+        count(store)
+
+
+@pytest.mark.guarantee("F25")
+def test_damaged_file_is_moved_aside(store, path):
+    store.create_run(NEW, now=NOW)
+    store.close()
+    path.write_bytes(b"garbage" * 4000)
+    assert count(store) == 0
+    assert [file.name.rpartition("-")[0] for file in path.parent.glob("*.corrupt-*")] == ["state.db.corrupt"]
+    assert "was damaged" in store.warnings()[0]
+    store.create_run(NEW, now=NOW)
+    assert count(store) == 1
+
+
+@pytest.mark.guarantee("F25")
+def test_file_damaged_while_open_is_replaced(store, path):
+    for _ in range(200):
+        store.create_run(NEW, now=NOW)
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    other.close()
+    with path.open("r+b") as file:
+        file.write(b"garbage!" * 2000)
+    with pytest.raises((sqlite3.DatabaseError, AssertionError)):
+        assert count(SqliteRunStore(path)) == 200
+    assert count(store) == 0
+
+
+@pytest.mark.guarantee("F25")
+def test_deleted_file_is_made_anew(store, path):
+    store.create_run(NEW, now=NOW)
+    path.unlink()
+    assert count(store) == 0
+    store.create_run(NEW, now=NOW)
+    assert count(store) == 1
+    assert "deleted" in store.warnings()[0]
+
+
+def test_fresh_store_counts_on_from_old_runs(store, path):
+    """A run of a fresh store must not find the outcome files of an old run with its number."""
+    (path.parent / "runs" / "41").mkdir(parents=True)
+    assert store.create_run(NEW, now=NOW).id == 42
+
+
+@pytest.mark.guarantee("F24")
+def test_writers_wait_for_each_other(path):
+    """20 writers with a store of their own each, 25 read-then-write transactions each: none is lost or refused."""
+
+    def write() -> None:
+        own = SqliteRunStore(path)
+        for _ in range(25):
+            with own.transaction():
+                count(own)
+                own.create_run(NEW, now=NOW)
+        own.close()
+
+    writers = [threading.Thread(target=write) for _ in range(20)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    store = SqliteRunStore(path)
+    assert count(store) == 500
+    store.close()
+
+
+@pytest.mark.guarantee("F24")
+def test_lock_held_too_long_is_named(store, path, monkeypatch):
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.05)
+    count(store)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreBusyError, match=r"state\.db was locked by another process"):
+        store.create_run(NEW, now=NOW)
+    other.execute("ROLLBACK")
+    other.close()
+    store.create_run(NEW, now=NOW)
+
+
+def test_threads_leave_no_open_file(store, path):
+    threads = [threading.Thread(target=count, args=(store,)) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+        thread.join()
+    assert len(list(store._database._open)) <= 2
