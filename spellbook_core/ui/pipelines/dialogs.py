@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 
 import streamlit as st
 
@@ -11,26 +12,32 @@ from spellbook_core.model.run import NewRun, PipelineRun
 from spellbook_core.services import pipelines, runs
 from spellbook_core.ui import boundary, state, text
 
-BLANK = ""
+BLANK = "blank"
+"""Id of the template without blocks."""
+
+
+def blank_first(templates: Iterable[pipelines.PipelineTemplate]) -> list[pipelines.PipelineTemplate]:
+    """Return the templates with the blank one first."""
+    return sorted(templates, key=lambda item: item.id != BLANK)
 
 
 @st.dialog("New pipeline", width="medium", icon=":material/account_tree:")
 def new_pipeline(project: ProjectName) -> None:
     """Ask for a name and a starting point, create the pipeline and open it in the editor."""
     name = st.text_input("Name", key="new_pipeline_name", placeholder="e.g. churn model or 고객 이탈", max_chars=200)
-    templates = {BLANK: None} | {item.id: item for item in pipelines.pipeline_templates()}
+    templates = blank_first(pipelines.pipeline_templates())
     chosen = st.radio(
         "Start from",
-        list(templates),
+        templates,
         key="new_pipeline_template",
-        format_func=lambda ident: f"**{text.escape(templates[ident].title) if ident else 'Blank pipeline'}**",
-        captions=["No blocks yet." if item is None else text.escape(item.description) for item in templates.values()],
+        format_func=lambda item: f"**{text.escape(item.title)}**",
+        captions=[text.escape(item.description) for item in templates],
     )
     with st.expander("More"):
         description = st.text_area("Description", key="new_pipeline_description", height=80, max_chars=2000)
     if st.button("Create pipeline", key="new_pipeline_create", type="primary", disabled=not name.strip()):
         with boundary.guarded():
-            created = pipelines.create(state.context(), project, name, description=description, template=chosen or None)
+            created = pipelines.create(state.context(), project, name, description=description, template=chosen.id)
             state.go("editor", pipeline=created)
 
 

@@ -10,6 +10,8 @@ from spellbook_core.ui.runs.chart_data import ChartRow, block_order
 from spellbook_core.ui.status import STATUSES
 
 _BAR_PX = 26
+_LEAST_PX = 3
+"""Width of a bar's outline in its own colour, so that a run of a second is seen among hours."""
 
 
 def _colors():
@@ -51,7 +53,7 @@ def grid(rows: Sequence[ChartRow], *, key: str) -> int | None:
             tooltip=["block:N", "run:O", "status:N", "duration:N"],
         )
         .add_params(pick)
-        .properties(height=_BAR_PX * len(order) + 40)
+        .properties(height=alt.Step(_BAR_PX))
     )
     event = st.altair_chart(chart, key=key, on_select="rerun", selection_mode="pick")
     picked = event.selection.get("pick") if event else None
@@ -61,7 +63,7 @@ def grid(rows: Sequence[ChartRow], *, key: str) -> int | None:
 def _names():
     import altair as alt
 
-    return alt.Axis(labelLimit=220, domain=False, ticks=False)
+    return alt.Axis(labelLimit=220, domain=False, ticks=False, labelOverlap=False)
 
 
 def spans(rows: Sequence[ChartRow], *, key: str) -> None:
@@ -70,15 +72,16 @@ def spans(rows: Sequence[ChartRow], *, key: str) -> None:
 
     chart = (
         alt.Chart(_frame(rows))
-        .mark_bar(cornerRadius=3, height=14)
+        .mark_bar(cornerRadius=3, height=12, strokeWidth=1)
         .encode(
             x=alt.X("begin:Q", title="seconds since the start", axis=alt.Axis(grid=True, tickCount=6)),
             x2="end:Q",
             y=alt.Y("block:N", title=None, sort=[row["block"] for row in rows], axis=_names()),
             color=alt.Color("status:N", scale=_colors(), legend=None),
+            stroke=alt.Stroke("status:N", scale=_colors(), legend=None),
             tooltip=["block:N", "status:N", "duration:N"],
         )
-        .properties(height=_BAR_PX * len(rows) + 44)
+        .properties(height=alt.Step(_BAR_PX))
     )
     st.altair_chart(chart, key=key)
 
@@ -90,16 +93,17 @@ def run_spans(rows: Sequence[ChartRow], *, key: str) -> int | None:
     pick = alt.selection_point(name="pick", fields=["run_id"], on="click", empty=False)
     chart = (
         alt.Chart(_frame(rows))
-        .mark_bar(cornerRadius=3, height=14, cursor="pointer")
+        .mark_bar(cornerRadius=3, height=12, strokeWidth=_LEAST_PX, cursor="pointer")
         .encode(
-            x=alt.X("begin:T", title=None),
+            x=alt.X("begin:T", title=None, axis=alt.Axis(orient="top", tickCount=8)),
             x2="end:T",
             y=alt.Y("run:N", title=None, sort=[row["run"] for row in rows], axis=_names()),
             color=alt.Color("status:N", scale=_colors(), legend=None),
+            stroke=alt.Stroke("status:N", scale=_colors(), legend=None),
             tooltip=["run:N", "status:N", "duration:N", "begin:T"],
         )
         .add_params(pick)
-        .properties(height=_BAR_PX * len(rows) + 44)
+        .properties(height=alt.Step(_BAR_PX))
     )
     event = st.altair_chart(chart, key=key, on_select="rerun", selection_mode="pick")
     picked = event.selection.get("pick") if event else None

@@ -15,6 +15,9 @@ from spellbook_core.ui import parts, state, text
 
 TAIL_LINES = 300
 MATCHES = 1000
+SHORT_LINES = 12
+"""Up to this many lines are shown without a box that scrolls."""
+
 LEVELS = ("All", "warning", "error")
 
 
@@ -97,5 +100,8 @@ def show_log(block_runs: Sequence[BlockRun], *, key: str) -> None:
     if dropped:
         st.caption(f":orange[:material/content_cut: {text.size(dropped)} were left out: the log was full.]")
     shown = as_text(found, with_block=len(block_runs) > 1, zone=state.zone())
-    with st.container(height=360, autoscroll=tail, border=True):
+    if len(found) <= SHORT_LINES:
+        st.code(shown, language=None, wrap_lines=True)
+        return
+    with st.container(height=380, autoscroll=tail, border=False, key=f"log_{key}"):
         st.code(shown, language=None, wrap_lines=True)

@@ -20,7 +20,7 @@ BLOCK = "block"
 TOP, DETAIL = "run_top", "run_detail"
 """Keys of the page's two halves, each redrawn alone."""
 
-_PANE_PX = 300
+_PANE_PX = 250
 
 
 def header(run: PipelineRun) -> None:
@@ -105,10 +105,10 @@ def table(block_runs: Sequence[BlockRun]) -> None:
         "State": [[status_look(run.status).word] for run in block_runs],
         "Block": [text.one_line(run.block) for run in block_runs],
         "Type": [type_look(run.block_type).word for run in block_runs],
-        "Attempt": [run.attempt or None for run in block_runs],
+        "Attempt": [str(run.attempt) if run.attempt else "–" for run in block_runs],
         "Started": [text.moment(run.started_at, state.zone())[-8:] if run.started_at else "–" for run in block_runs],
         "Duration": [text.duration(run.duration_s) for run in block_runs],
-        "Rows": [run.rows for run in block_runs],
+        "Rows": ["–" if run.rows is None else f"{run.rows:,}" for run in block_runs],
         "Peak memory": [text.size(run.peak_memory_bytes) for run in block_runs],
         "CPU": [text.duration(run.cpu_s) for run in block_runs],
         "Why": [("reused · " if run.reused else "") + text.one_line(run.reason) for run in block_runs],
@@ -126,11 +126,11 @@ def table(block_runs: Sequence[BlockRun]) -> None:
         hide_index=True,
         on_select=choose,
         selection_mode="single-row",
-        height=min(38 + 35 * max(1, len(names)), 420),
+        height="auto" if len(names) <= 12 else 440,
         column_config={
-            "State": st.column_config.MultiselectColumn(options=list(words), color=list(words.values()), width="small"),
-            "Attempt": st.column_config.NumberColumn(width="small"),
-            "Rows": st.column_config.NumberColumn(format="localized", width="small"),
+            "State": st.column_config.MultiselectColumn(options=list(words), color=list(words.values()), width=140),
+            "Attempt": st.column_config.TextColumn(width=70, alignment="right"),
+            "Rows": st.column_config.TextColumn(width=90, alignment="right"),
             "Why": st.column_config.TextColumn(width="medium"),
         },
     )

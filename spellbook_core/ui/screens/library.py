@@ -76,6 +76,12 @@ def matching(found: Iterable[Item], search: str, source: str, types: Iterable[st
     ]
 
 
+def users(used_by: tuple[str, ...]) -> str:
+    """Return markdown of the first two pipelines and how many more there are."""
+    named = text.escape(", ".join(used_by[:2]), max_chars=60)
+    return named if len(used_by) <= 2 else f"{named} and {len(used_by) - 2} more"
+
+
 def render() -> None:
     """Draw the screen."""
     project = state.current_project()
@@ -122,21 +128,16 @@ def _cards(project: ProjectName) -> None:
         if not kept:
             parts.empty("search_off", "No block matches", "Change the search or the filters.")
             return
-        grid = st.container()
+        grid = st.grid(3, min_column_width=270)
         offset = parts.page_offset(len(kept), CARDS_PER_PAGE)
-        shown = kept[offset : offset + CARDS_PER_PAGE]
-        with grid:
-            for begin in range(0, len(shown), 3):
-                for number, (cell, item) in enumerate(
-                    zip(st.columns(3), shown[begin : begin + 3], strict=False), start=begin
-                ):
-                    with cell:
-                        _card(project, item, number)
+        for number, item in enumerate(kept[offset : offset + CARDS_PER_PAGE]):
+            with grid.cell():
+                _card(project, item, number)
     boundary.notices()
 
 
 def _card(project: ProjectName, item: Item, number: int) -> None:
-    with st.container(border=True, height=210, key=f"card_{number}"):
+    with st.container(border=True, height="stretch", key=f"card_{number}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             parts.type_badge(item.block_type)
             st.caption(item.source, width="content")
@@ -144,7 +145,7 @@ def _card(project: ProjectName, item: Item, number: int) -> None:
         first = next((line for line in item.description.splitlines() if line.strip()), "No description yet.")
         st.caption(text.escape(first, max_chars=150))
         if item.used_by:
-            st.caption(f":material/link: used by {text.escape(', '.join(item.used_by), max_chars=80)}")
+            st.caption(f":material/link: used by {users(item.used_by)}")
         elif item.source == SOURCES[3]:
             st.caption(":material/link_off: not used by any pipeline")
         st.space("stretch")

@@ -186,26 +186,31 @@ def _first_run(project: ProjectName) -> None:
     st.space("small")
     st.markdown("### Start with an example, or from nothing", anchors=False)
     st.caption("An example is copied into your project as ordinary files. Change whatever you like.")
-    templates = pipelines.pipeline_templates()[:3]
-    for cell, item in zip(st.columns(max(3, len(templates))), templates, strict=False):
+    for cell, item in zip(st.columns(3), pipelines.pipeline_templates()[:3], strict=False):
         with cell, st.container(border=True, key=f"example_{item.id}", height="stretch"):
-            st.markdown(f"#### :violet[:material/auto_stories:] {text.escape(item.title)}", anchors=False)
+            icon = "note_add" if item.id == dialogs.BLANK else "auto_stories"
+            st.markdown(f"##### :violet[:material/{icon}:] {text.escape(item.title)}", anchors=False)
             st.markdown(text.escape(item.description))
             st.space("stretch")
             with st.container(horizontal=True):
-                st.button(
-                    "Create and run",
-                    key=f"example_run_{item.id}",
-                    type="primary",
-                    icon=":material/play_arrow:",
-                    on_click=_create_and_run,
-                    args=(project, item),
-                )
-                if st.button("Open", key=f"example_open_{item.id}"):
-                    created = pipelines.create(state.context(), project, item.title, template=item.id)
-                    state.go("editor", pipeline=created)
-    if st.button("Blank pipeline", key="example_blank", icon=":material/add:"):
-        dialogs.new_pipeline(project)
+                _example_acts(project, item)
+
+
+def _example_acts(project: ProjectName, item: pipelines.PipelineTemplate) -> None:
+    if item.id == dialogs.BLANK:
+        if st.button("Create", key="example_create_blank", icon=":material/add:"):
+            dialogs.new_pipeline(project)
+        return
+    st.button(
+        "Create and run",
+        key=f"example_run_{item.id}",
+        type="primary",
+        icon=":material/play_arrow:",
+        on_click=_create_and_run,
+        args=(project, item),
+    )
+    if st.button("Open", key=f"example_open_{item.id}", help="Create it and open it in the editor"):
+        state.go("editor", pipeline=pipelines.create(state.context(), project, item.title, template=item.id))
 
 
 def _create_and_run(project: ProjectName, item) -> None:
