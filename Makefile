@@ -6,6 +6,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+PROJECT ?= projects/titanic
 BIN := $(VENV)/bin
 LOCK := requirements.lock
 # One stamp per set of extras; its name carries the content of what decides an installation, so that a second start
@@ -24,7 +25,7 @@ help:
 
 #: make start   open the Titanic example in the browser (installs on the first run)
 start: $(APP_STAMP)
-	@$(BIN)/spellbook start projects/titanic $(ARGS)
+	@$(BIN)/spellbook start $(PROJECT) $(ARGS)
 
 #: make test    install what the tests need, then run all of them
 test: $(TEST_STAMP) chromium
@@ -68,13 +69,13 @@ $(BIN)/python:
 	  Do this: install its venv module (Debian, Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
 
 # The pins (-c) keep torch at the release that is tested; where an index offers a CPU build, pip's own settings choose.
-$(APP_STAMP): $(BIN)/python
+$(APP_STAMP): | $(BIN)/python
 	@echo "Installing Spellbook into $(VENV); the first time takes some minutes."
 	@$(PIP) install --quiet -c $(LOCK) -e .
 	@rm -f $(VENV)/.installed-app-*
 	@touch $@
 
-$(TEST_STAMP): $(BIN)/python
+$(TEST_STAMP): | $(BIN)/python
 	@echo "Installing Spellbook and its test tools into $(VENV)."
 	@$(PIP) install --quiet -c $(LOCK) -e '.[test]'
 	@rm -f $(VENV)/.installed-*
