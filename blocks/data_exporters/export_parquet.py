@@ -1,0 +1,15 @@
+"""Export to a Parquet file."""
+
+from pathlib import Path
+
+from spellbook_core import data_exporter
+
+
+@data_exporter
+def export_parquet(data, *args, **kwargs):
+    """Write the table to output/<block><suffix> in the project; the file is replaced at each run."""
+    folder = Path(kwargs.get("repo_path", ".")) / "output"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{kwargs.get('block_uuid', 'export').replace('/', '_')}.parquet"
+    data.to_parquet(path, index=False)
+    print(f"{len(data)} rows written to output/{path.name}")

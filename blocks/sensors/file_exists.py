@@ -1,0 +1,14 @@
+"""Wait for a file."""
+
+from pathlib import Path
+
+from spellbook_core import sensor
+
+PATH = "data/ready.csv"
+
+
+@sensor
+def is_there(*args, **kwargs):
+    """Return whether PATH, in the project, is there and not empty."""
+    path = Path(kwargs.get("repo_path", ".")) / PATH
+    return path.is_file() and path.stat().st_size > 0

@@ -1,0 +1,18 @@
+"""Drop duplicate rows."""
+
+from spellbook_core import test, transformer
+
+COLUMNS = None  # all; or a list such as ["order_id"]
+
+
+@transformer
+def drop_duplicates(data, *args, **kwargs):
+    """Return the first row of each group of equal ones."""
+    kept = data.drop_duplicates(subset=COLUMNS, ignore_index=True)
+    print(f"{len(data) - len(kept)} duplicates dropped")
+    return kept
+
+
+@test
+def test_rows_are_unique(output, *args):
+    assert not output.duplicated(subset=COLUMNS).any(), "duplicates are left"
