@@ -12,7 +12,7 @@ from spellbook_core.model.naming import BlockUuid
 from spellbook_core.services import blocks as block_service
 from spellbook_core.services import library
 from spellbook_core.ui import text
-from spellbook_core.ui.editor import actions, keys
+from spellbook_core.ui.editor import actions
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
 from spellbook_core.ui.status import type_look
@@ -87,7 +87,7 @@ def draw(editor: Editor, request: DialogRequest) -> None:
         st.code(offer.source or "# empty", language="python", height=400)
     actions.show_scope_error(editor, "dialog")
     with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Cancel", key="add_cancel", on_click=partial(actions.redraw, keys.DIALOGS))
+        st.button("Cancel", key="add_cancel", on_click=st.rerun)
         st.button(
             "Add block",
             key="add_confirm",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 
@@ -76,9 +77,9 @@ def _links(editor: Editor, block: Block, source) -> None:
     # The pipeline file is the truth: the list shows it whatever was clicked here or in the graph.
     st.session_state[key] = [parent for parent in block.upstream_blocks if parent in others]
     fit = _signature(editor, block, source)
-    with st.container(key=keys.widget("links", block.uuid), horizontal=True, vertical_alignment="center"):
+    with st.container(key=keys.widget("links", block.uuid), horizontal=True, wrap=False, vertical_alignment="center"):
         if others:
-            with st.container(key=keys.widget("parentbox", block.uuid), width=330):
+            with st.container(key=keys.widget("parentbox", block.uuid), width=230):
                 st.multiselect(
                     "Parents",
                     others,
@@ -88,19 +89,31 @@ def _links(editor: Editor, block: Block, source) -> None:
                     format_func=lambda name: text.one_line(name, max_chars=40),
                     on_change=partial(actions.on_set_parents, editor, block.uuid),
                 )
-        for feed in fit.feeds:
-            shape = f" · {feed.shape}" if feed.shape else " · not run yet"
-            st.markdown(
-                f"{text.code_span(feed.parameter)} ← {text.escape(feed.parent)}:gray[{text.escape(shape)}]",
-                width="content",
-            )
+        if len(fit.feeds) == 1:
+            _feed(fit.feeds[0])
         st.space("stretch")
         used_by = _used_by(editor, block)
         if len(used_by) > 1:
             st.badge(f"used in {len(used_by)} pipelines", icon=":material/share:", color="gray", help=_names(used_by))
-        st.caption(text.escape(source.relative_path, max_chars=60), width="content")
+        with st.container(key=keys.widget("path", block.uuid), width="content"):
+            st.caption(text.escape(source.relative_path, max_chars=60), width="content")
+    if len(fit.feeds) > 1:
+        with st.container(key=keys.widget("feeds", block.uuid), horizontal=True):
+            for feed in fit.feeds:
+                _feed(feed)
     if fit.problem:
         st.warning(text.escape(fit.problem), icon=":material/link_off:")
+
+
+def _feed(feed: signature.Feed) -> None:
+    shape = text.escape(short_shape(feed.shape)) if feed.shape else "not run yet"
+    st.markdown(f"{text.code_span(feed.parameter)} ← {text.escape(feed.parent)} :gray[· {shape}]", width="content")
+
+
+def short_shape(summary: str) -> str:
+    """Return `891 × 12` for `891 rows x 12 columns`; other summaries stay."""
+    found = re.fullmatch(r"([\d,]+) rows? x ([\d,]+) columns?", summary)
+    return f"{found[1]} × {found[2]}" if found else summary
 
 
 def _names(names: Sequence[str]) -> str:

@@ -63,7 +63,7 @@ def _open(editor: Editor, request: DialogRequest) -> None:
 def _buttons(editor: Editor, label: str, key: str, icon: str, act: Callable[[], None]) -> None:
     actions.show_scope_error(editor, "dialog")
     with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Cancel", key=f"{key}_cancel", on_click=partial(actions.redraw, keys.DIALOGS))
+        st.button("Cancel", key=f"{key}_cancel", on_click=st.rerun)
         st.button(label, key=key, type="primary", icon=icon, on_click=act)
 
 
@@ -75,8 +75,7 @@ def _run(editor: Editor, request: DialogRequest) -> None:
         values = {name: _current(name, typed[name]) for name in typed}
         editor.session.runtime_variables = dict(values)
         if actions.guarded_by(editor, "dialog", lambda: actions.start_pipeline(editor, values)):
-            cards = [keys.card(block.uuid) for block in editor.pipeline.blocks]
-            actions.redraw(keys.DIALOGS, keys.TOOLBAR, keys.SIDE, *cards)
+            st.rerun()  # a dialog closes only with the whole page
 
     _buttons(editor, "Run", "run_confirm", ":material/play_arrow:", act)
 

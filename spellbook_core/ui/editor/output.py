@@ -8,24 +8,16 @@ from spellbook_core.model.block import Block
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.run import BlockRun, Status
 from spellbook_core.model.task import OutputInfo, OutputKind
+from spellbook_core.services import outputs as output_service
 from spellbook_core.services import runs as run_service
 from spellbook_core.ui import boundary, state, text
 from spellbook_core.ui.editor import charts, failure, keys, progress, tables
 from spellbook_core.ui.editor.view import Editor
 
-_PAGED = frozenset({OutputKind.TABLE, OutputKind.SERIES})
-_ICONS = {
-    "Table": ":material/table_rows:",
-    "Profile": ":material/analytics:",
-    "Chart": ":material/bar_chart:",
-    "Text": ":material/notes:",
-    "JSON": ":material/data_object:",
-    "Figure": ":material/image:",
-    "Model": ":material/model_training:",
-    "Metrics": ":material/show_chart:",
-    "Logs": ":material/terminal:",
-    "Tests": ":material/checklist:",
-}
+_PAGED = frozenset({OutputKind.TABLE, OutputKind.SERIES, OutputKind.ARRAY, OutputKind.TENSOR})
+
+
+_MOST_WARNINGS = 4
 
 
 def draw(editor: Editor, uuid: str) -> None:
@@ -49,8 +41,7 @@ def _result(editor: Editor, block: Block) -> None:
     run, result = editor.latest.get(uuid), editor.results.get(uuid)
     if run is None:
         return
-    for warning in run.warnings:
-        st.warning(text.escape(warning, max_chars=600), icon=":material/info:")
+    _warnings(uuid, run)
     has_failed = run.status in {Status.FAILED, Status.UPSTREAM_FAILED, Status.CANCELLED, Status.CONDITION_FAILED}
     if has_failed:
         failure.draw(editor, block, run)
@@ -58,11 +49,22 @@ def _result(editor: Editor, block: Block) -> None:
     _tabs(editor, block, run, outputs, is_old=not run.outputs and bool(outputs))
 
 
+def _warnings(uuid: str, run: BlockRun) -> None:
+    if not run.warnings:
+        return
+    with st.container(key=keys.widget("warnings", uuid)):
+        for warning in run.warnings[:_MOST_WARNINGS]:
+            st.markdown(f":orange[:material/warning:] {text.escape(warning, max_chars=600)}")
+        if len(run.warnings) > _MOST_WARNINGS:
+            st.caption(f"{text.count(len(run.warnings) - _MOST_WARNINGS, 'more warning')} in the logs.")
+
+
 def _tabs(editor: Editor, block: Block, run: BlockRun, outputs: tuple[OutputInfo, ...], *, is_old: bool) -> None:
     uuid = block.uuid
     output = _chosen_output(uuid, outputs)
     metrics = run_service.metrics(editor.ctx, run)
-    tabs = available_tabs(output, has_metrics=bool(metrics.series), has_tests=bool(run.tests))
+    has_rows = output is not None and output.kind in _PAGED and output_service.has_rows(editor.ctx, output)
+    tabs = available_tabs(output, has_rows=has_rows, has_metrics=bool(metrics.series), has_tests=bool(run.tests))
     key = keys.widget("tab", uuid)
     if st.session_state.get(key) not in tabs:
         st.session_state[key] = "Logs" if is_old else tabs[0]
@@ -72,6 +74,7 @@ def _tabs(editor: Editor, block: Block, run: BlockRun, outputs: tuple[OutputInfo
             tabs,
             key=key,
             required=True,
+            persist_state="page",
             label_visibility="collapsed",
             format_func=lambda tab: _tab_label(tab, run),
         )
@@ -82,17 +85,17 @@ def _tabs(editor: Editor, block: Block, run: BlockRun, outputs: tuple[OutputInfo
         _content(editor, block, run, output, chosen or tabs[0], metrics)
 
 
-def available_tabs(output: OutputInfo | None, *, has_metrics: bool, has_tests: bool) -> list[str]:
+def available_tabs(output: OutputInfo | None, *, has_rows: bool, has_metrics: bool, has_tests: bool) -> list[str]:
     """Return the tabs that apply, the one to show first first."""
     tabs = []
     if output is not None:
-        if output.kind in _PAGED:
+        if has_rows:
             tabs += ["Table", "Profile", "Chart"]
         elif output.kind is OutputKind.FIGURE:
             tabs.append("Figure")
         elif output.kind is OutputKind.MODEL:
             tabs.append("Model")
-        elif output.kind in {OutputKind.JSON}:
+        elif output.kind is OutputKind.JSON:
             tabs.append("JSON")
         else:
             tabs.append("Text")
@@ -108,8 +111,8 @@ def _tab_label(tab: str, run: BlockRun) -> str:
     if tab == "Tests":
         passed = sum(test.passed for test in run.tests)
         mark = ":green[✓]" if passed == len(run.tests) else ":red[✗]"
-        return f"{_ICONS[tab]} Tests {passed}/{len(run.tests)} {mark}"
-    return f"{_ICONS[tab]} {tab}"
+        return f"Tests {passed}/{len(run.tests)} {mark}"
+    return tab
 
 
 def _chosen_output(uuid: str, outputs: tuple[OutputInfo, ...]) -> OutputInfo | None:

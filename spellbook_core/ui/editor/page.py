@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache, partial
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import streamlit as st
 
 from spellbook_core.model.naming import PipelineUuid, ProjectName
 from spellbook_core.services.wiring import Context
-from spellbook_core.ui import boundary
+from spellbook_core.ui import boundary, state
 from spellbook_core.ui.components.live import live
 from spellbook_core.ui.editor import actions, card, dialogs, keys, side, sync, toolbar
 from spellbook_core.ui.editor.session import DialogRequest, EditorSession
@@ -32,6 +33,12 @@ def _css() -> str:
     return (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 
 
+def _bar_background() -> str:
+    """Return the rule that keeps cards from showing through the toolbar; Streamlit has no CSS variable for it."""
+    color = st.get_option(f"theme.{'dark' if state.is_dark() else 'light'}.backgroundColor") or ""
+    return f".st-key-ed_top {{ background: {color}; }}" if re.fullmatch(r"#[0-9A-Fa-f]{6}", color) else ""
+
+
 def session_of(project: str, pipeline: str) -> EditorSession:
     """Return what this browser session remembers about a pipeline's editor."""
     sessions = st.session_state.setdefault("_editors", {})
@@ -47,7 +54,7 @@ def draw(ctx: Context, project: ProjectName, pipeline: PipelineUuid, block: str 
         pipeline: Its pipeline.
         block: The block that the address names, which is selected and opened.
     """
-    st.html(f"<style>{_css()}</style><span></span>")
+    st.html(f"<style>{_css()}{_bar_background()}</style><span></span>")
     session = session_of(project, pipeline)
     session.shown.clear()
     editor = open_editor(ctx, project, pipeline, session)

@@ -54,6 +54,6 @@ def _bar(run: BlockRun, done) -> None:
     if done is not None and done.total:
         share = min(1.0, max(0.0, done.done / done.total))
         what = f" {text.escape(done.text, max_chars=60)}" if done.text else ""
-        st.progress(share, f"{clock} ·{what} {done.done:,} of {done.total:,}")
+        st.progress(share, f"{clock} ·{what} {done.done:,g} of {done.total:,g}")
     else:
         st.markdown(f":blue[{clock}]")

@@ -7,16 +7,19 @@ from functools import partial
 
 import streamlit as st
 
+from spellbook_core.model import graph
 from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.services import blocks as block_service
 from spellbook_core.services import runs as run_service
 from spellbook_core.ui import boundary, state, text
 from spellbook_core.ui.components.dag import DagNode, dag
-from spellbook_core.ui.editor import actions, keys, output, variables
+from spellbook_core.ui.editor import actions, code_pane, keys, output, variables
 from spellbook_core.ui.editor.view import Editor
 from spellbook_core.ui.status import status_look
 
 _TABS = ["Graph", "Logs", "Variables", "History"]
+_LEAST_PX, _MOST_PX = 240, 560
 _MODES = ["Select", "Link parents"]
 _MODE_ICONS = {"Select": ":material/arrow_selector_tool:", "Link parents": ":material/add_link:"}
 
@@ -64,7 +67,7 @@ def _graph(editor: Editor) -> None:
             on_change=partial(_on_mode, editor),
         )
         st.space("stretch")
-        is_down = st.toggle("Top-down", key="graph_down")
+        is_down = st.toggle("Top-down", value=True, key="graph_down", help="Off: left to right")
     is_linking = session.mode == "Link parents"
     _hint(editor, is_linking=is_linking)
     actions.show_scope_error(editor, "graph")
@@ -75,7 +78,7 @@ def _graph(editor: Editor) -> None:
         selected=session.child if is_linking else session.selected,
         link_mode=is_linking,
         direction="TB" if is_down else "LR",
-        height_px=_height(len(pipeline.blocks)),
+        height_px=_height(pipeline, is_down=is_down),
         on_click=partial(on_click, editor),
     )
     _states(editor)
@@ -107,18 +110,23 @@ def _hint(editor: Editor, *, is_linking: bool) -> None:
 def _node(editor: Editor, block) -> DagNode:
     result = editor.results.get(block.uuid)
     shape = result.outputs[0].summary if result and result.outputs else ""
-    short = shape.replace(" rows", "").replace(" columns", "").replace(" x ", " × ")
     return DagNode(
         uuid=block.uuid,
         label=text.one_line(block.name or block.uuid, max_chars=40),
         block_type=block.type,
         state=editor.status_key(block.uuid),
-        sublabel=text.one_line(short, max_chars=28),
+        sublabel=text.one_line(code_pane.short_shape(shape), max_chars=28),
     )
 
 
-def _height(blocks: int) -> int:
-    return 300 if blocks <= 3 else 380 if blocks <= 8 else 460
+def _height(pipeline: Pipeline, *, is_down: bool) -> int:
+    """Return pixels that show each block at full size as far as a screen allows: about 105 per block in a column."""
+    try:
+        rows = graph.layers(pipeline.parents())
+    except graph.CycleError:
+        return _MOST_PX
+    tall = len(rows) if is_down else max((len(row) for row in rows), default=1)
+    return max(_LEAST_PX, min(_MOST_PX, 40 + 105 * tall))
 
 
 def _states(editor: Editor) -> None:

@@ -111,20 +111,22 @@ def profile(editor: Editor, output: OutputInfo) -> None:
     data = {
         "Column": [column.name for column in columns],
         "Type": [column.dtype for column in columns],
+        "Histogram": [list(column.histogram) for column in columns],
         "Missing": [column.nulls / column.rows * 100 if column.rows else 0.0 for column in columns],
         "Distinct": [column.distinct for column in columns],
         "Min": [_cell(column.minimum) for column in columns],
         "Mean": [_cell(column.mean) for column in columns],
         "Max": [_cell(column.maximum) for column in columns],
-        "Histogram": [list(column.histogram) for column in columns],
     }
     st.dataframe(
         data,
         hide_index=True,
         height=min(_MOST_PX + 60, _ROW_PX * (len(columns) + 1) + 2),
         column_config={
-            "Missing": st.column_config.ProgressColumn("Missing", min_value=0, max_value=100, format="%.1f %%"),
-            "Histogram": st.column_config.BarChartColumn("Histogram", width="medium"),
+            "Missing": st.column_config.ProgressColumn(
+                "Missing", width="small", min_value=0, max_value=100, format="%.1f %%"
+            ),
+            "Histogram": st.column_config.BarChartColumn("Histogram", width="small"),
         },
     )
 
@@ -138,22 +140,49 @@ def _cell(value: object) -> str:
 def preview(editor: Editor, output: OutputInfo) -> None:
     """Draw what is not a table: text, JSON, a figure, a model's layers."""
     found = output_service.preview(editor.ctx, output)
-    layers = getattr(found, "layers", None)
-    png, svg, data, words = (getattr(found, name, None) for name in ("png", "svg", "json", "text"))
-    if layers:
-        _layers(layers)
-    if png:
-        st.image(png)
-    elif svg:
-        st.image(svg)
-    elif data is not None:
-        st.json(data, expanded=2)
-    elif words:
-        st.code(words, language=None, wrap_lines=True, height=320 if words.count("\n") > 14 else "content")
-    elif not layers:
-        st.caption(f"A {text.escape(output.type_name)}: {text.escape(output.summary)}. It has no preview.")
-    st.caption(f"{text.escape(output.type_name)} · {text.size(output.size_bytes)}")
+    if found.layers:
+        _layers(found)
+    if found.spec is not None and found.spec_language == "vega-lite":
+        st.vega_lite_chart(found.spec)
+    elif found.png:
+        st.image(found.png)
+    elif found.spec is not None:
+        _plotly(found)
+    elif found.has_json:
+        st.json(found.json, expanded=2)
+    elif found.text:
+        st.code(found.text, language=None, wrap_lines=True, height=320 if found.text.count("\n") > 14 else "content")
+    elif not found.layers:
+        st.caption("There is no preview of it; its children get it whole.")
+    notes = [text.escape(output.type_name), text.size(output.size_bytes)]
+    if found.is_cut:
+        notes.append("only the beginning is shown")
+    st.caption(" · ".join(notes))
+    if found.problem:
+        st.caption(f":orange[:material/warning:] {text.escape(found.problem)}")
 
 
-def _layers(layers) -> None:
-    st.dataframe(layers, hide_index=True, height="auto")
+def _plotly(found) -> None:
+    try:
+        import plotly.graph_objects as go
+    except ImportError:
+        st.info("Install plotly beside Spellbook to see this figure; its data is below.", icon=":material/bar_chart:")
+        st.json(found.spec, expanded=1)
+        return
+    st.plotly_chart(go.Figure(found.spec))
+
+
+def _layers(found) -> None:
+    """Draw a model as the table of its layers, parameters counted."""
+    columns = {
+        "Layer": [str(layer.get("name", "")) for layer in found.layers],
+        "Type": [str(layer.get("type", "")) for layer in found.layers],
+        "What": [str(layer.get("text", "")) for layer in found.layers],
+        "Parameters": [layer.get("parameters") for layer in found.layers],
+    }
+    if found.parameters is not None:
+        learn = f", {found.trainable:,} of them learn" if found.trainable not in {None, found.parameters} else ""
+        st.markdown(f"**{text.count(found.parameters, 'parameter')}**{learn}")
+    st.dataframe(columns, hide_index=True, height=min(_MOST_PX, _ROW_PX * (len(found.layers) + 1) + 2))
+    if found.layers_left_out:
+        st.caption(f"{found.layers_left_out:,} more layers are not shown.")

@@ -39,7 +39,8 @@ def draw(editor: Editor) -> None:
 def _bar(editor: Editor) -> None:
     pipeline = editor.pipeline
     with st.container(key="toolbar_row", horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"#### {text.escape(pipeline.name or pipeline.uuid, max_chars=60)}", width="content")
+        with st.container(key="toolbar_title", width="content"):
+            st.markdown(f"**{text.escape(pipeline.name or pipeline.uuid, max_chars=60)}**", width="content")
         st.badge(text.escape(pipeline.type), color="gray")
         st.button(
             "Saved",

@@ -84,7 +84,9 @@ class Editor:
         if uuid in self.session.pending:
             return Status.QUEUED.value
         run = self.latest.get(BlockUuid(uuid))
-        return "never_run" if run is None else run.status.value
+        if run is None:
+            return "never_run"
+        return Status.QUEUED.value if run.status is Status.INITIAL else run.status.value
 
     def look(self, uuid: str) -> Look:
         """Return how a block's state is drawn."""
@@ -92,7 +94,7 @@ class Editor:
 
     def is_active(self, uuid: str) -> bool:
         """Return whether a run of the block was accepted and has not ended."""
-        return self.status_key(uuid) in {"initial", "queued", "running"}
+        return self.status_key(uuid) in {Status.QUEUED.value, Status.RUNNING.value}
 
     def is_open(self, uuid: str) -> bool:
         """Return whether the block's card shows its code and result."""
