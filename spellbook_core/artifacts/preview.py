@@ -77,10 +77,10 @@ def page(
     if search:
         found = matching_rows(table, sort=position, descending=descending, search=search)
         total = len(found)
-        part = table.take(found.slice(offset, limit))
+        part = _take(table, found.slice(offset, limit))
     elif position is not None:
         total = table.num_rows
-        part = table.take(first_rows(table, sort=position, descending=descending, offset=offset, limit=limit))
+        part = _take(table, first_rows(table, sort=position, descending=descending, offset=offset, limit=limit))
     else:
         total = table.num_rows
         part = table.slice(offset, limit)
@@ -126,6 +126,20 @@ def open_shown(store: ArtifactStore, ref: ArtifactRef) -> tuple[Any, tuple[Colum
     columns = tuple(Column(name, dtypes.get(name) or str(table.schema.field(number).type)) for number, name in shown)
     picked = pa.Table.from_arrays([table.column(number) for number, _ in shown], names=[name for _, name in shown])
     return picked, columns, not is_whole
+
+
+def _take(table: Any, rows: Any) -> Any:
+    """Return the rows by number; Arrow has no `take` for some types (views), of which single cells are joined."""
+    import pyarrow as pa
+
+    columns = []
+    for column in table.columns:
+        try:
+            columns.append(column.take(rows))
+        except pa.ArrowNotImplementedError:
+            chunks = [chunk for row in rows.to_pylist() for chunk in column.slice(row, 1).chunks]
+            columns.append(pa.chunked_array(chunks, type=column.type))
+    return pa.Table.from_arrays(columns, names=table.column_names)
 
 
 def _pairs(value: Any) -> list[tuple[Any, Any]]:

@@ -98,10 +98,16 @@ def _range(column: Any) -> tuple[JsonScalar, JsonScalar]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if pa.types.is_float16(column.type):
+    shown_type = column.type
+    if pa.types.is_float16(shown_type):
         column = column.cast(pa.float32())
-    found = pc.min_max(column)
-    ends, _ = cells(pa.chunked_array([pa.array([found["min"], found["max"]], type=column.type)]))
+    elif pa.types.is_duration(shown_type):
+        column = column.cast(pa.int64())
+    try:
+        found = pc.min_max(column)
+    except pa.ArrowNotImplementedError:  # types that have no order in Arrow
+        return None, None
+    ends, _ = cells(pa.chunked_array([pa.array([found["min"], found["max"]], type=column.type).cast(shown_type)]))
     return ends[0], ends[1]
 
 

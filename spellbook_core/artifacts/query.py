@@ -1,15 +1,14 @@
 """Which rows of a stored table a page shows: sorting and searching by DuckDB over the mapped Arrow file.
 
 DuckDB returns row numbers only; the rows are then taken from the Arrow table, so no cell passes through a second type
-system. It runs in memory, cannot reach files or the network, and names come to it as c0, c1, ...
+system. It runs in memory, cannot reach files or the network, and names come to it as c0, c1, ... and key
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from spellbook_core.artifacts.cells import plain
-from spellbook_core.artifacts.formats.table_preview import cell_text
+from spellbook_core.artifacts.cells import cells, plain, timestamps
 
 _THREADS = 2
 _MEMORY = "512MB"
@@ -24,24 +23,27 @@ def matching_rows(table: Any, *, sort: int | None, descending: bool, search: str
         descending: Largest first.
         search: Looked for without regard to case in the cell's text; None or empty keeps every row.
     """
-    columns = list(range(table.num_columns)) if search else [sort] if sort is not None else []
-    view = _view(table, columns)
-    condition = " OR ".join(f"contains(lower(CAST(c{number} AS VARCHAR)), lower($text))" for number in columns)
-    where = f" WHERE {condition}" if search and columns else ""
+    columns = {f"c{number}": _searchable(column) for number, column in enumerate(table.columns) if search}
+    condition = " OR ".join(f"contains(lower(CAST({name} AS VARCHAR)), lower($text))" for name in columns)
+    where = f" WHERE {condition}" if columns else ""
     direction = "DESC" if descending else "ASC"
-    order = f" ORDER BY c{sort} {direction} NULLS LAST, row" if sort is not None else " ORDER BY row"
-    text = f"SELECT row FROM stored{where}{order}"  # noqa: S608  # column numbers only; the search text is bound
-    return _run(view, text, {"text": search} if where else {})
+    order = " ORDER BY row"
+    if sort is not None:
+        columns["key"] = _sortable(table.column(sort))
+        order = f" ORDER BY key {direction} NULLS LAST, row"
+    text = f"SELECT row FROM stored{where}{order}"  # noqa: S608  # our own column names; the search text is bound
+    return _run(_view(table, columns), text, {"text": search} if where else {})
 
 
 def first_rows(table: Any, *, sort: int, descending: bool, offset: int, limit: int) -> Any:
     """Return the row numbers of rows offset … offset+limit-1 in the order of one column."""
     direction = "DESC" if descending else "ASC"
     text = (
-        f"SELECT row FROM stored ORDER BY c{sort} {direction} NULLS LAST, row "  # noqa: S608  # a column number
+        f"SELECT row FROM stored ORDER BY key {direction} NULLS LAST, row "  # noqa: S608  # our own words
         "LIMIT $limit OFFSET $offset"
     )
-    return _run(_view(table, [sort]), text, {"limit": limit, "offset": offset})
+    view = _view(table, {"key": _sortable(table.column(sort))})
+    return _run(view, text, {"limit": limit, "offset": offset})
 
 
 def _run(view: Any, text: str, values: dict[str, object]) -> Any:
@@ -52,42 +54,74 @@ def _run(view: Any, text: str, values: dict[str, object]) -> Any:
         connection.register("stored", view)
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        return connection.execute(text, values).to_arrow_table().column(0).combine_chunks()
+        return connection.sql(text, params=values).to_arrow_table().column(0).combine_chunks()
     finally:
         connection.close()
 
 
-def _view(table: Any, columns: list[int]) -> Any:
-    """Return the columns as c<number>, in types that DuckDB knows, and `row`, the row number."""
+def _view(table: Any, columns: dict[str, Any]) -> Any:
+    """Return the columns and `row`, the row number."""
     import numpy as np
     import pyarrow as pa
 
-    arrays = [_known(table.column(number)) for number in columns]
     rows = pa.array(np.arange(table.num_rows, dtype=np.int64))
-    return pa.Table.from_arrays([*arrays, rows], names=[*(f"c{number}" for number in columns), "row"])
+    return pa.Table.from_arrays([*columns.values(), rows], names=[*columns, "row"])
 
 
-def _known(column: Any) -> Any:
+def _sortable(column: Any) -> Any:
+    """Return a column of the same order in a type that DuckDB has: times as numbers, odd types as their texts."""
     import pyarrow as pa
 
     types = pa.types
-    if not types.is_dictionary(column.type) or isinstance(column.type, pa.BaseExtensionType):
-        column = plain(column)
+    if _is_text_dictionary(column.type):
+        return column
+    column = plain(column)
     kind = column.type
     if types.is_float16(kind):
         return column.cast(pa.float32())
-    if types.is_timestamp(kind) and kind.tz is not None:
-        return column.cast(pa.timestamp(kind.unit))  # a zone changes neither the order nor, much, the text
-    if types.is_dictionary(kind):
-        simple = types.is_string(kind.value_type) or types.is_large_string(kind.value_type)
-        return column if simple else _known(plain(column))
-    is_known = (
+    if types.is_date32(kind) or types.is_time32(kind):
+        return column.cast(pa.int32())
+    if types.is_timestamp(kind) or types.is_duration(kind) or types.is_date64(kind) or types.is_time64(kind):
+        return column.cast(pa.int64())
+    return column if _is_known(kind) else _texts(column)
+
+
+def _searchable(column: Any) -> Any:
+    """Return a column whose text in DuckDB is that of a page: times and odd types as their texts."""
+    import pyarrow as pa
+
+    if _is_text_dictionary(column.type):
+        return column
+    column = plain(column)
+    if pa.types.is_timestamp(column.type):
+        return timestamps(column)
+    if pa.types.is_float16(column.type):
+        return column.cast(pa.float32())
+    return column if _is_known(column.type) else _texts(column)
+
+
+def _is_text_dictionary(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(
+        types.is_dictionary(kind) and (types.is_string(kind.value_type) or types.is_large_string(kind.value_type))
+    )
+
+
+def _is_known(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(
         types.is_boolean(kind)
         or types.is_integer(kind)
         or types.is_floating(kind)
         or types.is_string(kind)
         or types.is_large_string(kind)
-        or types.is_temporal(kind)
         or (types.is_decimal128(kind) and kind.scale >= 0)
     )
-    return column if is_known else pa.array([cell_text(cell) for cell in column], pa.string())
+
+
+def _texts(column: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.array([None if cell is None else str(cell) for cell in cells(column)[0]], pa.string())

@@ -109,6 +109,12 @@ def describe_shortly(value: object, limit: int = 300) -> str:
     return text[:limit].encode("utf-8", "replace").decode()
 
 
+def label_text(label: object) -> str:
+    """Return a column's label as people read it."""
+    text = label if isinstance(label, str) else describe_shortly(label)
+    return text.encode("utf-8", "replace").decode()
+
+
 def _short_int(value: int) -> str:
     """Return the digits, or for a huge integer its size: Python refuses to print more than 4,300 digits."""
     bits = value.bit_length()

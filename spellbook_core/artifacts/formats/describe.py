@@ -11,9 +11,9 @@ from typing import Any
 
 from spellbook_core.artifacts.formats import figures, json_values, models
 from spellbook_core.artifacts.formats.encoded import count
-from spellbook_core.artifacts.formats.frames import frame_columns, label_text, series_label
+from spellbook_core.artifacts.formats.frames import frame_columns, series_label
 from spellbook_core.artifacts.formats.table_preview import preview_array, preview_table, preview_texts
-from spellbook_core.artifacts.sketch import describe_shortly
+from spellbook_core.artifacts.sketch import describe_shortly, label_text
 from spellbook_core.artifacts.store import PREVIEW_JSON_FILE
 from spellbook_core.model.task import Column, OutputKind
 from spellbook_core.model.values import JsonValue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spellbook_core.artifacts.problems import DuplicateColumnsError
-from spellbook_core.artifacts.sketch import describe_shortly
+from spellbook_core.artifacts.sketch import label_text
 
 
 def merge_frame(frame: Any) -> tuple[Any, tuple[str, ...]]:
@@ -24,9 +24,9 @@ def merge_frame(frame: Any) -> tuple[Any, tuple[str, ...]]:
         first = frame.iloc[:, positions[0]]
         others = (frame.iloc[:, position] for position in positions[1:])
         if not all(first.dtype == other.dtype and first.equals(other) for other in others):
-            differing.append(describe_shortly(label))
+            differing.append(label_text(label))
     _refuse(differing)
-    return frame.loc[:, ~repeated], _warning([describe_shortly(label) for label in labels])
+    return frame.loc[:, ~repeated], _warning([label_text(label) for label in labels])
 
 
 def merge_table(table: Any) -> tuple[Any, tuple[str, ...]]:
@@ -45,10 +45,10 @@ def merge_table(table: Any) -> tuple[Any, tuple[str, ...]]:
             merged[name] = None
         else:
             differing[name] = None
-    _refuse([describe_shortly(name) for name in differing])
+    _refuse([label_text(name) for name in differing])
     if not merged:
         return table, ()
-    return table.select(list(first_of.values())), _warning([describe_shortly(name) for name in merged])
+    return table.select(list(first_of.values())), _warning([label_text(name) for name in merged])
 
 
 def _refuse(names: list[str]) -> None:

@@ -13,7 +13,7 @@ from spellbook_core.artifacts.formats.arrow_file import open_table, write_table
 from spellbook_core.artifacts.formats.duplicates import merge_frame
 from spellbook_core.artifacts.formats.encoded import Encoded, count
 from spellbook_core.artifacts.formats.table_preview import preview_table
-from spellbook_core.artifacts.sketch import describe_shortly
+from spellbook_core.artifacts.sketch import label_text
 from spellbook_core.model.task import Column, OutputKind
 from spellbook_core.model.values import JsonValue
 
@@ -93,12 +93,6 @@ def frame_columns(frame: Any) -> list[Column]:
     return [
         Column(label_text(label), str(dtype)) for label, dtype in zip(frame.columns, frame.dtypes.tolist(), strict=True)
     ]
-
-
-def label_text(label: object) -> str:
-    """Return a column label as people read it."""
-    text = label if isinstance(label, str) else describe_shortly(label)
-    return text.encode("utf-8", "replace").decode()
 
 
 def series_label(name: object) -> str:

@@ -129,14 +129,20 @@ FRAMES = {
     "column like an index": (pd.DataFrame({"__index_level_0__": [1]}, index=["x"]), "pickle5"),
     "quotes and hangul": (pd.DataFrame({'a"b': [1], "나이; --": [2], "": [3]}), "arrow-frame"),
     "surrogate label": (pd.DataFrame([[1]], columns=pd.Index(["\ud800"], dtype=object)), "pickle5"),
-    "small numbers": (pd.DataFrame({"h": np.array([1, np.nan], "float16"), "u": np.array([1, 2], "uint8")}), "arrow-frame"),
+    "small numbers": (
+        pd.DataFrame({"h": np.array([1, np.nan], "float16"), "u": np.array([1, 2], "uint8")}),
+        "arrow-frame",
+    ),
     "complex": (pd.DataFrame({"c": [1j]}), "pickle5"),
     "sparse": (pd.DataFrame({"s": pd.arrays.SparseArray([0, 0, 1])}), "pickle5"),
     "categories": (pd.DataFrame({"c": pd.Categorical(["b", None], ["c", "b"], ordered=True)}), "arrow-frame"),
     "int categories": (pd.DataFrame({"c": pd.Categorical([5, 3])}), "arrow-frame"),
     "date categories": (pd.DataFrame({"c": pd.Categorical(pd.to_datetime(["2026"]))}), "pickle5"),
     "no categories": (pd.DataFrame({"c": pd.Categorical([None])}), "pickle5"),
-    "nullable": (pd.DataFrame({"i": pd.array([1, None], "Int8"), "b": pd.array([True, None], "boolean")}), "arrow-frame"),
+    "nullable": (
+        pd.DataFrame({"i": pd.array([1, None], "Int8"), "b": pd.array([True, None], "boolean")}),
+        "arrow-frame",
+    ),
     "nullable floats": (pd.DataFrame({"f": pd.array([1.5, None], "Float32")}), "arrow-frame"),
     "string": (pd.DataFrame({"s": pd.array(["a", None], "string")}), "arrow-frame"),
     "python string": (pd.DataFrame({"s": pd.array(["a", None], pd.StringDtype("python"))}), "pickle5"),
@@ -192,7 +198,9 @@ def test_frames_come_back_exactly(store, name):
 
 def assert_exact(back: pd.DataFrame, value: pd.DataFrame) -> None:
     assert type(back) is type(value)
-    assert_frame_equal(back, value, check_exact=True, check_index_type="equiv", check_column_type="equiv", check_freq=True)
+    assert_frame_equal(
+        back, value, check_exact=True, check_index_type="equiv", check_column_type="equiv", check_freq=True
+    )
     assert back.columns.dtype == value.columns.dtype
     assert back.columns.names == value.columns.names
     for position in range(value.shape[1]):

@@ -20,6 +20,7 @@ TEXT = st.text(max_size=5)
 ODD_TEXT = st.text(st.characters(), max_size=3)
 ZONES = ("UTC", "Asia/Seoul", "Europe/Berlin", "America/New_York")
 INSTANTS = st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1))
+NUMBERS = ("int8", "int16", "int32", "int64", "uint8", "uint64", "float16", "float32", "float64")
 OBJECTS = (
     ODD_TEXT,
     st.integers(-(2**80), 2**80),
@@ -51,7 +52,7 @@ def columns(draw, rows: int):
         return draw(st.lists(one, min_size=rows, max_size=rows))
 
     if family == "number":
-        dtype = draw(st.sampled_from("int8 int16 int32 int64 uint8 uint64 float16 float32 float64".split()))
+        dtype = draw(st.sampled_from(NUMBERS))
         return pd.array(np.array(cells(numbers(dtype)), dtype=dtype))
     if family == "bool":
         return pd.array(np.array(cells(st.booleans()), dtype=bool))
@@ -87,7 +88,11 @@ def draw_times(draw, cells):
         return pd.array([pd.Period(at, "D") if at else pd.NaT for at in cells(st.none() | INSTANTS)], dtype="period[D]")
     values = np.array([np.datetime64(at) if at else np.datetime64("NaT") for at in cells(st.none() | INSTANTS)])
     array = pd.Series(values.astype(f"datetime64[{unit}]"))
-    return array.array if kind == "naive" else array.dt.tz_localize("UTC").dt.tz_convert(draw(st.sampled_from(ZONES))).array
+    return (
+        array.array
+        if kind == "naive"
+        else array.dt.tz_localize("UTC").dt.tz_convert(draw(st.sampled_from(ZONES))).array
+    )
 
 
 @st.composite
@@ -103,9 +108,13 @@ def indexes(draw, rows: int):
     if kind == "multi":
         pairs = draw(st.lists(st.tuples(st.integers(0, 2), TEXT), min_size=max(rows, 1), max_size=max(rows, 1)))
         return pd.MultiIndex.from_tuples(pairs, names=[name, draw(st.none() | TEXT)])[:rows]
-    one = {"int": st.integers(0, 9), "text": ODD_TEXT, "date": INSTANTS, "object": st.none() | TEXT | st.integers()}[kind]
+    one = {"int": st.integers(0, 9), "text": ODD_TEXT, "date": INSTANTS, "object": st.none() | TEXT | st.integers()}[
+        kind
+    ]
     labels = draw(st.lists(one, min_size=rows, max_size=rows))
-    return pd.Index(labels, name=name, dtype="datetime64[us]" if kind == "date" else object if kind == "object" else None)
+    return pd.Index(
+        labels, name=name, dtype="datetime64[us]" if kind == "date" else object if kind == "object" else None
+    )
 
 
 @st.composite
