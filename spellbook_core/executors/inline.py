@@ -1,8 +1,8 @@
 """Runs attempts in the calling process, one after the other: for tests of the runner, not for work.
 
 Limits: nothing is isolated beyond what is put back afterwards (working directory, import path, environment, imported
-project modules); a block that exits or crashes takes the caller with it; prints are logged when the block has ended, and
-only those of Python; no time limit; a cancel is heeded only before the block starts; there is nothing to adopt.
+project modules); a block that crashes takes the caller with it; prints are logged when the block has ended, and only
+those of Python; no time limit; a cancel is heeded only before the block starts; there is nothing to adopt.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ class InlineExecutor(Executor):
         handle: Handle = {"block_run_id": task.block_run_id, "attempt": task.attempt, "dir": str(folder)}
         self._events.append(Started(task.block_run_id, task.attempt, handle, os.getpid()))
         prints = {"stdout": io.StringIO(), "stderr": io.StringIO()}
-        with _process_put_back(), contextlib.redirect_stdout(prints["stdout"]):
-            with contextlib.redirect_stderr(prints["stderr"]):
-                outcome = run_task(task, folder)
+        out, err = contextlib.redirect_stdout(prints["stdout"]), contextlib.redirect_stderr(prints["stderr"])
+        with _process_put_back(), out, err:
+            outcome = run_task(task, folder)
         log = LogWriter(folder / LOG_FILE)
         for stream, text in prints.items():
             log.feed(stream, text.getvalue().encode("utf-8", "replace"), time.time())

@@ -120,7 +120,7 @@ class ProcessExecutor(Executor):
             {
                 "pid": process.pid,
                 "mode": process.mode,
-                "preload": list(process.preload),
+                "preload": list(process.loaded),
                 "running": sum(1 for entry in self._jobs.values() if entry is process),
             }
             for process in self._processes

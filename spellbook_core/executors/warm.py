@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from spellbook_core.model.task import Environment
 from spellbook_core.model.values import JsonValue
@@ -33,6 +33,7 @@ class WarmProcess:
     Attributes:
         preload: Packages that it was started for.
         mode: `starting`, then `fork` or `spare`.
+        loaded: Packages that are warm in it; fewer than `preload` when not all were safe to fork after.
         used_at: Monotonic seconds of the last use.
         folders: The attempts that run in it, with their folders.
     """
@@ -43,6 +44,7 @@ class WarmProcess:
     process: subprocess.Popen[bytes]
     errors: IO[bytes]
     mode: str = "starting"
+    loaded: tuple[str, ...] = ()
     used_at: float = field(default_factory=time.monotonic)
     folders: dict[tuple[int, int], str] = field(default_factory=dict)
 
@@ -123,6 +125,7 @@ class WarmProcess:
     def on_ready(self, message: dict[str, JsonValue]) -> None:
         """Take note that it serves."""
         self.mode = str(message["mode"])
+        self.loaded = tuple(cast("list[str]", message["preload"]))
 
     def last_words(self) -> str:
         """Return the last line that it printed, e.g. the import error that ended it."""

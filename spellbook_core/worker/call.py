@@ -112,7 +112,13 @@ def rehearse() -> None:
     empty = {"run_id": 0, "block_run_id": 0, "attempt": 0, "inputs": [], "variables": {}, "configuration": {}}
     names = {"workspace": "", "project": "", "project_root": "", "pipeline": "", "block": "", "source_path": "<none>"}
     text = {"block_type": "custom", "language": "python", "source": "@custom\ndef f(*args, **kwargs):\n    pass\n"}
-    rest = {"execution_date": to_text(datetime.now(UTC)), "trigger": "", "python": None, "preload": [], "timeout_s": None}
+    rest = {
+        "execution_date": to_text(datetime.now(UTC)),
+        "trigger": "",
+        "python": None,
+        "preload": [],
+        "timeout_s": None,
+    }
     task = task_from_json(json.loads(json.dumps({**empty, **names, **text, **rest, "run_tests": True})))
     _run(task, _NoArtifacts(), _Steps())
     sys.modules.pop(MODULE_PREFIX, None)

@@ -154,15 +154,15 @@ class LogWriter:
             self._head_left -= len(whole)
             self._append(whole)
             return True
-        for number, entry in enumerate(entries):
-            if len(entry) > self._head_left:
-                self._is_full = True
-                for late in entries[number:]:
-                    self._keep_tail(stream, str(json.loads(late)["m"]).encode() + b"\n")
-                self._keep_tail(stream, bytes(stream.line))
-                break
-            self._head_left -= len(entry)
-            self._append(entry)
+        self._is_full = True
+        fitting = 0
+        while len(entries[fitting]) <= self._head_left:
+            self._head_left -= len(entries[fitting])
+            fitting += 1
+        self._append(b"".join(entries[:fitting]))
+        for late in entries[fitting:]:
+            self._keep_tail(stream, str(json.loads(late)["m"]).encode() + b"\n")
+        self._keep_tail(stream, bytes(stream.line))
         return True
 
     def _keep_tail(self, stream: _Stream, data: bytes) -> None:

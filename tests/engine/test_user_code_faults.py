@@ -224,8 +224,8 @@ def test_cancel_lets_a_block_clean_up(attempts):
     task = attempts.task(
         body("""
         import time
-        print('begun')
         try:
+            print('begun')
             time.sleep(600)
         finally:
             print('cleaned up')
@@ -384,7 +384,7 @@ def test_block_named_like_a_module_shadows_nothing(attempts, name):
     (folder / f"{name}.py").write_text(source)
     ended = attempts.run(None, block=name)
     assert ended.outcome.error is None
-    assert [output.summary for output in ended.outcome.outputs][0].lower() == "true"
+    assert ended.outcome.outputs[0].summary.lower() == "true"
 
 
 @pytest.mark.guarantee("F46")

@@ -1,0 +1,160 @@
+"""A block's own process against the least that such a process can cost, and against a warm one for training."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spellbook_core.executors.process import ProcessExecutor
+from spellbook_core.model.task import Environment
+from spellbook_core.project.layout import Workspace
+from spellbook_core.settings import Settings
+from tests.conftest import wait_until
+from tests.contract.executor_contract import Attempts
+
+ROUNDS = 30
+NOTHING = "@custom\ndef f(*args, **kwargs):\n    pass\n"
+
+FLOOR = """
+import gc, json, os, sys, time
+import pandas, pyarrow, pyarrow.dataset, pyarrow.compute, pyarrow.ipc, duckdb
+duckdb.default_connection().close()
+gc.collect(); gc.freeze()
+folder, seconds = sys.argv[1], []
+for line in sys.stdin:
+    started = time.perf_counter()
+    pid = os.fork()
+    if pid == 0:
+        with open(folder + "/outcome.tmp", "w") as file:
+            json.dump({"outputs": [], "error": None}, file)
+        os.rename(folder + "/outcome.tmp", folder + "/outcome.json")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    with open(folder + "/outcome.json") as file:
+        json.load(file)
+    print(time.perf_counter() - started, flush=True)
+"""
+
+STEP = """
+    import time, torch
+    def train():
+        torch.manual_seed(0)
+        x = torch.rand(891, 5)
+        y = (x.sum(1, keepdim=True) > 2.5).float()
+        started = time.perf_counter()
+        model = torch.nn.Sequential(torch.nn.Linear(5, 10), torch.nn.ReLU(), torch.nn.Linear(10, 1), torch.nn.Sigmoid())
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+        loss = torch.nn.functional.binary_cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return time.perf_counter() - started
+"""
+
+
+class Floor:
+    """A preloaded process that forks a child on demand, which writes and renames a tiny file that is then read."""
+
+    def __init__(self, folder: Path) -> None:
+        variables = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", FLOOR, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**variables, "PATH": "/usr/bin:/bin"},
+        )
+
+    def seconds(self) -> float:
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+@pytest.fixture
+def attempts(tmp_path: Path) -> Iterator[Attempts]:
+    workspace = Workspace.open(tmp_path, create=True)
+    workspace.ensure_state_dir()
+    executor = ProcessExecutor(workspace, Settings())
+    yield Attempts(workspace, executor)
+    executor.close()
+
+
+@pytest.fixture
+def floor(tmp_path: Path) -> Iterator[Floor]:
+    made = Floor(tmp_path)
+    yield made
+    made.close()
+
+
+def timed(attempts: Attempts) -> float:
+    """Return the seconds from submitting a no-op block to having read its outcome."""
+    task = attempts.task(NOTHING)
+    attempts.folder(task).mkdir(parents=True)
+    started = time.perf_counter()
+    attempts.submit(task)
+    assert attempts.wait(task).outcome.error is None
+    return time.perf_counter() - started
+
+
+def standing_by(attempts: Attempts) -> None:
+    """Wait until the warm process has its standby children."""
+    [described] = attempts.executor.describe()
+    path = Path(f"/proc/{described['pid']}/task/{described['pid']}/children")
+    wait_until(lambda: len(path.read_text().split()) == 2, what="two children stand by")
+
+
+@pytest.mark.benchmark_table
+@pytest.mark.parametrize("pause", [True, False], ids=["one at a time", "back to back"])
+def test_noop_block_stays_near_the_bare_fork(attempts, floor, report_row, pause):
+    timed(attempts)
+    floor.seconds()
+    ours, bare = [], []
+    for _ in range(ROUNDS):  # interleaved, so that both meet the same load
+        if pause:
+            standing_by(attempts)
+        ours.append(timed(attempts))
+        bare.append(floor.seconds())
+    report_row(
+        f"no-op block through the executor, {'warm' if pause else 'back to back'}",
+        ours=statistics.median(ours) * 1000,
+        floor=statistics.median(bare) * 1000,
+        unit="ms",
+        bound=2.5,
+    )
+
+
+@pytest.mark.benchmark_table
+def test_first_training_step_is_warm(attempts, report_row):
+    attempts.executor.prepare(Environment(preload=("torch",)))
+    once = "@custom\ndef f(*args, **kwargs):" + STEP + "    return train()\n"
+    again = "@custom\ndef f(*args, **kwargs):" + STEP + "    train()\n    return min(train() for _ in range(5))\n"
+    fresh, trained = [], []
+    for _ in range(5):
+        fresh.append(returned(attempts, once))
+        trained.append(returned(attempts, again.replace("min(", "__import__('statistics').median(")))
+    report_row(
+        "first training step in a fresh block",
+        ours=statistics.median(fresh) * 1000,
+        floor=statistics.median(trained) * 1000,
+        unit="ms",
+        bound=2.0,
+    )
+
+
+def returned(attempts: Attempts, source: str) -> float:
+    """Return the number that a block returned."""
+    ended = attempts.run(source, preload=("torch",))
+    assert ended.outcome.error is None, ended.outcome.error
+    return float(json.loads(ended.outcome.outputs[0].summary))
