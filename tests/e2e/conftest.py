@@ -1,7 +1,8 @@
 """A browser for stories: Chromium that may talk to this machine only, and Streamlit servers to look at.
 
 `page_factory(url, theme="dark")` opens a page, waits for the script to end, and fails the test at its end if the page
-logged an error or asked another machine for anything. `streamlit_server(script)` serves a script and returns its address.
+logged an error or asked another machine for anything. `streamlit_server(script)` serves a script and returns its
+address.
 """
 
 from __future__ import annotations
@@ -54,9 +55,7 @@ class PageFactory:
     contexts: list[BrowserContext] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def __call__(
-        self, url: str | None = None, *, theme: str = "light", width: int = 1440, height: int = 900
-    ) -> Page:
+    def __call__(self, url: str | None = None, *, theme: str = "light", width: int = 1440, height: int = 900) -> Page:
         context = self.browser.new_context(
             color_scheme=theme, viewport={"width": width, "height": height}, service_workers="block"
         )

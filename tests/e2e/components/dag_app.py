@@ -64,4 +64,5 @@ dag(
     height_px=460,
     on_click=click,
 )
-st.text("clicks " + json.dumps(state.clicks))
+with st.container(key="clicks"):
+    st.text(json.dumps(state.clicks))

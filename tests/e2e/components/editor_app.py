@@ -4,7 +4,7 @@ import json
 
 import streamlit as st
 
-from spellbook_core.ui.components.editor import Completion, Diagnostic, EditorEvent, code_editor
+from spellbook_core.ui.components.editor import Completion, Diagnostic, EditorEvent, code_editor, collect
 
 START = '''import pandas as pd
 
@@ -40,6 +40,11 @@ def change_from_outside() -> None:
     state.rev += 1
 
 
+def run_by_button() -> None:
+    collect("code")
+    state.events.append(["button", state.text])
+
+
 def clear() -> None:
     state.text = ""
     state.rev += 1
@@ -47,7 +52,8 @@ def clear() -> None:
 
 st.button("Change outside", key="outside", on_click=change_from_outside)
 st.button("Clear", key="clear", on_click=clear)
-st.button("Fail", key="fail", on_click=lambda: state.diagnostics.append(Diagnostic(12, "ValueError: 177 rows have no age")))
+FAILURE = Diagnostic(12, 'ValueError: 177 rows have <b onmouseover="window.__pwn=1">no</b> age')
+st.button("Fail", key="fail", on_click=state.diagnostics.append, args=(FAILURE,))
 st.button("Add block", key="add", shortcut="Alt+N", on_click=lambda: state.events.append(["add", 0]))
 
 
@@ -64,8 +70,18 @@ def block() -> None:
         on_run_next=note,
         on_save=note,
     )
-    st.text(json.dumps(state.events))
-    st.code(state.text, language=None)
+    st.button("Run", key="run", on_click=run_by_button)
+    with st.container(key="events"):
+        st.text(json.dumps(state.events))
+    with st.container(key="received"):
+        st.code(state.text, language=None)
+
+
+@st.fragment(run_every=0.5)
+def tick() -> None:
+    state.ticks = state.get("ticks", 0) + 1
+    with st.container(key="ticks"):
+        st.text(f"ticks {state.ticks}")
 
 
 @st.fragment
@@ -77,13 +93,20 @@ def second() -> None:
         "markdown": "# Titel\n\nSome **bold**, *soft* and `code` with a [link](/x).\n\n- 항목\n",
         "json": '{"a": 1, "b": [true, null, "x"]}\n',
     }
-    result = code_editor(texts[language], key=f"other_{language}", rev=1, language=language, readonly=language == "json")
+    result = code_editor(
+        texts[language], key=f"other_{language}", rev=1, language=language, readonly=language == "json"
+    )
     if result.run:
         st.text(f"ran {result.run.text.split()[0]}")
 
 
 left, right = st.columns(2)
 with left:
-    block()
+    tick()
+    if not st.toggle("Hide", key="hide"):
+        block()
+    else:
+        with st.container(key="hidden_text"):
+            st.code(state.text, language=None)
 with right:
     second()

@@ -150,7 +150,7 @@ def _box(block: DagNode, point: Point, ids: DagIds, look: Look) -> Node:
         heightConstraint={"minimum": size.height - 12},
         shapeProperties={"borderRadius": 8, "borderDashes": [6, 4] if is_marked else False},
         # A shadow without blur, moved to the left, is the coloured strip of the block's type.
-        shadow={"enabled": True, "color": block_type.hue, "size": 0, "x": -5, "y": 0},
+        shadow={"enabled": True, "color": block_type.hue, "size": 0, "x": -3 if look.is_compact else -5, "y": 0},
     )
 
 

@@ -1,6 +1,6 @@
 """The code editor: CodeMirror 6 as a Streamlit component."""
 
-from spellbook_core.ui.components.editor.component import Completion, Diagnostic, EditorResult, code_editor
+from spellbook_core.ui.components.editor.component import Completion, Diagnostic, EditorResult, code_editor, collect
 from spellbook_core.ui.components.editor.events import EditorEvent, EditorState, handle_editor_event
 
 __all__ = [
@@ -10,5 +10,6 @@ __all__ = [
     "EditorResult",
     "EditorState",
     "code_editor",
+    "collect",
     "handle_editor_event",
 ]

@@ -120,6 +120,7 @@ def code_editor(
             else:
                 callback(event)
 
+    st.session_state[f"{key}:receive"] = receive
     renderer("editor")(
         key=key,
         data={
@@ -141,6 +142,17 @@ def code_editor(
     result = EditorResult(**{name: unclaimed.get(name) for name in callbacks})
     unclaimed.clear()
     return result
+
+
+def collect(key: str) -> None:
+    """Deliver what the editor `key` has sent and not delivered yet, to its callbacks.
+
+    Streamlit does not say in which order the callbacks of one message run. Call this first in the callback of a button
+    that uses the editor's text (Run, Save), so that a draft in the same message comes before.
+    """
+    receive: Callable[[], None] | None = st.session_state.get(f"{key}:receive")
+    if receive is not None:
+        receive()
 
 
 def _plain(entry: Diagnostic | Completion | Mapping[str, object]) -> dict[str, object]:

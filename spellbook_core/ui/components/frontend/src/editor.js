@@ -12,6 +12,7 @@ import {
   lineNumbers, placeholder, rectangularSelection, tooltips,
 } from "@codemirror/view";
 import { language, serverWords } from "./languages.js";
+import { watchLeaving } from "./leaving.js";
 import { marks, showDiagnostics } from "./marks.js";
 import { Outbox } from "./outbox.js";
 import { applyPalette, isDarkPage, theme } from "./theme.js";
@@ -51,11 +52,11 @@ class Editor {
     });
     this.outbox = new Outbox(data.id, data.doc, () => ({ text: this.text(), rev: this.rev }));
     this.outbox.setTriggerValue = setTriggerValue;
-    this.keepLocal = (event) => {
+    this.root.addEventListener("keydown", (event) => {
       // Streamlit's own one-letter shortcuts look at the event's target, which a shadow root hides from them.
       if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
-    };
-    this.root.addEventListener("keydown", this.keepLocal);
+    });
+    this.leaving = watchLeaving(this.root, () => this.outbox.flush());
     this.onHide = () => document.hidden && this.outbox.leave();
     this.onLeave = () => this.outbox.leave();
     document.addEventListener("visibilitychange", this.onHide);
@@ -102,7 +103,6 @@ class Editor {
       theme,
       EditorView.updateListener.of((update) => {
         if (update.docChanged && !update.transactions.some((one) => one.annotation(Transaction.remote))) this.outbox.touch();
-        if (update.focusChanged && !update.view.hasFocus) this.outbox.flush();
       }),
     ];
   }
@@ -177,6 +177,7 @@ class Editor {
   }
 
   destroy() {
+    this.leaving.abort();
     document.removeEventListener("visibilitychange", this.onHide);
     window.removeEventListener("beforeunload", this.onLeave);
     window.removeEventListener("pagehide", this.onLeave);

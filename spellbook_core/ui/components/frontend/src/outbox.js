@@ -1,5 +1,6 @@
 // Messages to the server, repeated until it has acknowledged them. Streamlit keeps only the newest unprocessed message
 // of a component, so each one carries all that are still open; the server counts each (nonce, seq) once.
+import { noteReport } from "./leaving.js";
 import { makeNonce } from "./nonce.js";
 
 const DRAFT_PAUSE_MS = 800;
@@ -48,6 +49,7 @@ export class Outbox {
     this.open = this.open.filter((message) => message.name === "draft" || now - message.at < ACT_LIFE_MS);
     if (!this.open.length) return;
     this.setTriggerValue("messages", this.open.map(({ at, ...message }) => message));
+    noteReport();
     const wait = RESEND_DRAFT_MS[Math.min(this.attempts++, RESEND_DRAFT_MS.length - 1)];
     this.resendTimer = setTimeout(() => this.send(), wait);
   }

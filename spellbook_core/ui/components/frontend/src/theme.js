@@ -140,7 +140,7 @@ const look = EditorView.theme({
   ".cm-tooltip.cm-tooltip-autocomplete > ul": { fontFamily: "var(--st-code-font, ui-monospace, monospace)", maxHeight: "15em" },
   ".cm-tooltip.cm-tooltip-autocomplete > ul > li": { padding: "3px 10px 3px 6px", lineHeight: "1.5" },
   ".cm-tooltip.cm-tooltip-autocomplete > ul > li[aria-selected]": { backgroundColor: color("selection"), color: "var(--st-text-color)" },
-  ".cm-completionDetail": { fontStyle: "normal", color: color("comment"), marginLeft: "1em" },
+  ".cm-completionDetail": { fontStyle: "normal", opacity: "0.75", marginLeft: "1em" },
   ".cm-completionMatchedText": { textDecoration: "none", fontWeight: "700" },
   ".cm-completionIcon": { color: color("comment"), opacity: "1", paddingRight: "1.1em" },
   ".cm-diagnostic": { fontFamily: "var(--st-font)", padding: "6px 10px", whiteSpace: "pre-wrap", maxWidth: "60em" },

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.e2e
+
+APP = Path(__file__).with_name("live_app.py")
+
+
+def publish(url: str, events: list[dict[str, object]]) -> None:
+    request = urllib.request.Request(
+        f"{url}/api/publish", json.dumps(events).encode(), {"Content-Type": "application/json"}, method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+
+
+def test_burst_arrives_whole_in_few_reruns(page_factory, streamlit_server: Callable[[Path], str]) -> None:
+    url = streamlit_server(APP)
+    page = page_factory(url)
+    expect(page.get_by_text("opened 1")).to_be_visible()
+    for start in range(0, 300, 30):
+        publish(url, [{"kind": "metric", "step": step} for step in range(start, start + 30)])
+    publish(url, [{"kind": "run", "run_id": 1, "status": status} for status in ("running", "completed")])
+    expect(page.get_by_text("last 299 count 300")).to_be_visible()
+    expect(page.get_by_text("status completed")).to_be_visible()
+    batches = int(re.search(r"batches (\d+)", page.get_by_text("last 299").inner_text()).group(1))
+    assert 2 <= batches <= 12
+
+
+def test_listener_takes_no_room(page_factory, streamlit_server: Callable[[Path], str]) -> None:
+    page = page_factory(streamlit_server(APP))
+    expect(page.get_by_text("opened 1")).to_be_visible()
+    gaps = page.evaluate(
+        """() => {
+          const texts = [...document.querySelectorAll('[data-testid=stText]')];
+          const boxes = texts.map((one) => one.getBoundingClientRect());
+          return boxes.slice(1).map((box, index) => Math.round(box.top - boxes[index].bottom));
+        }"""
+    )
+    assert len(set(gaps)) == 1
+
+
+def test_broken_stream_is_opened_again(page_factory, streamlit_server: Callable[[Path], str]) -> None:
+    url = streamlit_server(APP)
+    page = page_factory()
+    refused: list[int] = []
+
+    def refuse_once(route) -> None:
+        if refused:
+            route.continue_()
+        else:
+            refused.append(1)
+            route.fulfill(status=204)
+
+    page.context.route("**/api/events*", refuse_once)
+    page.goto(url)
+    expect(page.get_by_text("opened 1")).to_be_visible(timeout=15_000)
+    assert refused
+    publish(url, [{"kind": "metric", "step": 7}])
+    expect(page.get_by_text("last 7 count 1")).to_be_visible()
