@@ -145,8 +145,19 @@ def test_python_keywords_are_offered(page: Page) -> None:
 def test_leaving_the_editor_sends_the_draft_at_once(page: Page) -> None:
     clear(page)
     page.keyboard.type("left = 1")
-    page.locator(".st-key-hide label").click()
+    page.locator(".st-key-hide label").click(delay=80)
     expect(page.locator(".st-key-hidden_text code")).to_have_text("left = 1")
+
+
+def test_text_survives_an_editor_that_vanishes(page: Page) -> None:
+    """The click comes with the draft, so Streamlit may have forgotten the editor before the draft is handled."""
+    clear(page)
+    page.keyboard.type("left = 2")
+    page.locator(".st-key-hide label").click()
+    expect(page.locator(".st-key-hidden_text")).to_be_visible()
+    page.locator(".st-key-hide label").click()
+    expect(content(page)).to_have_text("left = 2")
+    expect(page.locator(".st-key-received code")).to_have_text("left = 2")
 
 
 def test_tab_indents_and_escape_tab_leaves(page: Page) -> None:
