@@ -13,6 +13,8 @@ from spellbook_core.ui import state, text
 from spellbook_core.ui.editor import actions, keys
 from spellbook_core.ui.editor.view import Editor
 
+_MOST_FRAMES = 8
+
 
 def draw(editor: Editor, block: Block, run: BlockRun) -> None:
     """Draw the failed, cancelled or passed-over run of a block."""
@@ -47,13 +49,10 @@ def _error(editor: Editor, block: Block, error: ErrorReport, run: BlockRun) -> N
     headline = error.exception or error.message
     with st.container(key=keys.widget("error", block.uuid)):
         st.markdown(f":red[:material/error:] **{text.escape(headline, max_chars=600)}**")
-        if error.exception and error.message and error.message != error.exception:
+        if error.exception and error.message and error.exception not in error.message:
             st.caption(text.escape(error.message, max_chars=600))
         if error.frames:
-            shown = "\n".join(
-                f"{frame.file}:{frame.line}  in {frame.function}\n    {frame.text}" for frame in error.frames[-8:]
-            )
-            st.code(shown, language=None, wrap_lines=True)
+            st.code(_frames(editor, error), language=None, wrap_lines=True)
         with st.container(horizontal=True, vertical_alignment="center"):
             if error.hint:
                 st.markdown(f":material/lightbulb: {text.escape(error.hint, max_chars=400)}", width="content")
@@ -70,6 +69,15 @@ def _error(editor: Editor, block: Block, error: ErrorReport, run: BlockRun) -> N
             st.caption(text.escape(error.code), width="content")
         if error.traceback and st.toggle("Full traceback", key=keys.widget("trace", block.uuid)):
             st.code(error.traceback, language=None, height=300)
+
+
+def _frames(editor: Editor, error: ErrorReport) -> str:
+    root = f"{editor.ctx.workspace.project(editor.project).root}/"
+    lines = []
+    for frame in error.frames[-_MOST_FRAMES:]:
+        place = "" if frame.function == "<module>" else f", in {frame.function}"
+        lines.append(f"{frame.file.removeprefix(root)}, line {frame.line}{place}\n    {frame.text}")
+    return "\n".join(lines)
 
 
 def _mends_upstream(error: ErrorReport) -> bool:

@@ -12,11 +12,15 @@ DIALOGS = "ed_dialogs"
 
 
 def slug(uuid: str) -> str:
-    """Return a key part of ASCII letters, digits and `_`: plain names stay themselves, others get a digest."""
-    if re.fullmatch(r"[A-Za-z0-9_]+", uuid):
+    """Return a key part of ASCII letters, digits and single `_`: plain names stay themselves, others get a digest.
+
+    Streamlit's components refuse keys with two `_` in a row.
+    """
+    if re.fullmatch(r"[A-Za-z0-9]+(_[A-Za-z0-9]+)*", uuid):
         return uuid
     digest = hashlib.sha256(uuid.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9_]', '_', uuid)}_{digest}"
+    words = re.findall(r"[A-Za-z0-9]+", uuid)
+    return "_".join([*words, digest])
 
 
 def card(uuid: str) -> str:
