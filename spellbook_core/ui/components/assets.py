@@ -27,7 +27,7 @@ PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 class ComponentNotBuiltError(SpellbookError, FileNotFoundError):
     """The built front end of a component is missing, or there are several."""
 
-    code = "SB-UI-001"
+    code = "SB-UI-090"
 
 
 def renderer(name: str) -> ComponentRenderer:
@@ -36,7 +36,7 @@ def renderer(name: str) -> ComponentRenderer:
     Cheap enough for every mount: the manifest is read once per process, and handed over once per Streamlit runtime.
 
     Raises:
-        ComponentNotBuiltError: There is not exactly one built file for it. [SB-UI-001]
+        ComponentNotBuiltError: There is not exactly one built file for it. [SB-UI-090]
     """
     manager = get_bidi_component_manager()
     if manager.get_component_asset_root(f"spellbook.{name}") is None:
