@@ -104,7 +104,7 @@ def _process_put_back() -> Iterator[None]:
     try:
         yield
     finally:
-        root = str(Path.cwd())
+        parent = Path.cwd()
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environment)
@@ -112,5 +112,5 @@ def _process_put_back() -> Iterator[None]:
         signal.signal(signal.SIGINT, interrupt)
         for name in set(sys.modules) - modules:
             file = getattr(sys.modules[name], "__file__", None) or ""
-            if name.startswith((MODULE_PREFIX, "mage_ai", "default_repo")) or file.startswith(root):
+            if name.startswith((MODULE_PREFIX, "mage_ai", "default_repo")) or Path(file).is_relative_to(parent):
                 del sys.modules[name]

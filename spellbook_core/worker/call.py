@@ -19,6 +19,7 @@ from typing import Protocol
 
 from spellbook_core.clock import from_text, to_text
 from spellbook_core.decorators import BLOCK_DECORATORS, Collection
+from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.task import ArtifactRef, BlockTask, ErrorReport, OutputInfo, TestResult
 from spellbook_core.worker.failures import (
     NoFunctionError,
@@ -28,7 +29,7 @@ from spellbook_core.worker.failures import (
 )
 from spellbook_core.worker.load import MODULE_PREFIX, load_block
 from spellbook_core.worker.report import report_exception
-from spellbook_core.worker.wire import task_from_json
+from spellbook_core.worker.wire import task_from_json, task_to_json
 
 MAX_OUTPUTS = 100
 """Most outputs that a returned list is spread into. A longer one is stored whole: a child gets a list either way."""
@@ -109,17 +110,26 @@ def rehearse() -> None:
     A forked child copies each memory page that it first touches; doing so while it waits for work takes two thirds
     off the time of a no-op block.
     """
-    empty = {"run_id": 0, "block_run_id": 0, "attempt": 0, "inputs": [], "variables": {}, "configuration": {}}
-    names = {"workspace": "", "project": "", "project_root": "", "pipeline": "", "block": "", "source_path": "<none>"}
-    text = {"block_type": "custom", "language": "python", "source": "@custom\ndef f(*args, **kwargs):\n    pass\n"}
-    rest = {
-        "execution_date": to_text(datetime.now(UTC)),
-        "trigger": "",
-        "python": None,
-        "preload": [],
-        "timeout_s": None,
-    }
-    task = task_from_json(json.loads(json.dumps({**empty, **names, **text, **rest, "run_tests": True})))
+    task = BlockTask(
+        run_id=RunId(0),
+        block_run_id=BlockRunId(0),
+        attempt=0,
+        workspace="",
+        project=ProjectName(""),
+        project_root="",
+        pipeline=PipelineUuid(""),
+        block=BlockUuid(""),
+        block_type="custom",
+        language="python",
+        source="@custom\ndef f(*args, **kwargs):\n    pass\n",
+        source_path="<rehearsal>",
+        inputs=(),
+        variables={},
+        configuration={},
+        execution_date=to_text(datetime.now(UTC)),
+        trigger="",
+    )
+    task = task_from_json(json.loads(json.dumps(task_to_json(task))))
     _run(task, _NoArtifacts(), _Steps())
     sys.modules.pop(MODULE_PREFIX, None)
     linecache.cache.pop(task.source_path, None)

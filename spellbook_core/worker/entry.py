@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
+from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.clock import from_text, to_text
 from spellbook_core.model.task import LOCK_FILE, METRICS_FILE, OUTCOME_FILE, TASK_FILE, BlockTask, Outcome
-from spellbook_core.settings import STATE_FOLDER
+from spellbook_core.project.layout import Workspace
 from spellbook_core.worker import api
 from spellbook_core.worker.call import Artifacts, CallResult, call_block
 from spellbook_core.worker.failures import AttemptTakenError
@@ -122,9 +123,7 @@ def _call(task: BlockTask) -> CallResult:
 
 
 def _artifacts(task: BlockTask) -> Artifacts:
-    from spellbook_core.artifacts.local import LocalArtifactStore
-
-    return LocalArtifactStore(Path(task.workspace) / STATE_FOLDER / "artifacts")
+    return LocalArtifactStore(Workspace.open(Path(task.workspace)).artifacts_dir)
 
 
 @contextmanager
@@ -140,7 +139,7 @@ def _warnings_kept(project_root: str) -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        if filename.startswith(project_root):
+        if Path(filename).is_relative_to(project_root):
             api.keep_notice(f"{category.__name__}: {message}")
         shown(message, category, filename, lineno, file, line)
 

@@ -140,12 +140,11 @@ def project_modules(project_root: Path) -> tuple[str, ...]:
     Reads `sys.modules` backwards to the block itself: a look at every key would copy, in a forked child, the memory
     page of every module's name (3 ms of a no-op block's 7).
     """
-    root = str(project_root) + "/"
     found = set()
     for name in reversed(sys.modules):
         if name.startswith(MODULE_PREFIX):
             break
         path = getattr(sys.modules.get(name), "__file__", None)
-        if isinstance(path, str) and path.startswith(root):
-            found.add(path[len(root) :])
+        if isinstance(path, str) and Path(path).is_relative_to(project_root):
+            found.add(str(Path(path).relative_to(project_root)))
     return tuple(sorted(found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 from types import TracebackType
 
 from spellbook_core.errors import SpellbookError
@@ -111,8 +112,9 @@ def _traceback_text(exception: BaseException) -> str:
 def _user_frames(trace: TracebackType | None, task: BlockTask) -> tuple[Frame, ...]:
     """Return the frames from the first one in the project on, outermost first; libraries only below it."""
     summaries = list(traceback.extract_tb(trace))
-    root = task.project_root + "/"
-    inside = [n for n, s in enumerate(summaries) if s.filename == task.source_path or s.filename.startswith(root)]
+    files = [Path(summary.filename) for summary in summaries]
+    here, project = Path(task.source_path), Path(task.project_root)
+    inside = [n for n, file in enumerate(files) if file == here or file.is_relative_to(project)]
     if not inside:
         return ()
     frames = [Frame(s.filename, s.lineno or 0, s.name, (s.line or "").strip()) for s in summaries[inside[0] :]]

@@ -87,6 +87,33 @@ def f(*args, **kwargs):
     assert len(attempts.executor.describe()) == 1
 
 
+def test_block_with_torch_may_fork_and_train(attempts):
+    """The rehearsal of a standby child must leave no thread: a block's own child would hang on its lock."""
+    source = """
+import multiprocessing, os, torch
+def train(seed):
+    x = torch.rand(4000, 64)
+    model = torch.nn.Linear(64, 64)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    model(x).sum().backward()
+    optimizer.step()
+    return 1
+@custom
+def f(*args, **kwargs):
+    threads = len(os.listdir('/proc/self/task'))
+    with multiprocessing.Pool(2) as pool:
+        return [threads, sum(pool.map(train, range(4)))]
+"""
+    warm(attempts.executor, Environment(preload=("torch",)))
+    for _ in range(3):
+        [described] = attempts.executor.describe()
+        children = Path(f"/proc/{described['pid']}/task/{described['pid']}/children")
+        wait_until(lambda children=children: len(children.read_text().split()) == 2)
+        ended = attempts.run(source, preload=("torch",), timeout_s=20)
+        assert ended.exited.reason is None
+        assert [output.summary for output in ended.outcome.outputs] == ["1", "4"]
+
+
 def test_package_that_starts_a_thread_is_stepped_down(tmp_path, attempts, monkeypatch):
     package = tmp_path / "site" / "sklearn"
     package.mkdir(parents=True)
@@ -134,10 +161,8 @@ def test_running_block_outlives_its_engine(workspace):
     zygote = psutil.Process(handle["pid"]).parent()
 
     assert executor.adopt(handle) is True
-    assert (
-        executor.adopt({"block_run_id": 99, "attempt": 1, "dir": str(folder), "pid": os.getpid(), "start_ticks": 1})
-        is False
-    )
+    stranger = {"block_run_id": 99, "attempt": 1, "dir": str(folder), "pid": os.getpid(), "start_ticks": 1}
+    assert executor.adopt(stranger) is False
     (attempts.root.parent / "go").touch()
     ended = attempts.wait(task)
     assert ended.outcome is not None
