@@ -113,17 +113,17 @@ def _cards(project: ProjectName) -> None:
                 bind="query-params",
                 label_visibility="collapsed",
             )
-            kinds = list(dict.fromkeys(item.block_type for item in found))
-            types = st.pills(
+            # No format_func on bound widgets: the address would hold the formatted text.
+            kinds = {type_look(item.block_type).word: item.block_type for item in found}
+            words = st.pills(
                 "Type",
-                kinds,
+                list(kinds),
                 selection_mode="multi",
                 key="type",
                 bind="query-params",
-                format_func=lambda kind: f"{type_look(kind).icon} {text.escape(type_look(kind).word)}",
                 label_visibility="collapsed",
             )
-        kept = matching(found, search or "", source, types)
+        kept = matching(found, search or "", source, [kinds[word] for word in words])
         st.caption(text.count(len(kept), "block"))
         if not kept:
             parts.empty("search_off", "No block matches", "Change the search or the filters.")

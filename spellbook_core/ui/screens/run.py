@@ -11,7 +11,6 @@ from spellbook_core.services import runs
 from spellbook_core.ui import boundary, parts, state, text
 from spellbook_core.ui.components.live import live
 from spellbook_core.ui.runs import acts, failure, log_view, overview, results
-from spellbook_core.ui.status import status_look
 
 SAFETY_NET_S = 10
 """How often an active run is read again without an event, seconds. Events bring changes at once; this covers a broken
@@ -104,7 +103,6 @@ def _detail(run_id: RunId) -> None:
 
 def _choose(block_runs: list[BlockRun]) -> str:
     names = [ALL, *(block_run.block for block_run in block_runs)]
-    by_name = {block_run.block: block_run for block_run in block_runs}
     if st.session_state.get(overview.BLOCK) not in names:
         st.session_state.pop(overview.BLOCK, None)
     with st.container(horizontal=True, vertical_alignment="center", key="run_choice"):
@@ -113,7 +111,6 @@ def _choose(block_runs: list[BlockRun]) -> str:
             names,
             key=overview.BLOCK,
             bind="query-params",
-            format_func=lambda name: name if name == ALL else f"{name} · {status_look(by_name[name].status).word}",
             on_change=overview.redraw,
             label_visibility="collapsed",
             width=320,

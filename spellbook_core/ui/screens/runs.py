@@ -10,7 +10,6 @@ from spellbook_core.services import pipelines, runs
 from spellbook_core.ui import boundary, parts, state, text
 from spellbook_core.ui.components.live import live
 from spellbook_core.ui.runs import acts, chart_data, charts
-from spellbook_core.ui.status import status_look
 
 ROWS_PER_PAGE = 25
 GRID_RUNS = 25
@@ -68,7 +67,6 @@ def _filters(project: ProjectName, view: str) -> dict[str, object]:
             selection_mode="multi",
             key="status",
             bind="query-params",
-            format_func=lambda status: f"{status_look(status).icon} {status_look(status).word}",
             label_visibility="collapsed",
         )
         trigger = st.selectbox(

@@ -1,0 +1,85 @@
+"""One run's page: states, the chosen block's logs, failure, code and tests."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from spellbook_core.services import runs
+from tests.conftest import chain, make_project
+from tests.ui.conftest import texts
+
+
+@pytest.mark.parametrize("ident", ["999", "", "-1", "abc", "٣", "9" * 40])
+def test_unknown_run_is_not_found(open_screen, tmp_path, ident):
+    make_project(tmp_path)
+    app = open_screen("run", id=ident)
+    assert "Run not found" in texts(app)
+    assert not app.exception
+
+
+def test_failed_run_shows_the_exception_and_the_users_frame(open_screen, tmp_path, seed_run):
+    make_project(tmp_path, blocks=chain(2))
+    ident = seed_run("demo", "main", ["b0", "b1"], failed="b1")
+    app = open_screen("run", id=str(ident))
+    shown = [code.value for code in app.code]
+    assert "ValueError: bad <img src=x onerror=alert(1)>" in shown
+    assert any("transformers/b.py:3 in work" in code for code in shown)
+    assert not any("Traceback" in code for code in shown)
+
+
+def test_full_traceback_is_behind_a_toggle(open_screen, tmp_path, seed_run):
+    make_project(tmp_path, blocks=chain(1))
+    ident = seed_run("demo", "main", ["b0"], failed="b0")
+    app = open_screen("run", id=str(ident))
+    toggle = next(toggle for toggle in app.toggle if toggle.key.startswith("traceback_"))
+    toggle.set_value(True).run()
+    assert any("Traceback" in code.value for code in app.code)
+
+
+def test_log_lines_are_searched_and_filtered(open_screen, tmp_path, seed_run, context):
+    make_project(tmp_path, blocks=chain(1))
+    ident = seed_run("demo", "main", ["b0"])
+    block_run = runs.block_runs(context, ident)[0]
+    folder = runs.attempt_dir(context, block_run)
+    folder.mkdir(parents=True)
+    lines = [("info", "alpha"), ("error", "beta"), ("info", "![x](http://127.0.0.1:9)")]
+    (folder / "log.jsonl").write_text(
+        "".join(
+            json.dumps({"t": 1.5 + n, "s": "stdout", "l": level, "m": m}) + "\n" for n, (level, m) in enumerate(lines)
+        )
+    )
+    app = open_screen("run", id=str(ident), block="b0")
+    assert "alpha" in app.code[0].value
+    assert "![x](http://127.0.0.1:9)" in app.code[0].value
+    app.text_input(key=f"log_search_{block_run.id}").set_value("BETA").run()
+    assert app.code[0].value.endswith("ERROR   beta")
+
+
+def test_code_tab_shows_what_changed_since(open_screen, tmp_path, seed_run):
+    project = make_project(tmp_path, blocks=chain(1))
+    ident = seed_run("demo", "main", ["b0"])
+    (project / "data_loaders/b0.py").write_text("# changed\n")
+    app = open_screen("run", id=str(ident), block="b0", tab="Code")
+    assert "-# b0" in app.code[0].value
+    assert "+# changed" in app.code[0].value
+
+
+def test_run_of_a_deleted_pipeline_still_opens(open_screen, tmp_path, seed_run):
+    make_project(tmp_path)
+    ident = seed_run("demo", "gone", ["a", "b"])
+    app = open_screen("run", id=str(ident), block="a", tab="Code")
+    assert not app.exception
+    assert "our fault" not in texts(app)
+    assert "no longer there" in texts(app)
+
+
+@pytest.mark.parametrize("tab", ["Logs", "Outputs", "Metrics", "Code", "Tests"])
+def test_every_tab_draws_for_a_running_block(open_screen, tmp_path, seed_run, tab):
+    make_project(tmp_path, blocks=chain(2))
+    ident = seed_run("demo", "main", ["b0", "b1"], ended=False)
+    app = open_screen("run", id=str(ident), block="b0", tab=tab)
+    assert not app.exception
+    assert "our fault" not in texts(app)
+    assert app.button(key=f"cancel_{ident}")
