@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from spellbook_core.artifacts.build import texts
 from spellbook_core.artifacts.cells import cells, plain, timestamps
 from spellbook_core.artifacts.formats.table_preview import cell_text
 from spellbook_core.artifacts.preview import open_shown
@@ -117,17 +118,17 @@ def _csv_column(column: Any, neutralise: bool) -> Any:
     if pa.types.is_floating(kind):
         return column.cast(pa.float32()) if pa.types.is_float16(kind) else column
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        texts = column
+        words = column
     elif pa.types.is_timestamp(kind):
-        return timestamps(column).cast(pa.string())
+        return timestamps(column)
     elif pa.types.is_temporal(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
-        return pa.chunked_array([pa.array([None if v is None else str(v) for v in cells(column)[0]], pa.string())])
+        return pa.chunked_array([texts(cells(column)[0])])
     else:
-        texts = pa.chunked_array([pa.array([cell_text(cell) for cell in column], pa.string())])
+        words = pa.chunked_array([texts([cell_text(cell) for cell in column])])
     if not neutralise:
-        return texts
-    is_formula = pc.and_(pc.match_substring_regex(texts, _FORMULA), pc.invert(pc.match_substring_regex(texts, _NUMBER)))
-    return pc.if_else(is_formula, pc.replace_substring_regex(texts, "^", "'", max_replacements=1), texts)
+        return words
+    is_formula = pc.and_(pc.match_substring_regex(words, _FORMULA), pc.invert(pc.match_substring_regex(words, _NUMBER)))
+    return pc.if_else(is_formula, pc.replace_substring_regex(words, "^", "'", max_replacements=1), words)
 
 
 def _safe_text(text: str) -> str:

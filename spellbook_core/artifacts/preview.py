@@ -77,10 +77,10 @@ def page(
     if search:
         found = matching_rows(table, sort=position, descending=descending, search=search)
         total = len(found)
-        part = _take(table, found.slice(offset, limit))
+        part = take(table, found.slice(offset, limit))
     elif position is not None:
         total = table.num_rows
-        part = _take(table, first_rows(table, sort=position, descending=descending, offset=offset, limit=limit))
+        part = take(table, first_rows(table, sort=position, descending=descending, offset=offset, limit=limit))
     else:
         total = table.num_rows
         part = table.slice(offset, limit)
@@ -128,7 +128,7 @@ def open_shown(store: ArtifactStore, ref: ArtifactRef) -> tuple[Any, tuple[Colum
     return picked, columns, not is_whole
 
 
-def _take(table: Any, rows: Any) -> Any:
+def take(table: Any, rows: Any) -> Any:
     """Return the rows by number; Arrow has no `take` for some types (views), of which single cells are joined."""
     import pyarrow as pa
 

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from spellbook_core.artifacts.build import floats, integers
 from spellbook_core.artifacts.cells import JsonScalar, cells, plain
-from spellbook_core.artifacts.preview import open_shown
+from spellbook_core.artifacts.preview import open_shown, take
 from spellbook_core.artifacts.store import ArtifactStore
 from spellbook_core.model.task import ArtifactRef
 
@@ -57,12 +58,11 @@ def profile(store: ArtifactStore, ref: ArtifactRef, *, sample_rows: int = 100_00
         NotATableError: The output has no rows. [SB-ART-005]
     """
     import numpy as np
-    import pyarrow as pa
 
     table, columns, _ = open_shown(store, ref)
     sample = table
     if table.num_rows > sample_rows:
-        sample = table.take(pa.array(np.linspace(0, table.num_rows - 1, sample_rows).astype(np.int64)))
+        sample = take(table, integers(np.linspace(0, table.num_rows - 1, sample_rows)))
     return [
         _profile(column.name, column.dtype, plain(table.column(number)), plain(sample.column(number)))
         for number, column in enumerate(columns)
@@ -107,8 +107,8 @@ def _range(column: Any) -> tuple[JsonScalar, JsonScalar]:
         found = pc.min_max(column)
     except pa.ArrowNotImplementedError:  # types that have no order in Arrow
         return None, None
-    ends, _ = cells(pa.chunked_array([pa.array([found["min"], found["max"]], type=column.type).cast(shown_type)]))
-    return ends[0], ends[1]
+    low, high = (cells(pa.chunked_array([pa.repeat(found[end], 1)]).cast(shown_type))[0][0] for end in ("min", "max"))
+    return low, high
 
 
 def _numbers(column: Any) -> Any:
@@ -123,7 +123,7 @@ def _numbers(column: Any) -> Any:
         present = present.cast(pa.int32())
     elif types.is_temporal(kind):
         present = present.cast(pa.int64())
-    values = np.asarray(present.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+    values = floats(present.cast(pa.float64(), safe=False).combine_chunks())
     return values[np.isfinite(values)]
 
 

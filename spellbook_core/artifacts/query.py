@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from spellbook_core.artifacts.build import integers, texts
 from spellbook_core.artifacts.cells import cells, plain, timestamps
 
 _THREADS = 2
@@ -64,7 +65,7 @@ def _view(table: Any, columns: dict[str, Any]) -> Any:
     import numpy as np
     import pyarrow as pa
 
-    rows = pa.array(np.arange(table.num_rows, dtype=np.int64))
+    rows = integers(np.arange(table.num_rows))
     return pa.Table.from_arrays([*columns.values(), rows], names=[*columns, "row"])
 
 
@@ -122,6 +123,4 @@ def _is_known(kind: Any) -> bool:
 
 
 def _texts(column: Any) -> Any:
-    import pyarrow as pa
-
-    return pa.array([None if cell is None else str(cell) for cell in cells(column)[0]], pa.string())
+    return texts(cells(column)[0])
