@@ -24,6 +24,7 @@ class ActiveBlock:
 
     Attributes:
         source: The text that runs.
+        source_path: The file it was read from.
         stored_outputs: Of the parents outside the run.
         attempt: 0 until it starts.
         submitted_at: Monotonic seconds; None when another engine submitted it.
@@ -34,6 +35,7 @@ class ActiveBlock:
     block_type: str
     spec: BlockSpec
     source: str
+    source_path: Path
     stored_outputs: Mapping[BlockUuid, tuple[OutputInfo, ...]]
     attempt: int = 0
     handle: Handle | None = None
@@ -75,7 +77,7 @@ class ActiveRun:
             block_type=block.block_type,
             language=block.spec.language,
             source=block.source,
-            source_path=str(self.project.contained(block.spec.relative_path)),
+            source_path=str(block.source_path),
             inputs=inputs,
             variables=self.variables,
             configuration=block.spec.configuration,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from spellbook_core.atomic import content_hash
 from spellbook_core.engine import plan
@@ -28,12 +29,18 @@ class BlockFileMissingError(NotFoundError):
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """A run that can begin."""
+    """A run that can begin.
+
+    Attributes:
+        blocks: In the order of the plan, each with a snapshot of its text.
+        paths: Block -> its file.
+    """
 
     project: ProjectLayout
     pipeline: Pipeline
     plan: plan.Plan
     blocks: tuple[NewBlockRun, ...]
+    paths: Mapping[BlockUuid, Path]
 
 
 def take_in(
@@ -60,12 +67,13 @@ def take_in(
     if selection.blocks is not None:
         stored = {name: run.id for name, run in store.latest_outputs(project, pipeline).items()}
     made = plan.build(loaded, selection, stored, project=project)
-    return Intake(layout, loaded, made, tuple(_snapshot(layout, pipeline, block) for block in made.blocks))
+    paths = {planned.block.uuid: layout.block_file(planned.block) for planned in made.blocks}
+    blocks = tuple(_snapshot(layout, pipeline, planned, paths[planned.block.uuid]) for planned in made.blocks)
+    return Intake(layout, loaded, made, blocks, paths)
 
 
-def _snapshot(project: ProjectLayout, pipeline: PipelineUuid, planned: plan.PlannedBlock) -> NewBlockRun:
+def _snapshot(project: ProjectLayout, pipeline: PipelineUuid, planned: plan.PlannedBlock, path: Path) -> NewBlockRun:
     block = planned.block
-    path = project.block_file(block)
     shown = project.relative(path)
     try:
         data = path.read_bytes()

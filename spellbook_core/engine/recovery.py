@@ -10,7 +10,7 @@ from spellbook_core.errors import NotFoundError
 from spellbook_core.model.naming import BlockUuid, RunId
 from spellbook_core.model.run import BlockRun, Status
 from spellbook_core.model.task import OutputInfo
-from spellbook_core.project.layout import Workspace
+from spellbook_core.project.layout import ProjectLayout, Workspace
 from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.runs.records import BlockSpec
 from spellbook_core.runs.store import RunStore
@@ -32,7 +32,7 @@ def restore(
     block_runs = store.block_runs(run_id)
     specs = store.specs(run_id)
     statuses = {found.block: found.status for found in block_runs}
-    blocks = {found.block: _block(store, found, specs[found.id]) for found in block_runs}
+    blocks = {found.block: _block(store, project, found, specs[found.id]) for found in block_runs}
     active = ActiveRun(
         run=run,
         project=project,
@@ -47,13 +47,14 @@ def restore(
     return active, statuses
 
 
-def _block(store: RunStore, found: BlockRun, spec: BlockSpec) -> ActiveBlock:
+def _block(store: RunStore, project: ProjectLayout, found: BlockRun, spec: BlockSpec) -> ActiveBlock:
     return ActiveBlock(
         id=found.id,
         block=found.block,
         block_type=found.block_type,
         spec=spec,
         source=store.code(found.code_hash),
+        source_path=project.contained(spec.relative_path),
         stored_outputs=stored_outputs(store, spec),
         attempt=found.attempt,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 from spellbook_core.clock import Clock
@@ -175,6 +176,7 @@ class Runner:
                 block_type=new.block_type,
                 spec=new.spec,
                 source=new.source,
+                source_path=intake.paths[new.block],
                 stored_outputs=stored_outputs(self._store, new.spec),
             )
             for number, new in zip(numbers, intake.blocks, strict=True)
@@ -215,6 +217,17 @@ class Runner:
                 self._publish_block(run, block, Status.RUNNING)
         for run in runs:
             self._end_when_over(run)
+        for run, block in chosen:
+            self._lay_out_children(run, block)
+
+    def _lay_out_children(self, run: ActiveRun, block: ActiveBlock) -> None:
+        """Make the folders of what comes after `block` while it runs: a file in a new folder costs 1.5 ms on ext4."""
+        with suppress(OSError):  # what is wrong with the disk is told when the child starts
+            for name in run.state.children[block.block]:
+                child = run.blocks[name]
+                folder = self._workspace.attempt_dir(run.run.id, child.id, child.attempt + 1)
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                (folder / TASK_FILE).touch(mode=0o600)
 
     def _submit(self, run: ActiveRun, block: ActiveBlock) -> None:
         block.submitted_at = self._clock.monotonic()

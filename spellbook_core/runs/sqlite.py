@@ -134,7 +134,7 @@ class SqliteRunStore:
     def start_attempt(self, block_run_id: BlockRunId, *, now: datetime) -> int:
         """See `RunStore`."""
         with self.transaction():
-            attempt = self.block_run(block_run_id).attempt + 1
+            attempt = int(self._block_run_row(block_run_id)["attempt"]) + 1
             self._database.execute(
                 "UPDATE block_runs SET status = ?, attempt = ?, started_at = ? WHERE id = ?",
                 (Status.RUNNING.value, attempt, to_text(now), block_run_id),
@@ -164,16 +164,15 @@ class SqliteRunStore:
     def end_block(self, block_run_id: BlockRunId, end: BlockEnd) -> None:
         """See `RunStore`."""
         with self.transaction():
-            block = self.block_run(block_run_id)
-            if block.status.is_terminal:
+            row = self._block_run_row(block_run_id)
+            if Status(row["status"]).is_terminal:
                 return
-            started = end.started_at or block.started_at
             self._database.execute(
                 "UPDATE block_runs SET status = ?, started_at = ?, ended_at = ?, duration_s = ?, cpu_s = ?,"
                 " peak_memory_bytes = ?, outputs = ?, tests = ?, warnings = ?, error = ? WHERE id = ?",
                 (
                     end.status.value,
-                    None if started is None else to_text(started),
+                    row["started_at"] if end.started_at is None else to_text(end.started_at),
                     to_text(end.ended_at),
                     end.duration_s,
                     end.cpu_s,
@@ -186,14 +185,15 @@ class SqliteRunStore:
                 ),
             )
             self._database.execute(
-                "UPDATE pipeline_runs SET blocks_done = blocks_done + 1 WHERE id = ?", (block.run_id,)
+                "UPDATE pipeline_runs SET blocks_done = blocks_done + 1 WHERE id = ?", (row["run_id"],)
             )
             if end.status is Status.COMPLETED:
-                run = self.run(block.run_id)
                 self._database.execute(
-                    "UPDATE block_heads SET completed_id = ? WHERE project = ? AND pipeline = ? AND block = ?"
-                    " AND (completed_id IS NULL OR completed_id < ?)",
-                    (block_run_id, run.project, run.pipeline, block.block, block_run_id),
+                    "UPDATE block_heads SET completed_id = ?1 WHERE block = ?2"
+                    " AND project = (SELECT project FROM pipeline_runs WHERE id = ?3)"
+                    " AND pipeline = (SELECT pipeline FROM pipeline_runs WHERE id = ?3)"
+                    " AND (completed_id IS NULL OR completed_id < ?1)",
+                    (block_run_id, row["block"], row["run_id"]),
                 )
 
     def end_run(self, run_id: RunId, status: Status, error: ErrorReport | None, *, now: datetime) -> None:
@@ -285,12 +285,15 @@ class SqliteRunStore:
 
     def block_run(self, block_run_id: BlockRunId) -> BlockRun:
         """See `RunStore`."""
+        return codec.block_run(self._block_run_row(block_run_id))
+
+    def _block_run_row(self, block_run_id: BlockRunId) -> sqlite3.Row:
         row = self._database.row("SELECT * FROM block_runs WHERE id = ?", (block_run_id,))
         if row is None:
             raise RunNotFoundError(
                 f"There is no block run {block_run_id}.", hint="look for its run in the list of runs."
             )
-        return codec.block_run(row)
+        return row
 
     def block_runs(self, run_id: RunId) -> list[BlockRun]:
         """See `RunStore`."""
