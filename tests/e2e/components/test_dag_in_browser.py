@@ -107,14 +107,28 @@ def test_hostile_block_name_runs_nothing(page: Page) -> None:
     assert page.frame_locator(GRAPH).locator("img").count() == 0
 
 
-def test_links_and_direction_change_without_a_new_frame(page: Page) -> None:
+def test_links_change_without_a_new_frame(page: Page) -> None:
     frame = page.locator(GRAPH).element_handle()
     page.mouse.click(*wait_for_box(page, "running"))
     expect_clicks(page, ["train"])
     page.get_by_text("Link parents").click()
-    page.get_by_text("Top down").click()
-    wait_for_box(page, "running")
+    page.mouse.click(*wait_for_box(page, "queued"))
+    expect_clicks(page, ["train", "evaluate"])
     assert frame.evaluate("(one) => one.isConnected")
+
+
+def test_top_down_graph_takes_clicks(page: Page) -> None:
+    page.get_by_text("Top down").click()
+    expect(page.locator(".st-key-graph-TB iframe")).to_be_visible()
+    page.mouse.click(*wait_for_box(page, "queued"))
+    expect_clicks(page, ["evaluate"])
+
+
+def test_hovering_shows_no_empty_tooltip(page: Page) -> None:
+    page.mouse.move(*wait_for_box(page, "running"))
+    page.wait_for_timeout(700)
+    tooltips = page.frame_locator(GRAPH).locator(".vis-tooltip")
+    assert not any(tooltip.is_visible() for tooltip in tooltips.all())
 
 
 def test_large_graph_is_drawn(page_factory, streamlit_server: Callable[[Path], str]) -> None:

@@ -19,6 +19,9 @@ from spellbook_core.ui.components.dag.layout import Direction, lay_out
 from spellbook_core.ui.components.dag.nodes import COMPACT_ABOVE, DagIds, DagNode, Look, build_edges, build_nodes
 
 _FRONT_END = Path(streamlit_agraph.__file__).parent / "frontend" / "build"
+_NEVER_MS = 24 * 3600 * 1000
+"""Delay of tooltips: the front end would show an empty box for our empty titles."""
+
 _mount = declare_component("spellbook_dag", path=_FRONT_END)
 
 
@@ -35,13 +38,13 @@ def dag(
 ) -> str | None:
     """Draw the blocks with arrows from parents to children, and report each click once, repeated ones included.
 
-    Zoom and position survive changes of colours, links and blocks. The canvas is not reachable by keyboard: offer the
-    parents list on the card as the equivalent.
+    Zoom and position survive changes of colours, links and blocks, not of the direction. The canvas is not reachable
+    by keyboard: offer the parents list on the card as the equivalent.
 
     Args:
         nodes: The blocks in the pipeline's order. More than 100 are drawn with sign and name only.
         parents: Parents of each block.
-        key: Unique on the page and stable.
+        key: Unique on the page and stable; the element gets the class `st-key-<key>-<direction>`.
         selected: The block with the primary border.
         link_mode: Marks the parents of the selected block.
         direction: LR draws parents to the left of children, TB above.
@@ -54,8 +57,11 @@ def dag(
     ids: DagIds = st.session_state.setdefault(f"{key}:ids", DagIds())
     clicked: list[str] = st.session_state.setdefault(f"{key}:clicked", [])
 
+    # A frame of its own per direction: each is fitted to its column when it first appears.
+    frame_key = f"{key}-{direction}"
+
     def receive() -> None:
-        uuid = ids.take_click(st.session_state.get(key))
+        uuid = ids.take_click(st.session_state.get(frame_key))
         if uuid is not None and on_click is not None:
             on_click(uuid)
         elif uuid is not None:
@@ -75,7 +81,7 @@ def dag(
         "nodes": [node.to_dict() for node in build_nodes(nodes, drawing, ids, look)],
         "edges": [edge.to_dict() for edge in build_edges(nodes, parents, drawing, ids, look)],
     }
-    _mount(data=json.dumps(graph), config=json.dumps(_config(direction, height_px)), key=key, on_change=receive)
+    _mount(data=json.dumps(graph), config=json.dumps(_config(direction, height_px)), key=frame_key, on_change=receive)
     uuid = clicked[-1] if clicked else None
     clicked.clear()
     return uuid
@@ -92,6 +98,7 @@ def _config(direction: Direction, height_px: int) -> dict[str, object]:
             "selectConnectedEdges": False,
             "dragNodes": False,
             "multiselect": False,
+            "tooltipDelay": _NEVER_MS,
         },
         edges={
             "smooth": {
