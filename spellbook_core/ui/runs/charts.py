@@ -74,7 +74,7 @@ def spans(rows: Sequence[ChartRow], *, key: str) -> None:
         alt.Chart(_frame(rows))
         .mark_bar(cornerRadius=3, height=12, strokeWidth=1)
         .encode(
-            x=alt.X("begin:Q", title="seconds since the start", axis=alt.Axis(grid=True, tickCount=6)),
+            x=alt.X("begin:Q", title="seconds", axis=alt.Axis(grid=True, tickCount=6)),
             x2="end:Q",
             y=alt.Y("block:N", title=None, sort=[row["block"] for row in rows], axis=_names()),
             color=alt.Color("status:N", scale=_colors(), legend=None),

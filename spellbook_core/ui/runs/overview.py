@@ -20,7 +20,18 @@ BLOCK = "block"
 TOP, DETAIL = "run_top", "run_detail"
 """Keys of the page's two halves, each redrawn alone."""
 
+_STARTED_BY = {
+    "manual": "Run now",
+    "notebook": "the editor, single blocks",
+    "cli": "the command line",
+    "api": "the API",
+    "schedule": "a schedule",
+}
+
 _PANE_PX = 250
+_LARGE_PANE_PX = 400
+_LARGE_BLOCKS = 15
+"""From this many blocks on the graph and the bars get more height."""
 
 
 def header(run: PipelineRun) -> None:
@@ -33,7 +44,7 @@ def header(run: PipelineRun) -> None:
         st.space("stretch")
         acts.run_acts(run)
     facts = [
-        f"Started by {text.escape('a block run in the editor' if run.trigger == 'notebook' else run.trigger)}",
+        f"Started by {text.escape(_STARTED_BY.get(run.trigger, run.trigger))}",
         f"started {text.escape(text.moment(run.started_at, state.zone()))}",
         f"took {text.duration(acts.elapsed(run))}"
         if run.status.is_terminal
@@ -74,7 +85,12 @@ def graph(run: PipelineRun, block_runs: Sequence[BlockRun], chosen: str | None) 
         for uuid, (name, block_type) in kinds.items()
     ]
     links = {node.uuid: [parent for parent in parents.get(node.uuid, ()) if parent in kinds] for node in nodes}
-    dag(nodes, links, key="run_graph", selected=chosen, height_px=_PANE_PX, on_click=_choose)
+    dag(nodes, links, key="run_graph", selected=chosen, height_px=pane_px(len(nodes)), on_click=_choose)
+
+
+def pane_px(blocks: int) -> int:
+    """Return the height of the graph and of the bars for a run of so many blocks."""
+    return _PANE_PX if blocks < _LARGE_BLOCKS else _LARGE_PANE_PX
 
 
 def _choose(block: str) -> None:
@@ -93,7 +109,7 @@ def bars(block_runs: Sequence[BlockRun]) -> None:
     if not rows:
         parts.empty("hourglass_empty", "No block has started yet", "Bars appear as blocks start.")
         return
-    with st.container(height=_PANE_PX, border=False):
+    with st.container(height=pane_px(len(block_runs)), border=False):
         charts.spans(rows, key="run_bars")
 
 

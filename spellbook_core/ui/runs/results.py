@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 
 import streamlit as st
 
@@ -13,6 +14,8 @@ from spellbook_core.services import blocks, outputs, runs
 from spellbook_core.settings import PREVIEW_ROWS
 from spellbook_core.ui import boundary, parts, state, text
 from spellbook_core.ui.runs import chart_data
+
+SHORT_LINES = 24
 
 
 def show_outputs(block_run: BlockRun) -> None:
@@ -61,8 +64,10 @@ def _other(output: OutputInfo) -> None:
         st.vega_lite_chart(preview.spec, key=f"plot_{output.artifact.digest}")
     if preview.layers:
         st.dataframe([dict(layer) for layer in preview.layers], hide_index=True)
-    if preview.has_json:
+    if preview.has_json and isinstance(preview.json, (dict, list)):
         st.json(preview.json)
+    elif preview.has_json:
+        st.code(json.dumps(preview.json, ensure_ascii=False), language="json", wrap_lines=True)
     if preview.text:
         st.code(preview.text, language=None, wrap_lines=True, height=360)
     if preview.is_cut or preview.layers_left_out:
@@ -129,9 +134,15 @@ def show_code(run: PipelineRun, block_run: BlockRun) -> None:
     else:
         st.caption(":orange[:material/edit: The file has changed since this run.]")
         if st.toggle("Show what changed", value=True, key=f"code_diff_{block_run.id}"):
-            st.code(diff(ran, now), language="diff", height=460)
+            _code(diff(ran, now), "diff")
             return
-    st.code(ran, language="python", line_numbers=True, height=460)
+    _code(ran, "python")
+
+
+def _code(shown: str, language: str) -> None:
+    """Draw code in full when it is short, else in a box that scrolls."""
+    height = "content" if shown.count("\n") < SHORT_LINES else 460
+    st.code(shown, language=language, line_numbers=language == "python", height=height)
 
 
 def diff(ran: str, now: str) -> str:

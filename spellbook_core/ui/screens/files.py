@@ -17,6 +17,7 @@ from spellbook_core.ui.files.tree import Row, language_of, visible_rows
 
 _OPENED = "_files_opened"
 _BUFFERS = "_files_buffers"
+_SHOWN = "_files_shown"
 _PANE_PX = 640
 _INDENT = "\u2003"
 MAX_ROWS = 400
@@ -32,6 +33,9 @@ def render() -> None:
         _new(project)
     left, right = st.columns([1, 3], gap="medium")
     path = st.query_params.get("path")
+    if path and st.session_state.get(_SHOWN) != path:
+        st.session_state[_SHOWN] = path
+        _open_parents(path)
     with left:
         _tree(project)
     with right:

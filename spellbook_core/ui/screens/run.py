@@ -69,10 +69,10 @@ def _top(run_id: RunId, was_active: bool) -> None:
             st.rerun()  # the whole page, so that the safety net is taken away
         block_runs = runs.block_runs(ctx, run_id)
         overview.header(run)
-        left, right = st.columns([3, 2], gap="medium")
-        with left, st.container(border=True, key="run_graph_pane"):
+        panes = st.grid(2, min_column_width=430)
+        with panes.cell(), st.container(border=True, height="stretch", key="run_graph_pane"):
             overview.graph(run, block_runs, st.session_state.get(overview.BLOCK))
-        with right, st.container(border=True, key="run_bars_pane"):
+        with panes.cell(), st.container(border=True, height="stretch", key="run_bars_pane"):
             overview.bars(block_runs)
         if block_runs:
             overview.table(block_runs)
