@@ -25,15 +25,18 @@ def matching_rows(table: Any, *, sort: int | None, descending: bool, search: str
         search: Looked for without regard to case in the cell's text; None or empty keeps every row.
     """
     columns = {f"c{number}": _searchable(column) for number, column in enumerate(table.columns) if search}
-    condition = " OR ".join(f"contains(lower(CAST({name} AS VARCHAR)), lower($text))" for name in columns)
+    condition = " OR ".join(
+        f"contains(lower(CAST({name} AS VARCHAR)), (SELECT lower(text) FROM asked))"  # noqa: S608  # c0, c1, ...
+        for name in columns
+    )
     where = f" WHERE {condition}" if columns else ""
     direction = "DESC" if descending else "ASC"
     order = " ORDER BY row"
     if sort is not None:
         columns["key"] = _sortable(table.column(sort))
         order = f" ORDER BY key {direction} NULLS LAST, row"
-    text = f"SELECT row FROM stored{where}{order}"  # noqa: S608  # our own column names; the search text is bound
-    return _run(_view(table, columns), text, {"text": search} if where else {})
+    text = f"SELECT row FROM stored{where}{order}"  # noqa: S608  # our own column names; the search text is data
+    return _run(_view(table, columns), text, search=search or "")
 
 
 def first_rows(table: Any, *, sort: int, descending: bool, offset: int, limit: int) -> Any:
@@ -44,18 +47,23 @@ def first_rows(table: Any, *, sort: int, descending: bool, offset: int, limit: i
         "LIMIT $limit OFFSET $offset"
     )
     view = _view(table, {"key": _sortable(table.column(sort))})
-    return _run(view, text, {"limit": limit, "offset": offset})
+    return _run(view, text, numbers={"limit": limit, "offset": offset})
 
 
-def _run(view: Any, text: str, values: dict[str, object]) -> Any:
+def _run(view: Any, text: str, *, search: str = "", numbers: dict[str, int] | None = None) -> Any:
+    """Run a query over `stored`; the search text is a table of its own: to bind it, DuckDB would import pandas."""
     import duckdb
+    import pyarrow as pa
 
     connection = duckdb.connect(":memory:", config={"threads": _THREADS, "memory_limit": _MEMORY})
     try:
         connection.register("stored", view)
+        connection.register("asked", pa.Table.from_arrays([texts([search])], names=["text"]))
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        return connection.sql(text, params=values).to_arrow_table().column(0).combine_chunks()
+        found = connection.sql(text, params=numbers) if numbers else connection.sql(text)
+        rows = found.to_arrow_table().column(0)
+        return rows.combine_chunks() if rows.num_chunks else integers([])  # without chunks, pyarrow imports pandas
     finally:
         connection.close()
 

@@ -182,7 +182,7 @@ def test_query_engine_reaches_no_files(monkeypatch):
         "SET enable_external_access = true",
     ):
         with pytest.raises(duckdb.Error):
-            query._run(view, text, {})
+            query._run(view, text)
 
 
 def test_screens_load_neither_pandas_nor_torch(store):
