@@ -119,7 +119,7 @@ def test_links_change_without_a_new_frame(page: Page) -> None:
 
 def test_top_down_graph_takes_clicks(page: Page) -> None:
     page.get_by_text("Top down").click()
-    expect(page.locator(".st-key-graph-TB iframe")).to_be_visible()
+    expect(page.locator(".st-key-graph iframe")).to_be_visible()
     page.mouse.click(*wait_for_box(page, "queued"))
     expect_clicks(page, ["evaluate"])
 

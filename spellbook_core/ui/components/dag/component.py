@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -38,13 +39,14 @@ def dag(
 ) -> str | None:
     """Draw the blocks with arrows from parents to children, and report each click once, repeated ones included.
 
-    Zoom and position survive changes of colours, links and blocks, not of the direction. The canvas is not reachable
-    by keyboard: offer the parents list on the card as the equivalent.
+    Zoom and position survive every change that leaves the picture as wide and high as it was, such as colours; another
+    extent is fitted to the column anew. The canvas is not reachable by keyboard: offer the parents list on the card as
+    the equivalent.
 
     Args:
         nodes: The blocks in the pipeline's order. More than 100 are drawn with sign and name only.
         parents: Parents of each block.
-        key: Unique on the page and stable; the element gets the class `st-key-<key>-<direction>`.
+        key: Unique on the page and stable; the element gets the class `st-key-<key>`.
         selected: The block with the primary border.
         link_mode: Marks the parents of the selected block.
         direction: LR draws parents to the left of children, TB above.
@@ -57,10 +59,7 @@ def dag(
     ids: DagIds = st.session_state.setdefault(f"{key}:ids", DagIds())
     clicked: list[str] = st.session_state.setdefault(f"{key}:clicked", [])
 
-    # A frame of its own per direction: each is fitted to its column when it first appears.
-    frame_key = f"{key}-{direction}"
-
-    def receive() -> None:
+    def receive(frame_key: str) -> None:
         uuid = ids.take_click(st.session_state.get(frame_key))
         if uuid is not None and on_click is not None:
             on_click(uuid)
@@ -81,7 +80,15 @@ def dag(
         "nodes": [node.to_dict() for node in build_nodes(nodes, drawing, ids, look)],
         "edges": [edge.to_dict() for edge in build_edges(nodes, parents, drawing, ids, look)],
     }
-    _mount(data=json.dumps(graph), config=json.dumps(_config(direction, height_px)), key=frame_key, on_change=receive)
+    # The front end fits the picture to its column only when it first appears: another extent gets a new frame.
+    frame_key = f"{key}:{direction}:{drawing.extent}"
+    with st.container(key=key):
+        _mount(
+            data=json.dumps(graph),
+            config=json.dumps(_config(direction, height_px)),
+            key=frame_key,
+            on_change=partial(receive, frame_key),
+        )
     uuid = clicked[-1] if clicked else None
     clicked.clear()
     return uuid

@@ -46,6 +46,15 @@ class Drawing:
     nodes: dict[str, Point]
     bends: dict[tuple[str, str], tuple[Point, ...]]
 
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Width and height in pixels, from the first centre to the last."""
+        points = [*self.nodes.values(), *(point for bends in self.bends.values() for point in bends)]
+        if not points:
+            return 0, 0
+        across, down = zip(*points, strict=True)
+        return max(across) - min(across), max(down) - min(down)
+
 
 def lay_out(uuids: Sequence[str], parents: Mapping[str, Iterable[str]], size: Size, direction: Direction) -> Drawing:
     """Return the drawing of a pipeline; the same input gives the same drawing.
