@@ -68,7 +68,8 @@ def _header(editor: Editor, block: Block) -> None:
             on_click=partial(actions.on_toggle_open, editor, uuid),
         )
         kind = type_look(block.type)
-        st.badge(kind.word, icon=kind.icon, color=kind.color)
+        with st.container(key=keys.widget("kind", uuid), width="content"):
+            st.badge(kind.word, icon=kind.icon, color=kind.color)
         st.button(
             f"**{text.escape(block.name or uuid, max_chars=60)}**",
             key=keys.widget("name", uuid),
@@ -97,11 +98,11 @@ def _summary(editor: Editor, block: Block) -> None:
 def _state(editor: Editor, block: Block) -> None:
     look = editor.look(block.uuid)
     run = editor.latest.get(BlockUuid(block.uuid))
-    took = ""
     if run is not None and run.duration_s is not None and not editor.is_active(block.uuid):
-        took = f" · {text.duration(run.duration_s)}"
+        with st.container(key=keys.widget("took", block.uuid), width="content"):
+            st.caption(text.duration(run.duration_s), width="content")
     with st.container(key=keys.widget("state", block.uuid), width="content"):
-        st.badge(f"{look.word.capitalize()}{took}", icon=look.icon, color=look.color)
+        st.badge(look.word.capitalize(), icon=look.icon, color=look.color)
 
 
 def _run_buttons(editor: Editor, block: Block) -> None:

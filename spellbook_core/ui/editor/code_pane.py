@@ -106,7 +106,7 @@ def _links(editor: Editor, block: Block, source) -> None:
 
 
 def _feed(feed: signature.Feed) -> None:
-    shape = text.escape(short_shape(feed.shape)) if feed.shape else "not run yet"
+    shape = text.escape(feed.shape, max_chars=60) if feed.shape else "not run yet"
     st.markdown(f"{text.code_span(feed.parameter)} ← {text.escape(feed.parent)} :gray[· {shape}]", width="content")
 
 
@@ -135,7 +135,7 @@ def _signature(editor: Editor, block: Block, source) -> signature.Signature:
     ]
     known = [parent for parent in block.upstream_blocks if editor.block(parent) is not None]
     shapes = {
-        parent: [output.summary for output in editor.results[parent].outputs]
+        parent: [short_shape(output.summary) for output in editor.results[parent].outputs]
         for parent in known
         if parent in editor.results
     }
@@ -223,7 +223,8 @@ def _outside_bar(editor: Editor, block: Block, draft: Draft) -> None:
             )
             shows = st.toggle("Diff", key=keys.widget("diff", uuid))
         if shows:
-            st.code(drafts.diff(draft) or "The texts differ only in line ends.", language="diff", height=260)
+            changes = drafts.diff(draft) or "The texts differ only in line ends."
+            st.code(changes, language="diff", height=260 if changes.count("\n") > 12 else "content")
 
 
 def _on_reload(editor: Editor, uuid: str) -> None:

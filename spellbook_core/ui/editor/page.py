@@ -36,7 +36,9 @@ def _css() -> str:
 def _bar_background() -> str:
     """Return the rule that keeps cards from showing through the toolbar; Streamlit has no CSS variable for it."""
     color = st.get_option(f"theme.{'dark' if state.is_dark() else 'light'}.backgroundColor") or ""
-    return f".st-key-ed_top {{ background: {color}; }}" if re.fullmatch(r"#[0-9A-Fa-f]{6}", color) else ""
+    if not re.fullmatch(r"#[0-9A-Fa-f]{6}", color):
+        return ""
+    return f".st-key-ed_top, .st-key-undo_bar {{ background: {color}; }}"
 
 
 def session_of(project: str, pipeline: str) -> EditorSession:
@@ -101,11 +103,11 @@ def _adders(editor: Editor) -> None:
                 "A pipeline is a notebook of blocks, each a Python file with one function. "
                 "Most begin with a **loader**; what it returns goes into the blocks linked below it."
             )
-            columns = st.columns(4)
-            for column, (block_type, what) in zip(columns, _EMPTY_TYPES.items(), strict=True):
-                with column:
-                    _adder(editor, block_type, stretch=True)
-                    st.caption(what)
+            with st.container(horizontal=True):
+                for block_type, what in _EMPTY_TYPES.items():
+                    with st.container(width=165):
+                        _adder(editor, block_type, stretch=True)
+                        st.caption(what)
         return
     with st.container(key="adders", horizontal=True, horizontal_alignment="center", vertical_alignment="center"):
         for block_type in _EMPTY_TYPES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import UTC, datetime
 from functools import partial
 
@@ -71,17 +72,29 @@ def _graph(editor: Editor) -> None:
     is_linking = session.mode == "Link parents"
     _hint(editor, is_linking=is_linking)
     actions.show_scope_error(editor, "graph")
+    with st.container(key="graph"):
+        _picture(editor, is_linking=is_linking, is_down=is_down)
+    _states(editor)
+
+
+def _picture(editor: Editor, *, is_linking: bool, is_down: bool) -> None:
+    session, pipeline = editor.session, editor.pipeline
     dag(
         [_node(editor, block) for block in pipeline.blocks],
         pipeline.parents(),
-        key="graph",
+        key=_graph_key(pipeline, is_down=is_down),
         selected=session.child if is_linking else session.selected,
         link_mode=is_linking,
         direction="TB" if is_down else "LR",
         height_px=_height(pipeline, is_down=is_down),
         on_click=partial(on_click, editor),
     )
-    _states(editor)
+
+
+def _graph_key(pipeline: Pipeline, *, is_down: bool) -> str:
+    """Return a key that changes with the set of blocks: the picture then fits itself; zoom survives all else."""
+    names = "\n".join(sorted(block.uuid for block in pipeline.blocks))
+    return f"dag_{'down' if is_down else 'right'}_{zlib.crc32(names.encode('utf-8', 'surrogatepass')):08x}"
 
 
 def _hint(editor: Editor, *, is_linking: bool) -> None:
@@ -198,13 +211,16 @@ def _history(editor: Editor) -> None:
     now = datetime.now(UTC)
     for run in page.runs:
         look = status_look(run.status)
-        with st.container(key=f"history_{run.id}", horizontal=True, vertical_alignment="center"):
-            state.link("run", f"Run {run.id}", id=run.id)
+        with st.container(key=f"history_{run.id}", horizontal=True, wrap=False, vertical_alignment="center"):
+            with st.container(width=62):
+                state.link("run", f"Run {run.id}", id=run.id)
             st.badge(look.word, icon=look.icon, color=look.color)
             what = "pipeline" if run.selection.blocks is None else ", ".join(run.selection.blocks[:3])
-            st.caption(text.escape(what, max_chars=44), width="content")
-            st.space("stretch")
-            took = f"{text.duration(run.duration_s)} · " if run.duration_s is not None else ""
-            st.caption(f"{took}{text.ago(run.created_at, now)}", width="content")
+            with st.container(key=f"path_history_{run.id}", width="stretch"):
+                st.caption(text.escape(what, max_chars=44))
+            if run.duration_s is not None:
+                with st.container(key=f"took_history_{run.id}", width="content"):
+                    st.caption(text.duration(run.duration_s), width="content")
+            st.caption(text.ago(run.created_at, now), width="content")
     if page.total > len(page.runs):
         state.link("runs", f"All {page.total:,} runs", icon=":material/list:", pipeline=editor.uuid)

@@ -84,7 +84,7 @@ def _feeds(
 def _joined(shapes: Sequence[str]) -> str:
     if len(shapes) <= 1:
         return shapes[0] if shapes else ""
-    return f"list of {len(shapes)}: " + ", ".join(shapes)
+    return f"list of {len(shapes)}: " + " | ".join(shapes)
 
 
 def _count(number: int, noun: str) -> str:

@@ -26,7 +26,7 @@ def test_parent_that_never_ran_has_no_shape() -> None:
 
 def test_several_outputs_arrive_as_one_list() -> None:
     fit = match([DF], has_varargs=False, parents=["split"], shapes={"split": ["5 rows", "3 rows"]})
-    assert fit.feeds == (Feed("df", "split", "list of 2: 5 rows, 3 rows"),)
+    assert fit.feeds == (Feed("df", "split", "list of 2: 5 rows | 3 rows"),)
 
 
 def test_outputs_fill_parameters_one_by_one_when_only_that_fits() -> None:
