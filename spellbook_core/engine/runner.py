@@ -74,6 +74,7 @@ class Runner:
         self._active: dict[RunId, ActiveRun] = {}
         self._running: dict[BlockRunId, tuple[ActiveRun, ActiveBlock]] = {}
         self._unwatched: set[BlockRunId] = set()
+        self._untold: list[RunId] = []
 
     @property
     def is_idle(self) -> bool:
@@ -189,7 +190,7 @@ class Runner:
             blocks=blocks,
             state=initial_state({name: block.spec for name, block in blocks.items()}),
         )
-        self._publish_run(run_id)
+        self._untold.append(run_id)
 
     # -- going on -------------------------------------------------------------------------------------------------
 
@@ -210,6 +211,9 @@ class Runner:
         self._running.update({block.id: (run, block) for run, block in chosen})
         for run, block in chosen:
             self._submit(run, block)
+        begun, self._untold = self._untold, []
+        for run_id in begun:  # only now: whoever listens would compete with the start for a processor
+            self._publish_run(run_id)
         for run, block, end in changes:
             self._publish_block(run, block, end.status)
         for run, block in chosen:

@@ -50,7 +50,10 @@ def run_block(
     tests_only: bool = False,
     request_id: str | None = None,
 ) -> PipelineRun:
-    """Queue a run of one block, with what `upstream` and `downstream` add; as `start` otherwise."""
+    """Queue a run of one block, with what `upstream` and `downstream` add; as `start` otherwise.
+
+    `tests_only` is kept with the run; the block itself runs too, so its tests see fresh outputs.
+    """
     selection = Selection((block,), upstream, downstream, tests_only)
     return start(ctx, NewRun(project, pipeline, "notebook", selection, request_id=request_id))
 
