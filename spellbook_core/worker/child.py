@@ -30,6 +30,9 @@ _BLAS_USERS = re.compile(r"\b(numpy|scipy|sklearn|statsmodels)\b")
 """Blocks that get OpenBLAS's threads. Each spins for about 100 ms of CPU after it is made, so others go without; torch
 has threads of its own."""
 
+_REHEARSAL_ROWS = 256
+"""Enough for the kernels that a batch of 64 or a table of a thousand rows takes."""
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -107,18 +110,22 @@ def _reseed() -> None:
 
 
 def _rehearse_training() -> None:
-    """Take one tiny training step where torch is loaded, so that the block's first one is not ten times as slow.
+    """Take one small training step where torch is loaded, so that the block's first one is not ten times as slow.
 
-    In a child only, never in the zygote; so small that torch starts no thread, so a block may still fork.
+    In a child only, never in the zygote, and on one thread, so that no pool of threads is made: a block may still fork.
     """
     torch = sys.modules.get("torch")
     if torch is None:
         return
-    layers = torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Linear(2, 1), torch.nn.Sigmoid()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    layers = torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1), torch.nn.Sigmoid()
     model = torch.nn.Sequential(*layers)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    torch.nn.functional.binary_cross_entropy(model(torch.zeros(1, 2)), torch.zeros(1, 1)).backward()
+    rows = torch.rand(_REHEARSAL_ROWS, 8)
+    torch.nn.functional.binary_cross_entropy(model(rows), torch.zeros(_REHEARSAL_ROWS, 1)).backward()
     optimizer.step()
+    torch.set_num_threads(threads)
 
 
 def _attempt(folder: Path, ends: Ends, raise_threads: Callable[[], None]) -> int:

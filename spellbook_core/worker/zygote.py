@@ -265,10 +265,11 @@ class Zygote:
                 self._standby.remove(child)
                 child.close()
             return
+        strays = self._end_strays(job)
         signal_group(pid, signal.SIGKILL)  # before it is reaped: until then nobody else can have its number
         _, status, usage = os.wait4(pid, 0)
         del self._jobs[pid]
-        self._finish(job)
+        self._finish(job, strays)
         self._tell(
             "exited",
             job,
@@ -280,11 +281,13 @@ class Zygote:
         )
         job.child.close()
 
-    def _finish(self, job: Job) -> None:
-        """End what the attempt left behind, and take the rest of its output."""
+    def _end_strays(self, job: Job) -> list[str]:
         known = {child.pid for child in self._standby} | self._jobs.keys()
         marker = f"{job.key[0]}.{job.key[1]}"
-        strays = end_strays(marker, job.folder / LOCK_FILE, known, is_last=not self._jobs)
+        return end_strays(marker, job.folder / LOCK_FILE, known, is_last=len(self._jobs) == 1)
+
+    def _finish(self, job: Job, strays: list[str]) -> None:
+        """Take the rest of the attempt's output, and close its log."""
         until = time.monotonic() + DRAIN_S
         for stream, descriptor in (("stdout", job.child.stdout), ("stderr", job.child.stderr)):
             while self.on_output(job, stream, descriptor) and time.monotonic() < until:

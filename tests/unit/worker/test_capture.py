@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spellbook_core.worker.capture import MAX_LINE_BYTES, LogWriter, clean_text, level_of
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_line_is_written_when_it_ends(tmp_path):
+    log = LogWriter(tmp_path / "log.jsonl")
+    assert log.feed("stdout", b"half a ", 1.0) is False
+    assert not (tmp_path / "log.jsonl").exists()
+    assert log.feed("stdout", b"line\nrest", 2.0) is True
+    assert lines(tmp_path / "log.jsonl") == [{"t": 2.0, "s": "stdout", "l": "info", "m": "half a line"}]
+    log.close(3.0)
+    assert lines(tmp_path / "log.jsonl")[1]["m"] == "rest"
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "is_progress"),
+    [
+        (b"\r 1%\r 2%\r100%\n", "100%", True),
+        (b" 1%\r 2%\r\n", " 2%", True),
+        (b"windows\r\n", "windows", False),
+        (b"plain\n", "plain", False),
+    ],
+)
+def test_only_the_last_progress_state_is_kept(tmp_path, raw, text, is_progress):
+    for size in (1, len(raw)):  # cut anywhere
+        path = tmp_path / f"{size}.jsonl"
+        log = LogWriter(path)
+        for start in range(0, len(raw), size):
+            log.feed("stderr", raw[start : start + size], 1.0)
+        log.close(1.0)
+        [line] = lines(path)
+        assert (line["m"], line.get("p", False)) == (text, is_progress)
+
+
+def test_long_line_is_cut_and_counted(tmp_path):
+    log = LogWriter(tmp_path / "log.jsonl")
+    for _ in range(10):
+        log.feed("stdout", b"x" * MAX_LINE_BYTES, 1.0)
+    log.feed("stdout", b"\n", 1.0)
+    [line] = lines(tmp_path / "log.jsonl")
+    assert line["m"].endswith(f"… {9 * MAX_LINE_BYTES} bytes of this line dropped")
+    log.close(1.0)
+
+
+def test_full_log_keeps_head_and_tail(tmp_path):
+    path = tmp_path / "log.jsonl"
+    log = LogWriter(path, max_bytes=20_000)
+    for number in range(100_000):
+        log.feed("stdout", b"line %d\n" % number, 1.0)
+    log.close(2.0)
+    found = lines(path)
+    assert path.stat().st_size <= 20_000
+    assert found[0]["m"] == "line 0"
+    assert found[-1]["m"] == "line 99999"
+    [notice] = [line for line in found if line["s"] == "engine"]
+    kept = sum(len(line["m"]) + 1 for line in found if line["s"] == "stdout")
+    assert notice["dropped"] == sum(len(f"line {n}\n") for n in range(100_000)) - kept
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_become_printable_text(raw):
+    text = clean_text(raw.replace(b"\n", b""))
+    assert json.loads(json.dumps(text, ensure_ascii=False)) == text
+    assert "\x00" not in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "stream", "level"),
+    [
+        ("WARNING low memory", "stdout", "warning"),
+        ("2026-01-05 02:00:00,123 ERROR it broke", "stderr", "error"),
+        ("/p/a.py:3: UserWarning: old", "stderr", "warning"),
+        ("ValueError: bad", "stderr", "error"),
+        ("an ERROR in a sentence", "stdout", "info"),
+        ("epoch 3", "stderr", "info"),
+    ],
+)
+def test_level_follows_the_line(text, stream, level):
+    assert level_of(text, stream) == level
