@@ -28,7 +28,7 @@ from spellbook_core.model.task import TASK_FILE, ErrorReport
 from spellbook_core.model.values import JsonObject
 from spellbook_core.project.layout import Workspace
 from spellbook_core.runs.records import Attempt, BlockEnd, ProcessIdentity, UnendedRun
-from spellbook_core.runs.store import RunStore
+from spellbook_core.runs.store import RunNotFoundError, RunStore
 from spellbook_core.settings import Settings
 from spellbook_core.worker.wire import task_to_json
 
@@ -75,6 +75,7 @@ class Runner:
         self._running: dict[BlockRunId, tuple[ActiveRun, ActiveBlock]] = {}
         self._unwatched: set[BlockRunId] = set()
         self._untold: list[RunId] = []
+        self._unrecorded: list[_Change] = []
 
     @property
     def is_idle(self) -> bool:
@@ -195,34 +196,53 @@ class Runner:
     # -- going on -------------------------------------------------------------------------------------------------
 
     def _step(self, changes: Sequence[_Change] = ()) -> None:
-        """Record `changes` and the blocks that may start now in one transaction, start those, then tell all of it."""
+        """Record `changes` and the blocks that may start now in one transaction, start those, then tell all of it.
+
+        When the store refuses (locked, disk full), the changes wait for the next step and nothing starts.
+        """
+        self._unrecorded += changes
         chosen: list[tuple[ActiveRun, ActiveBlock]] = []
-        runs = list(self._active.values())
         with self._store.transaction():
-            for _, block, end in changes:
-                self._store.end_block(block.id, end)
-            for run in runs:
-                free = self._settings.max_parallel_blocks - len(self._running) - len(chosen)
-                for name in state.ready(run.state, free):
-                    block = run.blocks[name]
-                    block.attempt = self._store.start_attempt(block.id, now=self._clock.now())
-                    run.state = state.apply(run.state, state.BlockStarted(name))
-                    chosen.append((run, block))
-        self._running.update({block.id: (run, block) for run, block in chosen})
+            for _, block, end in self._unrecorded:
+                with suppress(RunNotFoundError):  # the store was replaced under us: there is nothing to record in
+                    self._store.end_block(block.id, end)
+            attempts = self._start_attempts()
+        told, self._unrecorded = self._unrecorded, []
+        for run, block, attempt in attempts:
+            block.attempt = attempt
+            run.state = state.apply(run.state, state.BlockStarted(block.block))
+            self._running[block.id] = (run, block)
+            chosen.append((run, block))
         for run, block in chosen:
             self._submit(run, block)
         begun, self._untold = self._untold, []
         for run_id in begun:  # only now: whoever listens would compete with the start for a processor
             self._publish_run(run_id)
-        for run, block, end in changes:
+        for run, block, end in told:
             self._publish_block(run, block, end.status)
         for run, block in chosen:
             if block.id in self._running:
                 self._publish_block(run, block, Status.RUNNING)
-        for run in runs:
+        for run in list(self._active.values()):
             self._end_when_over(run)
         for run, block in chosen:
             self._lay_out_children(run, block)
+
+    def _start_attempts(self) -> list[tuple[ActiveRun, ActiveBlock, int]]:
+        """Record an attempt of each block that may start, within the limit; forget runs that are no longer stored."""
+        chosen: list[tuple[ActiveRun, ActiveBlock, int]] = []
+        now = self._clock.now()
+        for run in list(self._active.values()):
+            free = self._settings.max_parallel_blocks - len(self._running) - len(chosen)
+            for name in state.ready(run.state, free):
+                block = run.blocks[name]
+                try:
+                    chosen.append((run, block, self._store.start_attempt(block.id, now=now)))
+                except RunNotFoundError:
+                    _LOG.warning("run %s is no longer in the run store; it is given up", run.run.id)
+                    del self._active[run.run.id]
+                    break
+        return chosen
 
     def _lay_out_children(self, run: ActiveRun, block: ActiveBlock) -> None:
         """Make the folders of what comes after `block` while it runs: a file in a new folder costs 1.5 ms on ext4."""
@@ -291,9 +311,10 @@ class Runner:
 
     def _end_when_over(self, run: ActiveRun) -> None:
         status = state.outcome(run.state)
-        if status is None or self._active.pop(run.run.id, None) is None:
+        if status is None or run.run.id not in self._active:
             return
         self._store.end_run(run.run.id, status, None, now=self._clock.now())
+        del self._active[run.run.id]
         self._publish_run(run.run.id)
 
     # -- taking over ----------------------------------------------------------------------------------------------
@@ -338,7 +359,10 @@ class Runner:
     # -- telling --------------------------------------------------------------------------------------------------
 
     def _publish_run(self, run_id: RunId) -> None:
-        run = self._store.run(run_id)
+        try:
+            run = self._store.run(run_id)
+        except RunNotFoundError:
+            return
         event: JsonObject = {"kind": "run", "run_id": run.id, "project": run.project, "pipeline": run.pipeline}
         self._publish({**event, "status": run.status.value})
 

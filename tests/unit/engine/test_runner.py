@@ -14,6 +14,7 @@ from spellbook_core.engine.runner import Runner
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.run import NewRun, Selection, Status
 from spellbook_core.model.task import ErrorReport, Outcome
+from spellbook_core.runs.store import StoreBusyError
 from tests.conftest import BlockFile, chain, make_project
 
 
@@ -321,3 +322,39 @@ def test_foreign_process_with_same_number_is_not_ours(context, tmp_path, start, 
     other.close()
     assert statuses(context, run) == {"b0": "failed"}
     assert second.cancelled == []
+
+
+def test_end_waits_while_store_refuses(context, tmp_path, start, runner, executor, monkeypatch):
+    """A locked store or a full disk delays the record of an end; nothing is lost."""
+    make_project(tmp_path, blocks=chain(2))
+    run = start()
+    executor.completes("b0")
+
+    def refuse(block_run_id, end):
+        raise StoreBusyError("locked", hint="wait")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(context.store, "end_block", refuse)
+        with pytest.raises(StoreBusyError, match="locked"):
+            runner.on_executor()
+    assert statuses(context, run) == {"b0": "running", "b1": "initial"}
+    runner.take_new()
+    assert statuses(context, run) == {"b0": "completed", "b1": "running"}
+    executor.completes("b1")
+    runner.on_executor()
+    assert context.store.run(run.id).status is Status.COMPLETED
+
+
+@pytest.mark.guarantee("F25")
+def test_runner_survives_loss_of_the_store(context, tmp_path, start, runner, executor):
+    make_project(tmp_path, blocks=chain(2))
+    start()
+    context.workspace.database_path.unlink()
+    executor.completes("b0")
+    runner.on_executor()
+    assert runner.is_idle
+    again = start()
+    assert again.id == 2
+    executor.completes("b0")
+    runner.on_executor()
+    assert statuses(context, again) == {"b0": "completed", "b1": "running"}
