@@ -54,7 +54,7 @@ def test_tags_are_refused_without_effect(tmp_path, value, place):
 )
 def test_bombs_are_refused_quickly(data):
     started = time.process_time()
-    with pytest.raises(BadYamlError, match="metadata.yaml:"):
+    with pytest.raises(BadYamlError, match=r"metadata\.yaml:"):
         parse_pipeline(data.encode(), PATH)
     assert time.process_time() - started < 1.0
 

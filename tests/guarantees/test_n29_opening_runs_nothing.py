@@ -23,7 +23,8 @@ def test_opening_a_project_runs_nothing(tmp_path):
     projects.create_project(ctx, "demo")
     pipelines.create(ctx, "demo", "main")
     canary = tmp_path / "canary"
-    code = f"open({str(canary)!r}, 'w')\nimport demo.utils\nimport helper\nfrom spellbook_core import custom\n@custom\ndef f(): pass\n"
+    code = f"open({str(canary)!r}, 'w')\nimport demo.utils\nimport helper\n"
+    code += "from spellbook_core import custom\n@custom\ndef f(): pass\n"
     blocks.add_block(ctx, "demo", "main", block_type="custom", name="b", text=code)
     root = ctx.workspace.project("demo").root
     for name in (

@@ -42,6 +42,15 @@ def parse(text: str):
     return parse_pipeline(text.encode("utf-8"), PATH)
 
 
+def complaint(data: bytes) -> str | None:
+    """Return the message of a clean refusal; any other exception passes through and fails the test."""
+    try:
+        parse_pipeline(data, PATH)
+    except BadYamlError as error:
+        return error.message
+    return None
+
+
 def small() -> str:
     blocks = (Block("a", "a", "data_loader"), Block("b", "둘", "custom", upstream_blocks=("a",)))
     return render_pipeline({}, Pipeline("p", "no", tags=("x",), blocks=blocks, variables={"n": 1}))
@@ -78,19 +87,15 @@ def test_complaint_names_place_and_cause(text, place, what):
 def test_file_cut_at_any_byte_is_no_crash():
     data = small().encode("utf-8")
     for length in range(len(data)):
-        try:
-            parse_pipeline(data[:length], PATH)
-        except BadYamlError as error:
-            assert "p/metadata.yaml:" in error.message
+        message = complaint(data[:length])
+        assert message is None or "p/metadata.yaml:" in message
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data):
-    try:
-        parse_pipeline(data, PATH)
-    except SpellbookError as error:
-        assert error.code.startswith("SB-PRJ-")
+    message = complaint(data)
+    assert message is None or "p/metadata.yaml:" in message
 
 
 names = st.sampled_from(TRICKY[:-1]) | st.text("abcdefgh가나_", min_size=1, max_size=6)
@@ -159,7 +164,7 @@ def test_unknown_keys_stay_at_every_level():
     again = parse(render_pipeline(file.document, edited, text=file.text, old=file.pipeline))
     assert list(again.document) == ["zebra", "blocks", "name"]
     entry = again.document["blocks"][0]
-    assert list(entry) == ["uuid", "color", "downstream_blocks", "x_ray", "configuration", "type"]
+    assert list(entry) == ["color", "downstream_blocks", "uuid", "x_ray", "configuration", "type"]
     assert (entry["x_ray"], entry["configuration"]) == ([1], {"deep": {"b": 1}})
 
 

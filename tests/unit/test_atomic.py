@@ -1,0 +1,106 @@
+"""Files are whole or absent, and never written over a newer version."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from spellbook_core.atomic import ABSENT, content_hash, file_hash, write_atomically
+from spellbook_core.errors import ChangedOnDiskError, StorageError
+
+
+def test_written_file_has_its_hash(tmp_path):
+    path = tmp_path / "한글 ✨.yaml"
+    assert write_atomically(path, b"x") == content_hash(b"x") == file_hash(path)
+    assert file_hash(tmp_path / "none") == ABSENT
+
+
+def test_newer_file_is_not_overwritten(tmp_path):
+    path = tmp_path / "a"
+    first = write_atomically(path, b"1", expected_hash=ABSENT)
+    write_atomically(path, b"2", expected_hash=first)
+    for stale in (first, ABSENT):
+        with pytest.raises(ChangedOnDiskError, match="nothing was written"):
+            write_atomically(path, b"3", expected_hash=stale)
+    assert path.read_bytes() == b"2"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_mode_of_the_file_stays(tmp_path):
+    path = tmp_path / "a"
+    write_atomically(path, b"1", mode=0o600)
+    write_atomically(path, b"2")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_full_disk_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a"
+    write_atomically(path, b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(StorageError, match=r"Cannot write .*File too large"):
+            write_atomically(path, b"x" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_link_is_replaced_not_followed(tmp_path):
+    (tmp_path / "target").write_bytes(b"target")
+    (tmp_path / "link").symlink_to("target")
+    write_atomically(tmp_path / "link", b"new")
+    assert (tmp_path / "target").read_bytes() == b"target"
+
+
+def test_one_of_many_writers_wins_each_round(tmp_path):
+    path = tmp_path / "a"
+    base = write_atomically(path, b"start")
+    results = []
+
+    def save(number):
+        try:
+            results.append(write_atomically(path, b"%d" % number, expected_hash=base))
+        except ChangedOnDiskError:
+            results.append(None)
+
+    threads = [threading.Thread(target=save, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [digest for digest in results if digest] == [file_hash(path)]
+
+
+SAVER = """
+import sys, itertools
+from pathlib import Path
+from spellbook_core.atomic import write_atomically
+print("ready", flush=True)
+for n in itertools.count():
+    write_atomically(Path(sys.argv[1]), (b"%d" % (n % 10)) * 200_000)
+"""
+
+
+def test_killed_writer_leaves_a_whole_file(tmp_path):
+    path = tmp_path / "metadata.yaml"
+    path.write_bytes(b"0" * 200_000)
+    for _ in range(5):
+        process = subprocess.Popen([sys.executable, "-c", SAVER, str(path)], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        before = file_hash(path)
+        while file_hash(path) == before and process.poll() is None:
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        data = path.read_bytes()
+        assert len(data) == 200_000
+        assert len(set(data)) == 1
