@@ -21,7 +21,7 @@ FOLLOW_S = 0.2
 
 
 @click.command()
-@click.argument("run", type=click.IntRange(1))
+@click.argument("run", type=click.IntRange(1, 2**63 - 1))
 @click.argument("block", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
 @click.option("--level", type=click.Choice(["info", "warning", "error"]), help="Only lines of this level.")

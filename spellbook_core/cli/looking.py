@@ -138,7 +138,7 @@ def runs(path: str | None, pipeline: str | None, states: Sequence[str], limit: i
 
 
 @click.command()
-@click.argument("run", type=click.IntRange(1))
+@click.argument("run", type=click.IntRange(1, 2**63 - 1))
 @click.option("--path", help="The workspace. Default: around the working directory.")
 def cancel(run: int, path: str | None) -> None:
     """Ask a run to end."""

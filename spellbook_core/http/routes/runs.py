@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from spellbook_core.errors import SpellbookError
+from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.http.errors import BadRequestError
 from spellbook_core.http.routes.answers import json_body, query_number
 from spellbook_core.model.naming import PipelineUuid, ProjectName, RunId, validate_uuid
@@ -18,6 +18,7 @@ from spellbook_core.services.wiring import Context
 
 MAX_RUNS = 500
 MAX_REQUEST_ID_CHARS = 200
+MAX_RUN_ID = 2**63 - 1  # what SQLite holds
 
 
 class RunsRoutes:
@@ -51,7 +52,7 @@ class RunsRoutes:
 
     async def shown(self, request: Request) -> Response:
         """GET /api/runs/{id}: one run with its block runs."""
-        run_id = RunId(request.path_params["run_id"])
+        run_id = _run_id(request)
 
         def work() -> dict[str, object]:
             context = self._context()
@@ -74,7 +75,7 @@ class RunsRoutes:
 
     async def cancelled(self, request: Request) -> Response:
         """POST /api/runs/{id}/cancel -> 202 and the run as it is now."""
-        run_id = RunId(request.path_params["run_id"])
+        run_id = _run_id(request)
 
         def work() -> dict[str, object]:
             context = self._context()
@@ -82,6 +83,13 @@ class RunsRoutes:
             return dict(reports.run_report(runs.get(context, run_id)))
 
         return JSONResponse(await run_in_threadpool(work), 202)
+
+
+def _run_id(request: Request) -> RunId:
+    number: int = request.path_params["run_id"]
+    if number > MAX_RUN_ID:
+        raise NotFoundError(f"There is no run {str(number)[:40]}.", hint="list the runs: GET /api/runs.")
+    return RunId(number)
 
 
 def _status(text: str) -> Status:
