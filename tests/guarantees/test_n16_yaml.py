@@ -31,7 +31,7 @@ PATH = Path("p/metadata.yaml")
 def test_tags_are_refused_without_effect(tmp_path, value, place):
     canary = tmp_path / "canary"
     text = place.replace("{value}", value.format(canary=canary))
-    with pytest.raises(BadYamlError, match="tag .* is refused"):
+    with pytest.raises(BadYamlError, match=r"tag .* is refused"):
         parse_pipeline(text.encode(), PATH)
     assert not canary.exists()
 

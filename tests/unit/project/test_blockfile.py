@@ -100,7 +100,8 @@ def test_static_imports_are_third_party_only(tmp_path):
     (project.root / "custom").mkdir(parents=True)
     (project.root / "utils.py").write_text("import scipy.stats")
     (project.root / "custom" / "a.py").write_text(
-        "import os, torch.nn\nfrom pandas import DataFrame\nimport utils, demo.x, spellbook_core, mage_ai\ndef f():\n import duckdb"
+        "import os, torch.nn\nfrom pandas import DataFrame\n"
+        "import utils, demo.x, spellbook_core, mage_ai\ndef f():\n import duckdb"
     )
     (project.root / "custom" / "broken.py").write_text("import (")
     (project.root / ".venv").mkdir()

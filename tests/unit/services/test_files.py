@@ -47,7 +47,7 @@ def test_written_file_reads_back(ctx):
 
 
 def test_existing_file_is_not_replaced(ctx):
-    with pytest.raises(AlreadyExistsError, match="already a 'README.md'"):
+    with pytest.raises(AlreadyExistsError, match=r"already a 'README\.md'"):
         files.create(ctx, "demo", "README.md")
     with pytest.raises(AlreadyExistsError, match="already something"):
         files.rename(ctx, "demo", "README.md", "requirements.txt")
@@ -72,5 +72,5 @@ def test_file_moves_within_the_project(ctx):
 
 def test_data_file_is_not_shown_as_text(ctx):
     (ctx.workspace.project("demo").root / "x.bin").write_bytes(b"ok\n\xff\xfe")
-    with pytest.raises(UnreadableFileError, match="x.bin:2: this is no UTF-8"):
+    with pytest.raises(UnreadableFileError, match=r"x\.bin:2: this is no UTF-8"):
         files.read(ctx, "demo", "x.bin")
