@@ -84,9 +84,12 @@ class EngineServer:
             self._loop(runner)
         finally:
             self._release_signals(waker)
-            for client in list(self._clients.values()):
-                self._drop(client)
-            self._selector.close()
+
+    def close(self) -> None:
+        """End the connections. Call it last: to who asked the engine to stop, it says that all is let go of."""
+        for client in list(self._clients.values()):
+            self._drop(client)
+        self._selector.close()
 
     def _loop(self, runner: Runner) -> None:
         now = self._clock.monotonic()

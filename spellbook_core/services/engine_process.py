@@ -11,6 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -57,29 +59,29 @@ def lead(ctx: Context, *, ready_fd: int | None = None) -> int:
         info = read_info(ctx.workspace)
         _say(ready_fd, f"An engine already leads {ctx.workspace.root} (process {info.pid if info else 'unknown'}).")
         return 2
+    started = ctx.clock.now()
+
+    def beat(workers: int) -> None:
+        ctx.store.beat(EngineBeat(os.getpid(), boot_id(), _version(), started, ctx.clock.now(), workers))
+
+    server = EngineServer(ctx.clock, idle_exit_s=ctx.settings.idle_exit_s, beat=beat)
     try:
-        _serve(ctx, leadership, ready_fd)
+        beat(0)
+        _serve(ctx, server, leadership, started, ready_fd)
     finally:
         leadership.release()
         ctx.close()
+        server.close()
     return 0
 
 
-def _serve(ctx: Context, leadership: Leadership, ready_fd: int | None) -> None:
-    started = ctx.clock.now()
-    release = _version()
-
-    def beat(workers: int) -> None:
-        ctx.store.beat(EngineBeat(os.getpid(), boot_id(), release, started, ctx.clock.now(), workers))
-
-    server = EngineServer(ctx.clock, idle_exit_s=ctx.settings.idle_exit_s, beat=beat)
+def _serve(ctx: Context, server: EngineServer, leadership: Leadership, started: datetime, ready_fd: int | None) -> None:
     executor = ctx.make_executor()
     runner = Runner(ctx.workspace, ctx.store, executor, ctx.clock, ctx.settings, server.publish)
     path = socket_path(ctx.workspace.state_dir)
     listener = listen(path)
     try:
-        beat(0)
-        leadership.announce(EngineInfo(os.getpid(), to_text(started), boot_id(), str(path), release, PROTOCOL))
+        leadership.announce(EngineInfo(os.getpid(), to_text(started), boot_id(), str(path), _version(), PROTOCOL))
         _LOG.info("leading %s as process %s", ctx.workspace.root, os.getpid())
         _say(ready_fd, "ready")
         server.serve(runner, executor.fileno(), listener)
@@ -104,6 +106,7 @@ def _say(ready_fd: int | None, text: str) -> None:
         os.close(ready_fd)
 
 
+@cache
 def _version() -> str:
     try:
         return version("spellbook")

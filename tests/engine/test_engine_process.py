@@ -120,7 +120,7 @@ def test_engine_loads_nothing_heavy(ctx):
     assert set(re.findall(r"/(pandas|torch|duckdb|pyarrow|numpy|streamlit)/", maps)) == set()
 
 
-@pytest.mark.guarantee("F02")
+@pytest.mark.guarantee("F2")
 def test_run_outlives_whoever_started_it(ctx, tmp_path):
     """A process like the page's starts a run and is killed in the middle of it: the run completes."""
     project = make_project(tmp_path, pipeline="slow", blocks={"wait": BlockFile(WAITS, "data_loader"), **{}})

@@ -209,6 +209,7 @@ def test_run_pipeline_takes_a_project_folder(tmp_path):
     assert (run.status, run.variables) == (Status.COMPLETED, {"rows": 2})
 
 
+@pytest.mark.guarantee("F12")
 def test_runs_leave_nothing_behind(tmp_path):
     """50 times open a context, run, close: no more files, threads or children than after the first ones."""
     make_project(tmp_path, blocks=chain(1))

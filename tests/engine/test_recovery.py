@@ -83,7 +83,7 @@ def test_killed_engine_is_followed_by_one_that_goes_on(ctx, project, running):
     assert (project / "data_loaders/ran").read_text() == "x"
 
 
-@pytest.mark.guarantee("F05")
+@pytest.mark.guarantee("F5")
 def test_success_sealed_while_no_engine_led_is_kept(ctx, project, running):
     run, worker = running
     kill_engine(ctx)
@@ -94,7 +94,7 @@ def test_success_sealed_while_no_engine_led_is_kept(ctx, project, running):
     assert (project / "data_loaders/ran").read_text() == "x"
 
 
-@pytest.mark.guarantee("F05")
+@pytest.mark.guarantee("F5")
 def test_worker_lost_with_its_engine_is_failed(ctx, running):
     run, worker = running
     kill_engine(ctx)

@@ -306,7 +306,7 @@ def test_lost_worker_fails_its_block(context, tmp_path, start, runner, clock, se
     assert "lost" in context.store.block_runs(run.id)[0].error.message
 
 
-@pytest.mark.guarantee("F07")
+@pytest.mark.guarantee("F7")
 def test_foreign_process_with_same_number_is_not_ours(context, tmp_path, start, runner, executor, clock, settings):
     """A row that names a live process which started at another time is declared lost; that process lives on."""
     make_project(tmp_path, blocks=chain(1))
