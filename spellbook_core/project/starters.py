@@ -30,6 +30,11 @@ class Starter:
     template: PipelineTemplate
     chain: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def description(self) -> str:
+        """What the new pipeline says of itself; an empty one says nothing."""
+        return self.template.description if self.chain else ""
+
     def add_files(self, project: ProjectLayout) -> tuple[Block, ...]:
         """Write the block files and return the linked blocks.
 

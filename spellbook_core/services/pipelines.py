@@ -136,7 +136,7 @@ def create(
     chosen: Starter | None = starter(template) if template is not None else None
     new = Pipeline(uuid, _display(name, uuid), description=description)
     if chosen is not None:
-        new = replace(new, description=description or chosen.template.description, blocks=chosen.add_files(layout))
+        new = replace(new, description=description or chosen.description, blocks=chosen.add_files(layout))
     _write_new(layout, new)
     return uuid
 
