@@ -30,7 +30,7 @@ _BLAS_USERS = re.compile(r"\b(numpy|scipy|sklearn|statsmodels)\b")
 """Blocks that get OpenBLAS's threads. Each spins for about 100 ms of CPU after it is made, so others go without; torch
 has threads of its own."""
 
-_REHEARSAL_ROWS = 256
+_REHEARSAL_ROWS = 1024
 """Enough for the kernels that a batch of 64 or a table of a thousand rows takes."""
 
 _PR_SET_PDEATHSIG = 1
@@ -123,8 +123,10 @@ def _rehearse_training() -> None:
     model = torch.nn.Sequential(*layers)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     rows = torch.rand(_REHEARSAL_ROWS, 8)
-    torch.nn.functional.binary_cross_entropy(model(rows), torch.zeros(_REHEARSAL_ROWS, 1)).backward()
-    optimizer.step()
+    for _ in range(2):
+        optimizer.zero_grad()
+        torch.nn.functional.binary_cross_entropy(model(rows), torch.zeros(_REHEARSAL_ROWS, 1)).backward()
+        optimizer.step()
     torch.set_num_threads(threads)
 
 

@@ -44,6 +44,7 @@ for line in sys.stdin:
 
 STEP = """
     import time, torch
+    torch.set_num_threads(1)  # a second thread on a busy core waits longer than all the rest takes
     def train():
         torch.manual_seed(0)
         x = torch.rand(891, 5)
@@ -109,10 +110,16 @@ def timed(attempts: Attempts) -> float:
 
 
 def standing_by(attempts: Attempts) -> None:
-    """Wait until the warm process has its standby children."""
+    """Wait until the warm process has its standby children, and each of them waits for work."""
     [described] = attempts.executor.describe()
     path = Path(f"/proc/{described['pid']}/task/{described['pid']}/children")
-    wait_until(lambda: len(path.read_text().split()) == 2, what="two children stand by")
+
+    def waiting() -> bool:
+        pids = path.read_text().split()
+        states = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids]
+        return states == ["S", "S"]
+
+    wait_until(waiting, what="two children stand by")
 
 
 @pytest.mark.benchmark_table
@@ -139,18 +146,20 @@ def test_noop_block_stays_near_the_bare_fork(attempts, floor, report_row, pause)
 def test_first_training_step_is_warm(attempts, report_row):
     attempts.executor.prepare(Environment(preload=("torch",)))
     once = "@custom\ndef f(*args, **kwargs):" + STEP + "    return train()\n"
-    again = "@custom\ndef f(*args, **kwargs):" + STEP + "    train()\n    return min(train() for _ in range(5))\n"
+    again = "@custom\ndef f(*args, **kwargs):" + STEP + "    train()\n    return train()\n"
+    returned(attempts, once)
     fresh, trained = [], []
-    for _ in range(7):  # the least of each: a busy second core makes torch's threads wait for one another
+    for _ in range(7):
+        standing_by(attempts)
         fresh.append(returned(attempts, once))
         trained.append(returned(attempts, again))
     report_row(
         "first training step in a fresh block",
-        ours=min(fresh) * 1000,
-        floor=min(trained) * 1000,
+        ours=statistics.median(fresh) * 1000,
+        floor=statistics.median(trained) * 1000,
         unit="ms",
         bound=2.0,
-        slack=5.0,  # torch's pool of threads: made once per process, and never before a block could fork
+        slack=1.0,  # pages of the step's own code and buffers, touched for the first time; the step itself is 0.4 ms
     )
 
 
