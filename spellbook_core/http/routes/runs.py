@@ -13,6 +13,7 @@ from spellbook_core.http.errors import BadRequestError
 from spellbook_core.http.routes.answers import json_body, query_number
 from spellbook_core.model.naming import PipelineUuid, ProjectName, RunId, validate_uuid
 from spellbook_core.model.run import NewRun, Status
+from spellbook_core.model.values import YamlValue
 from spellbook_core.services import reports, runs
 from spellbook_core.services.wiring import Context
 
@@ -99,7 +100,7 @@ def _status(text: str) -> Status:
         raise _bad("state", text, f"one of {', '.join(Status)}") from None
 
 
-def _variables(body: Mapping[str, object]) -> dict[str, object]:
+def _variables(body: Mapping[str, object]) -> dict[str, YamlValue]:
     variables = body.get("variables", {})
     if not isinstance(variables, dict):
         raise _bad("variables", variables, "an object of names and values")
