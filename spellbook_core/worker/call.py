@@ -27,7 +27,7 @@ from spellbook_core.worker.failures import (
     TestsFailedError,
     UnsupportedBlockError,
 )
-from spellbook_core.worker.load import MODULE_PREFIX, load_block
+from spellbook_core.worker.load import MODULE_PREFIX, forget_block, load_block
 from spellbook_core.worker.report import report_exception
 from spellbook_core.worker.wire import task_from_json, task_to_json
 
@@ -131,7 +131,7 @@ def rehearse() -> None:
     )
     task = task_from_json(json.loads(json.dumps(task_to_json(task))))
     _run(task, _NoArtifacts(), _Steps())
-    sys.modules.pop(MODULE_PREFIX, None)
+    forget_block(MODULE_PREFIX)
     linecache.cache.pop(task.source_path, None)
 
 

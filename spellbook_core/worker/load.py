@@ -129,9 +129,19 @@ def load_block(task: BlockTask) -> tuple[ModuleType, Collection]:
     module.__file__ = path
     vars(module).update(ALL_DECORATORS)
     sys.modules[module.__name__] = module
+    import cloudpickle
+
+    cloudpickle.register_pickle_by_value(module)  # the next block cannot import this one's classes
     with collecting() as collection:
         exec(code, vars(module))  # noqa: S102  # running the person's block is what this process is for
     return module, collection
+
+
+def forget_block(name: str) -> None:
+    """Undo what `load_block` did for the module `name`."""
+    import cloudpickle
+
+    cloudpickle.unregister_pickle_by_value(sys.modules.pop(name))
 
 
 def project_modules(project_root: Path) -> tuple[str, ...]:

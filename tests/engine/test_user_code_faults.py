@@ -431,6 +431,14 @@ def test_unreadable_file_is_named(attempts):
     assert "not_there" in error.message
 
 
+def test_class_of_a_block_reaches_its_child(attempts):
+    source = "class Box:\n    value = 3\n" + body("box = Box()\nbox.more = 4\nreturn box")
+    child = "@custom\ndef f(box, **kwargs):\n    return [type(box).__name__, box.value + box.more]\n"
+    *_, last = attempts.chain(source, child)
+    assert last.outcome.error is None
+    assert [output.summary for output in last.outcome.outputs][1] == "7"
+
+
 def test_snapshot_of_the_source_runs(attempts):
     task: BlockTask = attempts.task(body("return 'from the snapshot'"))
     path = Path(task.source_path)
