@@ -221,12 +221,22 @@ def save_waiting_text(editor: Editor, block: str) -> None:
 # --- the pipeline
 
 
+def change(editor: Editor, scope: str, action: Callable[[], object]) -> bool:
+    """Change the pipeline's file and read it again at once, so that the event about it finds nothing new."""
+
+    def act() -> None:
+        action()
+        editor.read()
+
+    return guarded_by(editor, scope, act)
+
+
 def on_set_parents(editor: Editor, block: str) -> None:
     """Give a block the parents chosen in its card's list."""
     chosen = [BlockUuid(name) for name in st.session_state[keys.widget("parents", block)]]
-    guarded_by(
+    change(
         editor,
-        keys.card(block),
+        keys.code(block),
         lambda: block_service.set_parents(editor.ctx, editor.project, editor.uuid, BlockUuid(block), chosen),
     )
     redraw(keys.card(block), keys.SIDE)

@@ -123,7 +123,7 @@ def _run_buttons(editor: Editor, block: Block) -> None:
                 key=keys.widget("run", uuid),
                 icon=":material/play_arrow:",
                 disabled=not block.is_runnable,
-                help="Run this block (Ctrl+Enter in the editor)" if block.is_runnable else _why_not(block),
+                help=None if block.is_runnable else _why_not(block),
                 on_click=partial(actions.on_run, editor, uuid),
             )
         names = [block.uuid for block in editor.pipeline.blocks]

@@ -20,6 +20,7 @@ from spellbook_core.ui.editor.view import Editor
 from spellbook_core.ui.status import status_look
 
 _TABS = ["Graph", "Logs", "Variables", "History"]
+_SLIM_BLOCKS = 2
 _LEAST_PX, _MOST_PX = 240, 560
 _MODES = ["Select", "Link parents"]
 _MODE_ICONS = {"Select": ":material/arrow_selector_tool:", "Link parents": ":material/add_link:"}
@@ -68,12 +69,14 @@ def _graph(editor: Editor) -> None:
             on_change=partial(_on_mode, editor),
         )
         st.space("stretch")
-        is_down = st.toggle("Top-down", value=True, key="graph_down", help="Off: left to right")
+        key = f"graph_down_{zlib.crc32(editor.uuid.encode()):08x}"
+        is_down = st.toggle("Top-down", value=_is_slim(pipeline), key=key, help="Off: left to right")
     is_linking = session.mode == "Link parents"
-    _hint(editor, is_linking=is_linking)
-    actions.show_scope_error(editor, "graph")
-    with st.container(key="graph"):
-        _picture(editor, is_linking=is_linking, is_down=is_down)
+    # One place whatever it says: a shifted picture would be loaded anew and lose its zoom.
+    with st.container(key="graph_words"):
+        _hint(editor, is_linking=is_linking)
+        actions.show_scope_error(editor, "graph")
+    _picture(editor, is_linking=is_linking, is_down=is_down)
     _states(editor)
 
 
@@ -82,7 +85,7 @@ def _picture(editor: Editor, *, is_linking: bool, is_down: bool) -> None:
     dag(
         [_node(editor, block) for block in pipeline.blocks],
         pipeline.parents(),
-        key=_graph_key(pipeline, is_down=is_down),
+        key="graph",
         selected=session.child if is_linking else session.selected,
         link_mode=is_linking,
         direction="TB" if is_down else "LR",
@@ -91,10 +94,12 @@ def _picture(editor: Editor, *, is_linking: bool, is_down: bool) -> None:
     )
 
 
-def _graph_key(pipeline: Pipeline, *, is_down: bool) -> str:
-    """Return a key that changes with the set of blocks: the picture then fits itself; zoom survives all else."""
-    names = "\n".join(sorted(block.uuid for block in pipeline.blocks))
-    return f"dag_{'down' if is_down else 'right'}_{zlib.crc32(names.encode('utf-8', 'surrogatepass')):08x}"
+def _is_slim(pipeline: Pipeline) -> bool:
+    """Return whether the widest row of a top-down picture is readable in the column."""
+    try:
+        return max((len(row) for row in graph.layers(pipeline.parents())), default=1) <= _SLIM_BLOCKS
+    except graph.CycleError:
+        return False
 
 
 def _hint(editor: Editor, *, is_linking: bool) -> None:
@@ -176,7 +181,7 @@ def on_click(editor: Editor, uuid: str) -> None:
         session.child = None if session.child == uuid else uuid
         return
     child = session.child
-    worked = actions.guarded_by(
+    worked = actions.change(
         editor,
         "graph",
         lambda: block_service.toggle_parent(editor.ctx, editor.project, editor.uuid, BlockUuid(child), BlockUuid(uuid)),
