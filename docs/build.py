@@ -17,7 +17,7 @@ import click
 import yaml
 
 import spellbook_core
-from spellbook_core.cli.main import main as cli
+from spellbook_core.cli.main import cli
 from spellbook_core.errors import SpellbookError
 from spellbook_core.settings import Settings
 
@@ -74,11 +74,13 @@ def attribute_lines(cls: type) -> list[tuple[str, str]]:
 def command_line_page() -> str:
     """Return the help of every command."""
     parts = ["# Command line\n"]
-    context = click.Context(cli, info_name="spellbook")
+    context = click.Context(cli, info_name="spellbook", terminal_width=100, **cli.context_settings)
     parts.append(f"```text\n{cli.get_help(context)}\n```\n")
-    for name in sorted(cli.commands):
-        command = cli.commands[name]
-        sub = click.Context(command, info_name=name, parent=context)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        if command is None:
+            continue
+        sub = click.Context(command, info_name=name, parent=context, terminal_width=100)
         parts.append(f"## spellbook {name}\n\n```text\n{command.get_help(sub)}\n```\n")
     return "\n".join(parts)
 

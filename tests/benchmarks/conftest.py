@@ -19,7 +19,9 @@ def report_row() -> Report:
     `slack` is added to the allowed figure in the row's unit, for bounds of the form "floor + 1 s".
     """
 
-    def report(what: str, *, ours: float, floor: float | None, unit: str, bound: float | None, slack: float = 0.0) -> None:
+    def report(
+        what: str, *, ours: float, floor: float | None, unit: str, bound: float | None, slack: float = 0.0
+    ) -> None:
         ratio = None if floor is None else ours / floor
         row = {"what": what, "ours": ours, "floor": floor, "unit": unit, "ratio": ratio, "bound": bound}
         print(json.dumps(row))

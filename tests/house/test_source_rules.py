@@ -84,10 +84,10 @@ def test_product_has_no_terminal(sources):
 @pytest.mark.guarantee("N12")
 def test_roots_are_not_checked_by_prefix(sources):
     def wanted(call: ast.Call) -> bool:
-        text = ast.unparse(call)
-        return name_of(call).endswith("commonprefix") or (
-            ".startswith(" in text and "root" in text.split(".startswith(", 1)[1]
+        prefix = name_of(call).endswith(".startswith") and any(
+            "root" in ast.unparse(argument) for argument in call.args
         )
+        return prefix or name_of(call).endswith("commonprefix")
 
     assert found(sources, wanted) == []
 
