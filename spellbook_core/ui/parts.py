@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import streamlit as st
 
@@ -95,11 +94,6 @@ def hours(by_hour: Sequence[int]) -> str:
     most = max(by_hour, default=0) or 1
     pieces = [f'<i class="hour" style="height:{2 + round(26 * runs / most)}px"></i>' for runs in by_hour]
     return f'<span class="spark tall" role="img" aria-label="runs per hour, newest right">{"".join(pieces)}</span>'
-
-
-def exact(at: datetime | None) -> str | None:
-    """Return the exact time in the browser's zone for a tooltip; None for None."""
-    return None if at is None else text.moment(at, state.zone())
 
 
 def facts(values: dict[str, str]) -> None:

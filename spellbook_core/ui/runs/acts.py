@@ -40,7 +40,6 @@ def run_acts(run: PipelineRun) -> None:
             "Run again",
             key=f"again_{run.id}",
             icon=":material/replay:",
-            help="Run the same blocks with the same variables and today's code",
             on_click=_again,
             args=(run,),
         )

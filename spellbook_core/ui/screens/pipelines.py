@@ -148,7 +148,7 @@ def _status(row: overview.Row) -> None:
         return
     run = row.last_runs[0]
     ago = text.ago(run.started_at or run.created_at, state.context().clock.now())
-    state.link("run", f"{parts.word(look)} · {ago}", help=parts.exact(run.started_at or run.created_at), id=run.id)
+    state.link("run", f"{parts.word(look)} · {ago}", id=run.id)
 
 
 def _acts(project: ProjectName, summary: pipelines.PipelineSummary) -> None:
@@ -158,7 +158,6 @@ def _acts(project: ProjectName, summary: pipelines.PipelineSummary) -> None:
             "Run",
             key=f"run_{uuid}",
             icon=":material/play_arrow:",
-            help="Run the whole pipeline now",
             on_click=_run,
             args=(project, uuid),
         )
