@@ -70,12 +70,12 @@ class _Verbs(click.Group):
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="spellbook", prog_name="spellbook")
 def cli() -> None:
-    r"""A notebook made of files: pipelines of Python blocks, with a real engine under them.
+    """A notebook made of files: pipelines of Python blocks, with a real engine under them.
 
     \b
     spellbook start                              open this folder in the browser
     spellbook run projects/titanic torch_train   run a pipeline here, without a browser
-    """
+    """  # noqa: D301 - click reads the backspace as 'keep these lines'
 
 
 def main() -> None:
