@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from spellbook_core.model.run import PipelineRun
-from spellbook_core.ui import state, text
+from spellbook_core.ui import text
 from spellbook_core.ui.status import Look, status_look, type_look
 
 

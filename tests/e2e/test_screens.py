@@ -1,0 +1,165 @@
+"""The screens beside the editor, in a real browser, on a served workspace."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from spellbook_core.services import engines
+from spellbook_core.services.wiring import open_context
+from tests.conftest import BlockFile, make_project, wait_until
+
+pytestmark = pytest.mark.e2e
+
+HOSTILE = "<img src=x onerror=window.__pwn=1> ![x](http://127.0.0.1:9/canary) :red[x]"
+SLOW_S = 30_000
+
+STEPS = {
+    "load": BlockFile(
+        "print('loading ' + '<b>')\n\n@data_loader\ndef load(*a, **k):\n    return {'n': 1}\n", "data_loader"
+    ),
+    "pass_on": BlockFile("@transformer\ndef pass_on(data, *a, **k):\n    return data\n", "transformer", ("load",)),
+    "break_it": BlockFile(
+        f"@transformer\ndef break_it(data, *a, **k):\n    raise ValueError({HOSTILE!r})\n", "transformer", ("pass_on",)
+    ),
+}
+
+
+@dataclass
+class Served:
+    """A served workspace: its folder and the address that signs in."""
+
+    root: Path
+    address: str
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Callable[[], Served]]:
+    """`served()` starts the page on `tmp_path`, which the test has filled; page and engine end with the test."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start() -> Served:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "spellbook_core.serve", "--no-browser", "--port", "0", "--workspace", str(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        processes.append(process)
+        seen = ""
+        for line in process.stdout or ():
+            seen += line
+            if match := re.search(r"http://\S+token=\S+", line):
+                return Served(tmp_path, match.group(0))
+        pytest.fail(f"the page did not start:\n{seen}")
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.communicate(timeout=20)
+    ctx = open_context(tmp_path, create=True)
+    engines.stop(ctx)
+    ctx.close()
+
+
+def test_run_from_the_list_shows_live_in_its_page(served, page_factory, tmp_path):
+    """Run now → queued at once → the run's page shows states, the failing block's exception and its log."""
+    make_project(tmp_path, blocks=STEPS)
+    page = page_factory(served().address)
+    page.locator(".st-key-run_main button").click()
+    last = page.locator(".st-key-row_0 a").filter(has_text="failed")
+    expect(last).to_be_visible(timeout=SLOW_S)
+    last.click()
+    expect(page.get_by_role("heading", name="Run 1")).to_be_visible(timeout=SLOW_S)
+    expect(page.get_by_text("ValueError: <img src=x").first).to_be_visible(timeout=SLOW_S)
+    expect(page.locator(".st-key-run_bars_pane [data-testid=stVegaLiteChart]").first).to_be_visible(timeout=SLOW_S)
+    assert page.evaluate("window.__pwn") is None
+    page.locator(".st-key-block").click()
+    page.get_by_role("option", name="load", exact=True).click()
+    expect(page.get_by_text("loading <b>")).to_be_visible(timeout=SLOW_S)
+
+
+@pytest.mark.guarantee("N18")
+def test_hostile_texts_do_nothing_on_any_screen(served, page_factory, tmp_path):
+    """Descriptions, tags, file contents and exceptions with script and images stay letters, on every screen."""
+    project = make_project(tmp_path, blocks=STEPS, files={"notes.md": HOSTILE})
+    file = project / "pipelines/main/metadata.yaml"
+    file.write_text(file.read_text() + f"description: '{HOSTILE}'\ntags: ['{HOSTILE}']\n")
+    page = page_factory(served().address)
+    expect(page.locator(".st-key-row_0")).to_contain_text("<img src=x", timeout=SLOW_S)
+    for screen in ("Library", "Files", "Runs", "Settings", "Pipelines"):
+        page.locator(".st-key-nav").get_by_role("link", name=screen, exact=True).click()
+        expect(page.get_by_role("heading", name=screen, exact=True)).to_be_visible(timeout=SLOW_S)
+        assert page.evaluate("window.__pwn") is None
+    page.locator(".st-key-nav").get_by_role("link", name="Files", exact=True).click()
+    page.get_by_role("button", name="notes.md").click()
+    expect(page.locator(".cm-content")).to_contain_text("onerror", timeout=SLOW_S)
+    assert page.evaluate("window.__pwn") is None
+
+
+def test_empty_workspace_leads_to_a_first_pipeline(served, page_factory, tmp_path):
+    """Welcome → a project with a Korean name → New pipeline → the editor has it."""
+    (tmp_path / "projects").mkdir()
+    page = page_factory(served().address)
+    page.locator(".st-key-first_project_create button").click()
+    fill(page, ".st-key-new_project_name input", "매출 예측")
+    page.locator(".st-key-new_project_create button").click()
+    expect(page.get_by_text("Start with an example")).to_be_visible(timeout=SLOW_S)
+    page.locator(".st-key-new_pipeline button").click()
+    fill(page, ".st-key-new_pipeline_name input", "첫 파이프라인")
+    page.locator(".st-key-new_pipeline_create button").click()
+    page.wait_for_url("**/editor?**", timeout=SLOW_S)
+    found = wait_until(lambda: list(tmp_path.glob("projects/*/pipelines/*/metadata.yaml")), what="the pipeline's file")
+    assert [path.parent.name for path in found] == ["첫_파이프라인"]
+
+
+def test_file_is_saved_and_a_change_outside_is_never_overwritten(served, page_factory, tmp_path):
+    """Ctrl+S writes; a change by someone else under unsaved typing asks instead of winning or losing."""
+    notes = make_project(tmp_path, files={"notes.md": "one\n"}) / "notes.md"
+    page = page_factory(served().address)
+    page.locator(".st-key-nav").get_by_role("link", name="Files", exact=True).click()
+    page.get_by_role("button", name="notes.md").click()
+    editor = page.locator(".cm-content")
+    editor.click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type("two")
+    page.keyboard.press("Control+s")
+    wait_until(lambda: notes.read_text() == "one\ntwo", what="the save")
+    expect(page.locator(".st-key-file_bar")).to_contain_text("saved", timeout=SLOW_S)
+    page.keyboard.type(" three")
+    expect(page.locator(".st-key-file_bar")).to_contain_text("unsaved", timeout=SLOW_S)
+    notes.write_text("theirs\n")
+    expect(page.locator(".st-key-file_conflict")).to_be_visible(timeout=SLOW_S)
+    assert notes.read_text() == "theirs\n"
+    page.locator(".st-key-file_keep_mine button").click()
+    expect(page.locator(".st-key-file_conflict")).to_be_hidden(timeout=SLOW_S)
+    page.locator(".st-key-file_save button").click()
+    wait_until(lambda: notes.read_text() == "one\ntwo three", what="the save of mine")
+
+
+def test_pipeline_is_deleted_and_comes_back(served, page_factory, tmp_path):
+    make_project(tmp_path, blocks=STEPS)
+    folder = tmp_path / "projects/demo/pipelines/main"
+    page = page_factory(served().address)
+    page.locator(".st-key-menu_main button").click()
+    page.get_by_role("menuitem", name="Delete").or_(page.get_by_role("option", name="Delete")).first.click()
+    undo = page.locator(".st-key-undo button")
+    expect(undo).to_be_visible(timeout=SLOW_S)
+    assert not folder.exists()
+    undo.click()
+    expect(page.locator(".st-key-run_main")).to_be_visible(timeout=SLOW_S)
+    assert (folder / "metadata.yaml").is_file()
+
+
+def fill(page: Page, selector: str, value: str) -> None:
+    """Type into a Streamlit text field and commit it; buttons that wait for text wake up then."""
+    field = page.locator(selector)
+    field.fill(value)
+    field.press("Tab")
