@@ -231,9 +231,9 @@ def change(editor: Editor, scope: str, action: Callable[[], object]) -> bool:
     return guarded_by(editor, scope, act)
 
 
-def on_set_parents(editor: Editor, block: str) -> None:
+def on_set_parents(editor: Editor, block: str, key: str) -> None:
     """Give a block the parents chosen in its card's list."""
-    chosen = [BlockUuid(name) for name in st.session_state[keys.widget("parents", block)]]
+    chosen = [BlockUuid(name) for name in st.session_state[key]]
     change(
         editor,
         keys.code(block),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Sequence
 from functools import partial
 
@@ -73,9 +74,8 @@ def _draft(editor: Editor, uuid: str, disk_text: str, disk_hash: str) -> Draft:
 
 def _links(editor: Editor, block: Block, source) -> None:
     others = [other.uuid for other in editor.pipeline.blocks if other.uuid != block.uuid]
-    key = keys.widget("parents", block.uuid)
-    # The pipeline file is the truth: the list shows it whatever was clicked here or in the graph.
-    st.session_state[key] = [parent for parent in block.upstream_blocks if parent in others]
+    present = [parent for parent in block.upstream_blocks if parent in others]
+    key = _parents_key(editor, block.uuid, present, others)
     fit = _signature(editor, block, source)
     with st.container(key=keys.widget("links", block.uuid), horizontal=True, wrap=False, vertical_alignment="center"):
         if others:
@@ -83,11 +83,12 @@ def _links(editor: Editor, block: Block, source) -> None:
                 st.multiselect(
                     "Parents",
                     others,
+                    default=present,
                     key=key,
                     placeholder="No parents: add one",
                     label_visibility="collapsed",
                     format_func=lambda name: text.one_line(name, max_chars=40),
-                    on_change=partial(actions.on_set_parents, editor, block.uuid),
+                    on_change=partial(actions.on_set_parents, editor, block.uuid, key),
                 )
         if len(fit.feeds) == 1:
             _feed(fit.feeds[0])
@@ -103,6 +104,23 @@ def _links(editor: Editor, block: Block, source) -> None:
                 _feed(feed)
     if fit.problem:
         st.warning(text.escape(fit.problem), icon=":material/link_off:")
+
+
+def _parents_key(editor: Editor, uuid: str, present: Sequence[str], others: Sequence[str]) -> str:
+    """Return the key of a list that begins with the file's parents; another one when they changed elsewhere.
+
+    A list whose value the script sets may be sent back by the browser with its old value, together with some event,
+    and that would look like the person's choice and unlink blocks.
+    """
+    revs = editor.session.parent_revs
+    options = zlib.crc32("\n".join(others).encode("utf-8", "surrogatepass"))
+
+    def key() -> str:
+        return f"{keys.widget('parents', uuid)}_{options:08x}_{revs.setdefault(uuid, 0)}"
+
+    if list(st.session_state.get(key(), present)) != list(present):
+        revs[uuid] += 1
+    return key()
 
 
 def _feed(feed: signature.Feed) -> None:

@@ -39,6 +39,7 @@ class EditorSession:
         scroll_to: A block to bring into view once, and `focus` whether its editor gets the cursor.
         runtime_variables: What was last typed into the run dialog.
         run_id: The newest pipeline run started here.
+        parent_revs: block -> how often its parents changed elsewhere than in its list.
         shown: fragment -> token of the state that it was last drawn from.
     """
 
@@ -55,6 +56,7 @@ class EditorSession:
     moves: int = 0
     runtime_variables: dict[str, YamlValue] = field(default_factory=dict)
     run_id: int | None = None
+    parent_revs: dict[str, int] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
     saved_at: float | None = None
     revisions: int = 0

@@ -1,0 +1,190 @@
+"""The main job in a browser: write blocks, link them, run one, run all, see tables, curves and errors."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from playwright.sync_api import Page, expect
+
+from spellbook_core.services import engines
+from spellbook_core.services.wiring import open_context
+from tests.conftest import BlockFile, make_project, wait_until
+
+pytestmark = pytest.mark.e2e
+
+SLOW_MS = 30_000
+
+LOAD = """from spellbook_core import data_loader, test
+
+
+@data_loader
+def load(*args, **kwargs):
+    import pandas as pd
+
+    print("reading 250 rows")
+    return pd.DataFrame({"n": range(250), "word": ["w"] * 250})
+
+
+@test
+def test_rows(output, *args):
+    assert len(output) == 250
+"""
+DOUBLE = """from spellbook_core import log_metric, transformer
+
+
+@transformer
+def double(df, *args, **kwargs):
+    for step in range(5):
+        log_metric("loss", 1 / (step + 1), step=step)
+    return df.assign(n=df["n"] * 2)
+"""
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """`served()` starts the page on `tmp_path` and returns the address that signs in; all ends with the test."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start() -> str:
+        command = [sys.executable, "-m", "spellbook_core.serve", "--no-browser", "--port", "0"]
+        process = subprocess.Popen(
+            [*command, "--workspace", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        processes.append(process)
+        seen = ""
+        for line in process.stdout or ():
+            seen += line
+            if match := re.search(r"http://\S+token=\S+", line):
+                return match.group(0)
+        pytest.fail(f"the page did not start:\n{seen}")
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.communicate(timeout=20)
+    ctx = open_context(tmp_path, create=True)
+    engines.stop(ctx)
+    ctx.close()
+
+
+def open_editor(page: Page) -> None:
+    """Go to the editor as a person does, from the list of pipelines."""
+    page.locator(".st-key-nav").get_by_role("link", name="Editor", exact=True).click()
+    expect(page.locator(".st-key-toolbar")).to_be_visible(timeout=SLOW_MS)
+
+
+def add_block(page: Page, kind: str, name: str) -> None:
+    """Add a blank block of a type by the buttons below the cards."""
+    page.locator(f".st-key-add_{kind} button").click()
+    field = page.locator(".st-key-add_name input")
+    field.fill(name)
+    field.press("Tab")
+    page.locator(".st-key-add_confirm button").click()
+    expect(page.locator(f".st-key-card_{name}")).to_be_visible(timeout=SLOW_MS)
+
+
+def write(page: Page, block: str, text: str) -> None:
+    """Replace a block's text as a paste does, so that the editor adds no brackets of its own."""
+    content = page.locator(f".st-key-editor_{block} .cm-content")
+    content.click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(text)
+
+
+def state_of(page: Page, block: str):
+    return page.locator(f".st-key-state_{block}")
+
+
+def test_notebook_from_nothing(served, page_factory, tmp_path):
+    """Add two blocks → write → link → run one → run all; results, tests, curves and files are there."""
+    project = make_project(tmp_path)
+    page = page_factory(served())
+    open_editor(page)
+    add_block(page, "data_loader", "load")
+    add_block(page, "transformer", "double")
+    write(page, "load", LOAD)
+    page.keyboard.press("Control+Enter")
+    expect(state_of(page, "load")).to_contain_text("Completed", timeout=SLOW_MS)
+    assert (project / "data_loaders/load.py").read_text() == LOAD
+    expect(page.locator(".st-key-facts_load")).to_contain_text("250 rows × 2 columns", timeout=SLOW_MS)
+    expect(page.locator(".st-key-tab_load")).to_contain_text("Tests 1/1")
+    expect(page.locator(".st-key-shown_load canvas").first).to_be_visible(timeout=SLOW_MS)
+    expect(page.locator(".st-key-page_load")).to_contain_text("3")
+
+    write(page, "double", DOUBLE)
+    page.locator(".st-key-run_double button").first.click()
+    expect(state_of(page, "double")).to_contain_text("Completed", timeout=SLOW_MS)
+    expect(page.locator(".st-key-links_double")).to_contain_text("load · 250 × 2")
+    page.locator(".st-key-tab_double").get_by_text("Metrics", exact=True).click()
+    expect(page.locator(".st-key-shown_double")).to_contain_text("loss", timeout=SLOW_MS)
+
+    page.locator(".st-key-run_pipeline button").click()
+    expect(page.locator(".st-key-last_run")).to_contain_text("Run 3 completed", timeout=SLOW_MS)
+    document = yaml.safe_load((project / "pipelines/main/metadata.yaml").read_text())
+    assert {block["uuid"]: block["upstream_blocks"] for block in document["blocks"]} == {
+        "load": [],
+        "double": ["load"],
+    }
+
+
+def test_error_is_shown_where_it_happened(served, page_factory, tmp_path):
+    """A raising block: exception first, line marked, child upstream failed; mended by Run with upstream."""
+    blocks = {
+        "load": BlockFile(LOAD, "data_loader"),
+        "double": BlockFile(DOUBLE.replace('df["n"]', 'df["missing"]'), "transformer", ("load",)),
+        "last": BlockFile(DOUBLE, "transformer", ("double",)),
+    }
+    project = make_project(tmp_path, blocks=blocks)
+    page = page_factory(served())
+    open_editor(page)
+    page.locator(".st-key-run_pipeline button").click()
+    expect(state_of(page, "double")).to_contain_text("Failed", timeout=SLOW_MS)
+    expect(state_of(page, "last")).to_contain_text("Upstream failed", timeout=SLOW_MS)
+    expect(page.locator(".st-key-error_double")).to_contain_text("KeyError")
+    expect(page.locator(".st-key-error_double")).to_contain_text("transformers/double.py, line 8")
+    expect(page.locator(".st-key-editor_double")).to_contain_text("KeyError: 'missing'")
+    write(page, "double", DOUBLE)
+    wait_until(lambda: (project / "transformers/double.py").read_text() == DOUBLE, what="the draft in the file")
+    page.locator(".st-key-fix_upstream_last button").click()
+    expect(state_of(page, "last")).to_contain_text("Completed", timeout=SLOW_MS)
+    expect(page.locator(".st-key-error_double")).to_have_count(0)
+
+
+def test_change_from_outside_is_never_lost(served, page_factory, tmp_path):
+    """Another program writes the file: the card says so within 2 s, and the person chooses."""
+    project = make_project(tmp_path, blocks={"load": LOAD})
+    page = page_factory(served())
+    open_editor(page)
+    expect(page.locator(".st-key-editor_load .cm-content")).to_contain_text("reading 250 rows", timeout=SLOW_MS)
+    file = project / "data_loaders/load.py"
+    file.write_text(LOAD + "# theirs\n")
+    expect(page.locator(".st-key-outside_load")).to_be_visible(timeout=SLOW_MS)
+    page.locator(".st-key-reload_load button").click()
+    expect(page.locator(".st-key-editor_load .cm-content")).to_contain_text("# theirs")
+    assert file.read_text().endswith("# theirs\n")
+
+
+def test_removed_block_comes_back_with_its_links(served, page_factory, tmp_path):
+    blocks = {
+        "load": BlockFile(LOAD, "data_loader"),
+        "double": BlockFile(DOUBLE, "transformer", ("load",)),
+        "last": BlockFile(DOUBLE, "transformer", ("double",)),
+    }
+    project = make_project(tmp_path, blocks=blocks)
+    file = project / "pipelines/main/metadata.yaml"
+    before = yaml.safe_load(file.read_text())
+    page = page_factory(served())
+    open_editor(page)
+    page.locator(".st-key-menu_double button").first.click()
+    page.get_by_text("Remove from pipeline").click()
+    page.locator(".st-key-remove_confirm button").click()
+    expect(page.locator(".st-key-card_double")).to_have_count(0, timeout=SLOW_MS)
+    page.locator(".st-key-undo button").click()
+    expect(page.locator(".st-key-card_double")).to_be_visible(timeout=SLOW_MS)
+    assert yaml.safe_load(file.read_text())["blocks"] == before["blocks"]
