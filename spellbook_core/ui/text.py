@@ -39,6 +39,18 @@ def code_span(text: object, *, max_chars: int = 400) -> str:
     return f"{fence}{pad}{plain}{pad}{fence}"
 
 
+def prose(text: object, *, max_chars: int = 400) -> str:
+    """Return a docstring's sentence as markdown: `words between backticks` as code, all else letter for letter."""
+    parts = re.split(r"`([^`]+)`", one_line(text, max_chars=max_chars))
+    return "".join(code_span(part) if number % 2 else _spaced(part) for number, part in enumerate(parts))
+
+
+def _spaced(text: str) -> str:
+    """Return escaped text with the blanks at its ends kept."""
+    escaped = escape(text)
+    return " " * text.startswith(" ") + escaped + " " * (text.endswith(" ") and bool(escaped))
+
+
 def one_line(text: object, *, max_chars: int = 400) -> str:
     """Return `text` on one line without control and direction-changing characters, cut with `…`. No markup is added."""
     plain = _INVISIBLE.sub(" ", str(text)).strip()

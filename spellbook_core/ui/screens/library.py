@@ -143,7 +143,7 @@ def _card(project: ProjectName, item: Item, number: int) -> None:
             st.caption(item.source, width="content")
         st.markdown(f"**{text.escape(item.title, max_chars=80)}**")
         first = next((line for line in item.description.splitlines() if line.strip()), "No description yet.")
-        st.caption(text.escape(first, max_chars=150))
+        st.caption(text.prose(first, max_chars=150))
         if item.used_by:
             st.caption(f":material/link: used by {users(item.used_by)}")
         elif item.source == SOURCES[3]:
@@ -152,7 +152,7 @@ def _card(project: ProjectName, item: Item, number: int) -> None:
         with st.container(horizontal=True):
             if st.button("Code", key=f"preview_{number}", icon=":material/code:"):
                 _preview(project, item)
-            if st.button("Add to pipeline", key=f"add_{number}", icon=":material/add:", type="primary"):
+            if st.button("Add to pipeline", key=f"add_{number}", icon=":material/add:"):
                 _add(project, item)
 
 

@@ -64,6 +64,11 @@ def test_code_span_cannot_be_ended_from_inside(anything):
     assert fence not in span[len(fence) : -len(fence)]
 
 
+def test_prose_shows_names_as_code_and_the_rest_as_letters():
+    assert text.prose("Set `csv_path` to *x*.") == "Set `csv_path` to \\*x\\*\\."
+    assert text.prose("![x](http://h) `a") == text.escape("![x](http://h) `a")
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [
