@@ -81,7 +81,7 @@ def open_editor(page: Page) -> None:
 
 def add_block(page: Page, kind: str, name: str) -> None:
     """Add a blank block of a type by the buttons below the cards."""
-    page.locator(f".st-key-add_{kind} button").click()
+    page.locator(f".st-key-add_{kind} button").last.click()  # the empty page's own buttons go at the end of the run
     field = page.locator(".st-key-add_name input")
     field.fill(name)
     field.press("Tab")
