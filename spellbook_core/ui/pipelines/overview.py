@@ -10,6 +10,7 @@ from spellbook_core.model.naming import ProjectName
 from spellbook_core.model.run import PipelineRun, Status
 from spellbook_core.services import pipelines, runs
 from spellbook_core.services.wiring import Context
+from spellbook_core.ui.pipelines import summaries
 
 PIPELINE_TRIGGERS = ("manual", "cli", "api", "schedule")
 """Triggers of whole-pipeline runs; single blocks that a person runs in the editor have `notebook`."""
@@ -59,7 +60,7 @@ def rows(ctx: Context, project: ProjectName) -> tuple[list[Row], list[PipelineRu
         by_pipeline.setdefault(run.pipeline, []).append(run)
     everything_read = recent.total <= len(recent.runs)
     found = []
-    for summary in pipelines.list_pipelines(ctx, project):
+    for summary in summaries.summaries(ctx, project):
         last = by_pipeline.get(summary.uuid, [])[:BARS]
         if not last and not everything_read:
             page = runs.list_runs(ctx, project=project, pipeline=summary.uuid, triggers=PIPELINE_TRIGGERS, limit=BARS)

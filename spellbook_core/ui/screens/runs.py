@@ -6,9 +6,10 @@ import streamlit as st
 
 from spellbook_core.model.naming import ProjectName
 from spellbook_core.model.run import PipelineRun, Status
-from spellbook_core.services import pipelines, runs
+from spellbook_core.services import runs
 from spellbook_core.ui import boundary, parts, state, text
 from spellbook_core.ui.components.live import live
+from spellbook_core.ui.pipelines import summaries
 from spellbook_core.ui.runs import acts, chart_data, charts
 
 ROWS_PER_PAGE = 25
@@ -49,7 +50,7 @@ def _runs(project: ProjectName, view: str) -> None:
 
 def _filters(project: ProjectName, view: str) -> dict[str, object]:
     ctx = state.context()
-    names = [summary.uuid for summary in pipelines.list_pipelines(ctx, project)]
+    names = summaries.uuids(ctx, project)
     with st.container(horizontal=True, vertical_alignment="center", key="runs_filter"):
         pipeline = st.selectbox(
             "Pipeline",
