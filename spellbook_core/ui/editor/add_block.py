@@ -12,7 +12,7 @@ from spellbook_core.model.naming import BlockUuid
 from spellbook_core.services import blocks as block_service
 from spellbook_core.services import library
 from spellbook_core.ui import text
-from spellbook_core.ui.editor import actions
+from spellbook_core.ui.editor import scope
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
 from spellbook_core.ui.status import type_look
@@ -85,7 +85,7 @@ def draw(editor: Editor, request: DialogRequest) -> None:
         if offer.description:
             st.caption(text.escape(offer.description, max_chars=400))
         st.code(offer.source or "# empty", language="python", height=400)
-    actions.show_scope_error(editor, "dialog")
+    scope.show_scope_error(editor, "dialog")
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Cancel", key="add_cancel", on_click=st.rerun)
         st.button(
@@ -181,7 +181,7 @@ def _on_add(editor: Editor, source: str, offer: Offer) -> None:
     def act() -> None:
         added.append(_add(editor, source, offer))
 
-    if actions.guarded_by(editor, "dialog", act):
+    if scope.guarded_by(editor, "dialog", act):
         _show_added(editor, added[0])
 
 

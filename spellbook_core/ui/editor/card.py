@@ -9,7 +9,7 @@ import streamlit as st
 from spellbook_core.model.block import Block
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.ui import boundary, text
-from spellbook_core.ui.editor import actions, code_pane, keys, output
+from spellbook_core.ui.editor import actions, code_pane, keys, output, scope
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
 from spellbook_core.ui.status import type_look
@@ -46,7 +46,7 @@ def _card(editor: Editor, block: Block) -> None:
     marks = f"{block.type if block.type in _STYLED else 'other'}_{'on' if is_selected else 'off'}"
     with st.container(key=keys.card(block.uuid)), st.container(key=f"{keys.widget('frame', block.uuid)}__{marks}"):
         _header(editor, block)
-        actions.show_scope_error(editor, keys.card(block.uuid))
+        scope.show_scope_error(editor, keys.card(block.uuid))
         if editor.is_open(block.uuid):
             code_pane.draw(editor, block.uuid)
             output.draw(editor, block.uuid)

@@ -14,7 +14,7 @@ from spellbook_core.model.naming import BlockUuid
 from spellbook_core.services import blocks as block_service
 from spellbook_core.ui import boundary, text
 from spellbook_core.ui.components.editor import Completion, Diagnostic, EditorEvent, code_editor
-from spellbook_core.ui.editor import actions, drafts, keys, signature
+from spellbook_core.ui.editor import actions, drafts, keys, saving, scope, signature
 from spellbook_core.ui.editor.drafts import Draft
 from spellbook_core.ui.editor.view import Editor
 
@@ -37,7 +37,7 @@ def _pane(editor: Editor, block: Block) -> None:
     draft = _draft(editor, block.uuid, source.text, source.content_hash)
     editor.drawn(keys.code(block.uuid))
     _links(editor, block, source)
-    actions.show_scope_error(editor, keys.code(block.uuid))
+    scope.show_scope_error(editor, keys.code(block.uuid))
     if not source.exists:
         _missing_file(editor, block, source)
         return
@@ -196,25 +196,25 @@ def _completions(editor: Editor, block: Block) -> list[Completion]:
 
 def _on_text(editor: Editor, uuid: str, event: EditorEvent) -> None:
     # No keyed redraw here: it would end the batch of events that this one came with.
-    actions.take_text(editor, uuid, event.text, event.rev)
+    saving.take_text(editor, uuid, event.text, event.rev)
 
 
 def _on_run(editor: Editor, uuid: str, event: EditorEvent) -> None:
-    if actions.take_text(editor, uuid, event.text, event.rev):
+    if saving.take_text(editor, uuid, event.text, event.rev):
         actions.run_block(editor, uuid, request_id=event.request_id)
     touched = actions.select(editor, uuid)
-    actions.redraw(*touched, keys.TOOLBAR)
+    scope.redraw(*touched, keys.TOOLBAR)
 
 
 def _on_run_next(editor: Editor, uuid: str, event: EditorEvent) -> None:
-    if actions.take_text(editor, uuid, event.text, event.rev):
+    if saving.take_text(editor, uuid, event.text, event.rev):
         actions.run_block(editor, uuid, request_id=event.request_id)
     target = editor.next_block(uuid) or uuid
     editor.session.opened[target] = True
     editor.session.scroll_to, editor.session.focus = target, True
     editor.session.moves += 1
     touched = actions.select(editor, target)
-    actions.redraw(keys.card(uuid), *touched, keys.TOOLBAR, keys.DIALOGS)
+    scope.redraw(keys.card(uuid), *touched, keys.TOOLBAR, keys.DIALOGS)
 
 
 # --- the file
@@ -250,14 +250,14 @@ def _on_reload(editor: Editor, uuid: str) -> None:
 
 
 def _on_keep(editor: Editor, uuid: str) -> None:
-    actions.save_waiting_text(editor, uuid)
+    saving.save_waiting_text(editor, uuid)
     draft = editor.session.drafts[uuid]
 
     def act() -> None:
-        save, read = actions.saver(editor, uuid), lambda: actions.disk(editor, uuid)
+        save, read = saving.saver(editor, uuid), lambda: saving.disk(editor, uuid)
         editor.session.drafts[uuid] = drafts.keep_mine(draft, save, read)
 
-    actions.guarded_by(editor, keys.code(uuid), act)
+    scope.guarded_by(editor, keys.code(uuid), act)
 
 
 def _missing_file(editor: Editor, block: Block, source) -> None:
@@ -291,5 +291,5 @@ def _on_recreate(editor: Editor, block: Block) -> None:
         )
         editor.session.drafts.pop(block.uuid, None)
 
-    actions.guarded_by(editor, keys.code(block.uuid), act)
-    actions.redraw(keys.card(block.uuid))
+    scope.guarded_by(editor, keys.code(block.uuid), act)
+    scope.redraw(keys.card(block.uuid))

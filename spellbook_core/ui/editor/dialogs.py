@@ -9,7 +9,7 @@ import streamlit as st
 
 from spellbook_core.services import pipelines as pipeline_service
 from spellbook_core.ui import boundary, text
-from spellbook_core.ui.editor import actions, add_block, focus, keys, variables
+from spellbook_core.ui.editor import actions, add_block, focus, keys, scope, variables
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
 
@@ -61,7 +61,7 @@ def _open(editor: Editor, request: DialogRequest) -> None:
 
 
 def _buttons(editor: Editor, label: str, key: str, icon: str, act: Callable[[], None]) -> None:
-    actions.show_scope_error(editor, "dialog")
+    scope.show_scope_error(editor, "dialog")
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Cancel", key=f"{key}_cancel", on_click=st.rerun)
         st.button(label, key=key, type="primary", icon=icon, on_click=act)
@@ -74,7 +74,7 @@ def _run(editor: Editor, request: DialogRequest) -> None:
     def act() -> None:
         values = {name: _current(name, typed[name]) for name in typed}
         editor.session.runtime_variables = dict(values)
-        if actions.guarded_by(editor, "dialog", lambda: actions.start_pipeline(editor, values)):
+        if scope.guarded_by(editor, "dialog", lambda: actions.start_pipeline(editor, values)):
             st.rerun()  # a dialog closes only with the whole page
 
     _buttons(editor, "Run", "run_confirm", ":material/play_arrow:", act)

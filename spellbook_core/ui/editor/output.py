@@ -38,6 +38,7 @@ def _result(editor: Editor, block: Block) -> None:
     if editor.is_active(uuid):
         progress.draw(editor, uuid)
         return
+    editor.session.shown.pop(keys.live(uuid), None)
     run, result = editor.latest.get(uuid), editor.results.get(uuid)
     if run is None:
         return

@@ -12,7 +12,7 @@ from spellbook_core.model.naming import PipelineUuid, ProjectName
 from spellbook_core.services.wiring import Context
 from spellbook_core.ui import boundary, state
 from spellbook_core.ui.components.live import live
-from spellbook_core.ui.editor import actions, card, dialogs, keys, side, sync, toolbar
+from spellbook_core.ui.editor import actions, card, dialogs, keys, saving, scope, side, sync, toolbar
 from spellbook_core.ui.editor.session import DialogRequest, EditorSession
 from spellbook_core.ui.editor.view import Editor, open_editor
 from spellbook_core.ui.status import type_look
@@ -166,7 +166,7 @@ def _on_events(editor: Editor, events: list[dict[str, object]]) -> None:
     following = sync.progress_keys(events, project=editor.project, pipeline=editor.uuid)
     wanted = dict.fromkeys([*stale, *(key for key in following if key in editor.session.shown)])
     if wanted:
-        actions.redraw(*wanted)
+        scope.redraw(*wanted)
 
 
 def _stale(editor: Editor) -> list[str] | None:
@@ -175,5 +175,5 @@ def _stale(editor: Editor) -> list[str] | None:
     editor.read()
     if editor.file_hash != before:
         return None
-    actions.changed_sources(editor)
+    saving.changed_sources(editor)
     return sync.stale(editor.session.shown, editor.truth())

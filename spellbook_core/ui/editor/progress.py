@@ -28,6 +28,7 @@ def draw(editor: Editor, uuid: BlockUuid) -> None:
             if not editor.is_active(uuid) and not editor.is_whole_page:
                 # The event that redraws the card was missed: let the whole page see the truth.
                 st.rerun()
+            editor.session.shown[keys.live(uuid)] = ""
             _running(editor, uuid)
 
     st.fragment(body, key=keys.live(uuid), run_every=_CLOCK_S)()

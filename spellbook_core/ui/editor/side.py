@@ -15,7 +15,7 @@ from spellbook_core.services import blocks as block_service
 from spellbook_core.services import runs as run_service
 from spellbook_core.ui import boundary, state, text
 from spellbook_core.ui.components.dag import DagNode, dag
-from spellbook_core.ui.editor import actions, code_pane, keys, output, variables
+from spellbook_core.ui.editor import actions, code_pane, keys, output, scope, variables
 from spellbook_core.ui.editor.view import Editor
 from spellbook_core.ui.status import status_look
 
@@ -75,7 +75,7 @@ def _graph(editor: Editor) -> None:
     # One place whatever it says: a shifted picture would be loaded anew and lose its zoom.
     with st.container(key="graph_words"):
         _hint(editor, is_linking=is_linking)
-        actions.show_scope_error(editor, "graph")
+        scope.show_scope_error(editor, "graph")
     _picture(editor, is_linking=is_linking, is_down=is_down)
     _states(editor)
 
@@ -175,19 +175,19 @@ def on_click(editor: Editor, uuid: str) -> None:
         session.opened[uuid] = True
         session.scroll_to, session.focus = uuid, False
         session.moves += 1
-        actions.redraw(*actions.select(editor, uuid), keys.DIALOGS)
+        scope.redraw(*actions.select(editor, uuid), keys.DIALOGS)
     if session.child is None or session.child == uuid:
         session.errors.pop("graph", None)
         session.child = None if session.child == uuid else uuid
         return
     child = session.child
-    worked = actions.change(
+    worked = scope.change(
         editor,
         "graph",
         lambda: block_service.toggle_parent(editor.ctx, editor.project, editor.uuid, BlockUuid(child), BlockUuid(uuid)),
     )
     if worked:
-        actions.redraw(keys.card(child), keys.SIDE)
+        scope.redraw(keys.card(child), keys.SIDE)
 
 
 # --- logs and history

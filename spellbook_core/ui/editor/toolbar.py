@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from spellbook_core.ui import boundary, state, text
-from spellbook_core.ui.editor import actions, keys
+from spellbook_core.ui.editor import actions, keys, scope
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
 from spellbook_core.ui.status import status_look
@@ -31,7 +31,7 @@ def draw(editor: Editor) -> None:
             editor.drawn(keys.TOOLBAR)
             with st.container(key="toolbar"):
                 _bar(editor)
-                actions.show_scope_error(editor, "page")
+                scope.show_scope_error(editor, "page")
 
     st.fragment(body, key=keys.TOOLBAR)()
 

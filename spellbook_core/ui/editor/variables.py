@@ -11,7 +11,7 @@ import streamlit as st
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.values import YamlValue
 from spellbook_core.ui import text
-from spellbook_core.ui.editor import actions
+from spellbook_core.ui.editor import actions, scope
 from spellbook_core.ui.editor.view import Editor
 
 
@@ -68,12 +68,12 @@ def draw(editor: Editor) -> None:
     """Draw the table of the pipeline's variables, saved by its button."""
     st.caption("Every block receives these as keyword arguments. Values are read as JSON, anything else as text.")
     rows = _grid(editor.pipeline.variables, key=f"variables_{editor.uuid}_{editor.file_hash[:12]}")
-    actions.show_scope_error(editor, "variables")
+    scope.show_scope_error(editor, "variables")
     if st.button("Save variables", key="variables_save", icon=":material/save:", type="primary"):
-        worked = actions.guarded_by(editor, "variables", lambda: actions.set_variables(editor, collect(rows)))
+        worked = scope.guarded_by(editor, "variables", lambda: actions.set_variables(editor, collect(rows)))
         if worked:
             st.rerun()
-        actions.show_scope_error(editor, "variables")
+        scope.show_scope_error(editor, "variables")
 
 
 def fields(declared: Mapping[str, YamlValue], *, remembered: Mapping[str, YamlValue]) -> dict[str, YamlValue]:
