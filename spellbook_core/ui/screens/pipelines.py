@@ -13,7 +13,7 @@ from spellbook_core.ui.runs import acts
 from spellbook_core.ui.status import status_look
 
 ROWS_PER_PAGE = 25
-_WIDTHS = (4.2, 1.1, 0.9, 1.9, 2.3, 2.2)
+_WIDTHS = (4.0, 1.0, 1.0, 1.9, 2.0, 2.3)
 _HEADS = ("Name", "Type", "Blocks", "Last 14 runs", "Last run", "")
 
 
@@ -78,7 +78,7 @@ def _list(project: ProjectName, found: list[overview.Row]) -> None:
             label_visibility="collapsed",
             icon=":material/search:",
             live=True,
-            width=360,
+            width=300,
         )
         which = st.segmented_control(
             "Show",
@@ -99,7 +99,7 @@ def _list(project: ProjectName, found: list[overview.Row]) -> None:
                 bind="query-params",
                 placeholder="Tags",
                 label_visibility="collapsed",
-                width=220,
+                width=180,
             )
     kept = overview.matching(found, search or "", which, chosen)
     if not kept:
@@ -124,7 +124,9 @@ def _row(project: ProjectName, row: overview.Row, number: int) -> None:
         last.html(parts.bars(row.last_runs, overview.BARS))
         with status:
             _status(row)
-        right = acts.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall")
+        right = acts.container(
+            horizontal=True, wrap=False, horizontal_alignment="right", vertical_alignment="center", gap="xsmall"
+        )
         with right:
             _acts(project, summary)
 
@@ -147,8 +149,8 @@ def _status(row: overview.Row) -> None:
         st.markdown(parts.word(look))
         return
     run = row.last_runs[0]
-    ago = text.ago(run.started_at or run.created_at, state.context().clock.now())
-    state.link("run", f"{parts.word(look)} · {ago}", id=run.id)
+    state.link("run", parts.word(look), id=run.id)
+    st.caption(text.ago(run.started_at or run.created_at, state.context().clock.now()))
 
 
 def _acts(project: ProjectName, summary: pipelines.PipelineSummary) -> None:

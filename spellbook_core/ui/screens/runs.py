@@ -18,7 +18,7 @@ GANTT_RUNS = 40
 TRIGGERS = ("manual", "schedule", "api", "cli")
 SINGLE_BLOCKS = "notebook"
 STATUS_FILTERS = ("completed", "running", "queued", "failed", "cancelled")
-_WIDTHS = (1.7, 0.8, 2.6, 1.1, 1.6, 1.1, 1.6, 2.2)
+_WIDTHS = (1.9, 0.9, 2.4, 1.3, 1.4, 1.4, 1.1, 2.3)
 _HEADS = ("Status", "Run", "Pipeline", "Trigger", "Started", "Duration", "Blocks", "")
 VIEWS = ("List", "Grid", "Timeline")
 
@@ -60,7 +60,7 @@ def _filters(project: ProjectName, view: str) -> dict[str, object]:
             bind="query-params",
             placeholder="All pipelines",
             label_visibility="collapsed",
-            width=240,
+            width=210,
         )
         statuses = st.pills(
             "Status",
@@ -141,7 +141,7 @@ def _row(run: PipelineRun, number: int) -> None:
                 st.caption(f"{run.blocks_done} of {run.blocks_total}")
             else:
                 st.progress(min(1.0, run.blocks_done / run.blocks_total))
-        right = cells[7].container(horizontal=True, horizontal_alignment="right", gap="xsmall")
+        right = cells[7].container(horizontal=True, wrap=False, horizontal_alignment="right", gap="xsmall")
         with right:
             acts.run_acts(run)
 
