@@ -165,3 +165,14 @@ def test_toolbar_links_the_newest_run(open_screen, tmp_path, context, seed_run):
     app = open_screen("editor", pipeline="main")
     assert runs.list_runs(context, project="demo", pipeline="main").total == 1
     assert any(f"Run {first} completed" in link.proto.label for link in app.get("page_link"))
+
+
+def test_list_sent_unchanged_chooses_nothing(open_screen, tmp_path):
+    """A parents list that leaves the page may be sent again with its old value; the file must stay as it is."""
+    project = make_project(tmp_path, blocks=chain(3))
+    app = open_screen("editor", pipeline="main")
+    before = (project / "pipelines/main/metadata.yaml").read_text()
+    drawn = parents_list(app, "b2")
+    drawn.set_value(["b1"]).run()
+    assert (project / "pipelines/main/metadata.yaml").read_text() == before
+    assert not app.error

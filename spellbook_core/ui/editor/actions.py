@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid as uuids
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -134,9 +134,15 @@ def on_cancel(editor: Editor, run_id: int) -> None:
 # --- the pipeline
 
 
-def on_set_parents(editor: Editor, block: str, key: str) -> None:
-    """Give a block the parents chosen in its card's list."""
-    chosen = [BlockUuid(name) for name in st.session_state[key]]
+def on_set_parents(editor: Editor, block: str, key: str, drawn: Sequence[str]) -> None:
+    """Give a block the parents chosen in its card's list.
+
+    A list that is just leaving the page may be sent once more, together with some event; it then has the value it was
+    drawn with, and nothing was chosen.
+    """
+    chosen = [BlockUuid(name) for name in st.session_state.get(key, drawn)]
+    if chosen == list(drawn):
+        return
     scope.change(
         editor,
         keys.code(block),

@@ -88,7 +88,7 @@ def _links(editor: Editor, block: Block, source) -> None:
                     placeholder="No parents: add one",
                     label_visibility="collapsed",
                     format_func=lambda name: text.one_line(name, max_chars=40),
-                    on_change=partial(actions.on_set_parents, editor, block.uuid, key),
+                    on_change=partial(actions.on_set_parents, editor, block.uuid, key, present),
                 )
         if len(fit.feeds) == 1:
             _feed(fit.feeds[0])

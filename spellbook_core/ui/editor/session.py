@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -12,6 +13,8 @@ from spellbook_core.ui.editor.drafts import Draft
 OPEN_ALL_UP_TO = 8
 """Pipelines with more blocks open only the selected card: each open card costs an editor and a table in the browser
 (first load of 30 took 5-20 s)."""
+
+_REVISIONS = itertools.count(1)
 
 Mode = Literal["Select", "Link parents"]
 
@@ -59,7 +62,6 @@ class EditorSession:
     parent_revs: dict[str, int] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
     saved_at: float | None = None
-    revisions: int = 0
 
     def is_open(self, uuid: str, block_count: int) -> bool:
         """Return whether a card shows its code and result."""
@@ -67,9 +69,12 @@ class EditorSession:
         return self.opened.get(uuid, default)
 
     def next_rev(self) -> int:
-        """Return a revision that no editor of this session has seen."""
-        self.revisions += 1
-        return self.revisions
+        """Return a revision that no editor of any pipeline has seen.
+
+        Two pipelines may have a block of one name, and
+        what was typed into the one must not be taken for the other's.
+        """
+        return next(_REVISIONS)
 
     def forget(self, uuid: str) -> None:
         """Drop what is remembered about a block that is gone."""
