@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 from spellbook_core.errors import SpellbookError, render_error
 from spellbook_core.http.auth import TokenGuard
+from spellbook_core.http.front_page import FrontPage
 from spellbook_core.http.hosts import HostRule, is_loopback
 from spellbook_core.http.hub import EventHub
 from spellbook_core.http.routes.table import routes
@@ -84,7 +85,8 @@ class Page:
             "script_path": PAGE,
             "routes": self._routes(),
             "middleware": [
-                Middleware(TokenGuard, access=self.access, hosts=self._host_rule(), cookie=self._cookie_name())
+                Middleware(TokenGuard, access=self.access, hosts=self._host_rule(), cookie=self._cookie_name()),
+                Middleware(FrontPage),
             ],
             "lifespan": self._lifespan,
         }
