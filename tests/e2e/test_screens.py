@@ -158,6 +158,27 @@ def test_pipeline_is_deleted_and_comes_back(served, page_factory, tmp_path):
     assert (folder / "metadata.yaml").is_file()
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_address_opens_by_itself(served, page_factory, tmp_path, theme):
+    """Deep links show their screen, without an error in the console or a request to another machine."""
+    make_project(tmp_path, blocks=STEPS)
+    address = served().address
+    page = page_factory(address, theme=theme, width=1024)
+    origin = address.split("/?")[0]
+    for path, heading in (
+        ("/?project=demo&q=main", "Pipelines"),
+        ("/runs?project=demo&view=Grid", "Runs"),
+        ("/library?project=demo&source=Templates", "Library"),
+        ("/files?project=demo&path=metadata.yaml", "Files"),
+        ("/settings", "Settings"),
+    ):
+        page.goto(origin + path)
+        expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible(timeout=SLOW_S)
+        page_factory.idle(page)
+    page.goto(origin + "/run?id=77")
+    expect(page.get_by_text("Run not found")).to_be_visible(timeout=SLOW_S)
+
+
 def fill(page: Page, selector: str, value: str) -> None:
     """Type into a Streamlit text field and commit it; buttons that wait for text wake up then."""
     field = page.locator(selector)

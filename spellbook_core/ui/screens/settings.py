@@ -132,9 +132,7 @@ def _environment() -> None:
 def _access() -> None:
     with st.container(border=True, key="settings_access"):
         st.markdown("#### Access", anchors=False)
-        st.markdown(
-            "This page opens with the workspace's token, which is never shown here."
-        )
+        st.markdown("This page opens with the workspace's token, which is never shown here.")
         st.caption(f"It lies in {text.code_span(state.context().workspace.token_path)}, readable by you alone.")
 
 
