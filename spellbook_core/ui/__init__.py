@@ -1,1 +1,1 @@
-"""."""
+"""The pages in the browser; the only package that knows Streamlit."""

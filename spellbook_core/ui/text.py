@@ -118,8 +118,3 @@ def moment(at: datetime | None, zone: str | None = None) -> str:
     if place is None:
         return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return at.astimezone(place).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def block_name(uuid: str) -> str:
-    """Return a uuid as a title in prose (`load_titanic` stays `load_titanic`): one line, at most 60 characters."""
-    return one_line(uuid, max_chars=60)
