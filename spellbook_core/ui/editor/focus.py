@@ -13,8 +13,12 @@ _SCRIPT = """<script>
 /* %(number)d */
 (() => {
   const started = Date.now();
+  let isTaken = false;  // whoever clicks or types meanwhile has chosen another place
+  const take = () => { isTaken = true; };
+  for (const act of ['pointerdown', 'keydown']) addEventListener(act, take, { once: true, capture: true });
   const seek = () => {
     const card = document.querySelector('.st-key-' + %(card)s);
+    if (isTaken) return;
     if (!card) { if (Date.now() - started < 4000) setTimeout(seek, 60); return; }
     card.scrollIntoView({ block: 'start', behavior: 'smooth' });
     if (%(focus)s) focusEditor();
@@ -31,6 +35,7 @@ _SCRIPT = """<script>
       return null;
     };
     const content = host && find(host);
+    if (isTaken) return;
     if (content) content.focus({ preventScroll: true });
     else if (Date.now() - started < 4000) setTimeout(focusEditor, 60);
   };
