@@ -35,6 +35,22 @@ class Progressed:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealed:
+    """An attempt's outcome and its log are in place; its process is about to end, which nobody has to wait for.
+
+    Comes before `Exited`, or not at all: from executors that cannot tell, and of attempts that seal nothing. Whoever
+    finds no outcome all the same waits for `Exited`.
+
+    Attributes:
+        reason: Why the executor was ending the attempt when it sealed (`timeout`, `cancelled`); None when it was not.
+    """
+
+    block_run_id: BlockRunId
+    attempt: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Exited:
     """An attempt's process is gone, and its leftovers with it. The outcome file says what came of it.
 
@@ -54,7 +70,7 @@ class Exited:
     cpu_s: float | None = None
 
 
-ExecutorEvent: TypeAlias = "Started | Progressed | Exited"
+ExecutorEvent: TypeAlias = "Started | Progressed | Sealed | Exited"
 
 
 class Executor(Protocol):

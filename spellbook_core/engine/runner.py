@@ -17,14 +17,14 @@ from spellbook_core.engine import state
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, initial_state, read_outcome
 from spellbook_core.engine.environment import Environments
 from spellbook_core.engine.intake import take_in
-from spellbook_core.engine.ports import Executor, Exited, Progressed, Started
+from spellbook_core.engine.ports import Executor, Exited, Progressed, Sealed, Started
 from spellbook_core.engine.recovery import restore, stored_outputs
 from spellbook_core.engine.supervise import Supervisor, identity, is_alive, is_locked
 from spellbook_core.engine.verdict import WORKER_LOST, judge
 from spellbook_core.errors import SpellbookError, StorageError
 from spellbook_core.model.naming import BlockRunId, BlockUuid, RunId
 from spellbook_core.model.run import Status
-from spellbook_core.model.task import TASK_FILE, ErrorReport
+from spellbook_core.model.task import TASK_FILE, ErrorReport, Outcome
 from spellbook_core.model.values import JsonObject
 from spellbook_core.project.layout import Workspace
 from spellbook_core.runs.records import Attempt, BlockEnd, ProcessIdentity, UnendedRun
@@ -121,6 +121,9 @@ class Runner:
                 self._store.record_process(block.id, block.attempt, event.handle, process)
             elif isinstance(event, Progressed):
                 self._publish({"kind": event.what, **_place(run, block)})
+            elif isinstance(event, Sealed):
+                if (outcome := read_outcome(run.attempt_dir(block))) is not None:
+                    self._end(run, block, Exited(block.id, block.attempt, None, event.reason), outcome)
             else:
                 self._end(run, block, event)
 
@@ -267,12 +270,12 @@ class Runner:
 
     # -- ending ---------------------------------------------------------------------------------------------------
 
-    def _end(self, run: ActiveRun, block: ActiveBlock, exited: Exited) -> None:
+    def _end(self, run: ActiveRun, block: ActiveBlock, exited: Exited, outcome: Outcome | None = None) -> None:
         del self._running[block.id]
         self._unwatched.discard(block.id)
         since = block.submitted_at
         end = judge(
-            read_outcome(run.attempt_dir(block)),
+            outcome or read_outcome(run.attempt_dir(block)),
             exited,
             block=block.block,
             timeout_s=block.spec.timeout_s,

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from spellbook_core.engine.ports import Executor, ExecutorEvent, Exited, Handle, Progressed, Started
+from spellbook_core.engine.ports import Executor, ExecutorEvent, Exited, Handle, Progressed, Sealed, Started
 from spellbook_core.model.task import LOG_FILE, TASK_FILE, BlockTask, Environment
 from spellbook_core.worker.capture import LogWriter
 from spellbook_core.worker.entry import run_task
@@ -92,6 +92,7 @@ class InlineExecutor(Executor):
         log.close(time.time())
         if any(text.tell() for text in prints.values()):
             self._events.append(Progressed(task.block_run_id, task.attempt, "log"))
+        self._events.append(Sealed(task.block_run_id, task.attempt))
         self._events.append(Exited(task.block_run_id, task.attempt, 0 if outcome.error is None else 1))
 
 

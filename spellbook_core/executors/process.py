@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from spellbook_core.engine.ports import Executor, ExecutorEvent, Exited, Handle, Progressed, Started
+from spellbook_core.engine.ports import Executor, ExecutorEvent, Exited, Handle, Progressed, Sealed, Started
 from spellbook_core.executors.adopted import Adopted
 from spellbook_core.executors.warm import WarmProcess
 from spellbook_core.model.naming import BlockRunId
@@ -168,6 +168,9 @@ class ProcessExecutor(Executor):
             self._events.append(Started(block_run_id, attempt, handle, pid))
         elif message["event"] == "progressed":
             self._events.append(Progressed(block_run_id, attempt, str(message["what"])))
+        elif message["event"] == "sealed":
+            self._jobs.pop((block_run_id, attempt), None)  # what is left of it, the zygote ends
+            self._events.append(Sealed(block_run_id, attempt, cast("str | None", message["reason"])))
         elif message["event"] == "exited":
             self._jobs.pop((block_run_id, attempt), None)
             process.folders.pop((block_run_id, attempt), None)

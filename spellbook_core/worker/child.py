@@ -24,6 +24,7 @@ from typing import NoReturn
 from spellbook_core.worker import preload
 from spellbook_core.worker.call import rehearse
 from spellbook_core.worker.entry import read_task, run_task
+from spellbook_core.worker.job import SEALED
 from spellbook_core.worker.strays import MARKER
 
 _BLAS_USERS = re.compile(r"\b(numpy|scipy|sklearn|statsmodels)\b")
@@ -74,10 +75,15 @@ def serve(ends: Ends, restore: Mapping[str, str | None], raise_threads: Callable
         with contextlib.suppress(BaseException):
             traceback.print_exc()
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(BaseException):
-                stream.flush()
+        _flush_prints()
         os._exit(status)
+
+
+def _flush_prints() -> None:
+    """Hand on what is printed and kept back; whatever a block made of its streams, nothing goes wrong here."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BaseException):
+            stream.flush()
 
 
 def _settle(ends: Ends, restore: Mapping[str, str | None]) -> None:
@@ -138,6 +144,9 @@ def _attempt(folder: Path, ends: Ends, raise_threads: Callable[[], None]) -> int
     if _BLAS_USERS.search(task.source or ""):
         raise_threads()
     outcome = run_task(task, folder, ping=ends.control)
+    _flush_prints()
+    with contextlib.suppress(OSError):  # the zygote is gone, or will see this process end
+        os.write(ends.control, SEALED)
     return 0 if outcome.error is None else 1
 
 

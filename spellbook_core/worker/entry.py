@@ -51,9 +51,11 @@ def run_task(task: BlockTask, attempt_dir: Path, *, ping: int | None = None) -> 
     """
     lock = _lock(attempt_dir, task)
     try:
-        started_at, start = datetime.now(UTC), time.monotonic()
+        started_at, start, pid = datetime.now(UTC), time.monotonic(), os.getpid()
         api.activate(_current(task), attempt_dir / METRICS_FILE, ping)
         result = _call(task)
+        if os.getpid() != pid:
+            os._exit(0)  # the block forked, and this is the fork: it has no say in the outcome
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # from here on a cancel comes too late to lose the result
         usage, below = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
         outcome = Outcome(

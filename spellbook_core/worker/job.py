@@ -18,6 +18,13 @@ PROGRESS_INTERVAL_S = 0.1
 """Least seconds between two messages about the same attempt's prints or metrics."""
 
 
+SEALED = b"S"
+"""What a child writes to its control socket once its outcome is in place; a metric is any other byte."""
+
+LEAVE_S = 2.0
+"""How long a child may take to end after it has sealed; it only has to exit."""
+
+
 class Ladder:
     """INT, grace, TERM, grace, KILL: what to send next, and when.
 
@@ -71,6 +78,7 @@ class Job:
     Attributes:
         key: Block run id and attempt.
         deadline: Monotonic seconds at which its time is up.
+        is_sealed: Whether its outcome is in place.
         reason: Why we ended it; None while nobody did.
         dirty: What happened since the last message: `log`, `metric`.
         told_at: Monotonic seconds of that message.
@@ -85,6 +93,7 @@ class Job:
     reason: str | None = None
     dirty: set[str] = field(default_factory=set)
     told_at: float = 0.0
+    is_sealed: bool = False
 
     def next_at(self) -> float | None:
         """Return the monotonic instant at which something is due; None when nothing is."""
@@ -93,7 +102,12 @@ class Job:
             due.append(self.told_at + PROGRESS_INTERVAL_S)
         return min((at for at in due if at is not None), default=None)
 
-    def end(self, reason: str, now: float, grace_s: float) -> None:
+    def seal(self, now: float) -> None:
+        """Note that its outcome is in place: no time limit counts any more, only that it leaves."""
+        self.is_sealed = True
+        self.deadline = None if self.ladder else now + LEAVE_S
+
+    def end(self, reason: str | None, now: float, grace_s: float) -> None:
         """Begin to end the attempt; a second call changes nothing."""
         if self.ladder is None:
             self.reason, self.ladder, self.deadline = reason, Ladder(now, grace_s), None

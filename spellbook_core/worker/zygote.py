@@ -30,7 +30,7 @@ from spellbook_core.model.values import JsonValue
 from spellbook_core.worker import preload
 from spellbook_core.worker.capture import LogWriter
 from spellbook_core.worker.child import Ends, become_subreaper, configure_streams, serve
-from spellbook_core.worker.job import PROGRESS_INTERVAL_S, READ_BYTES, Child, Job, crash_file, signal_group
+from spellbook_core.worker.job import PROGRESS_INTERVAL_S, READ_BYTES, SEALED, Child, Job, crash_file, signal_group
 from spellbook_core.worker.strays import end_strays
 from spellbook_core.worker.wire import Channel
 
@@ -156,7 +156,7 @@ class Zygote:
         self._jobs[child.pid] = job
         for stream, descriptor in (("stdout", child.stdout), ("stderr", child.stderr)):
             self._selector.register(descriptor, selectors.EVENT_READ, _Reader(self, job, stream, descriptor))
-        self._selector.register(child.control, selectors.EVENT_READ, _Reader(self, job, "metric", child.control))
+        self._selector.register(child.control, selectors.EVENT_READ, _Reader(self, job, "control", child.control))
         self._tell("started", job, pid=child.pid, start_ticks=start_ticks(child.pid))
         self._refill_at = now + REFILL_DELAY_S
 
@@ -214,7 +214,10 @@ class Zygote:
     def _on_time(self, now: float) -> None:
         for job in self._jobs.values():
             if job.deadline is not None and now >= job.deadline:
-                job.end("timeout", now, TIMEOUT_GRACE_S)
+                if job.is_sealed:
+                    job.end(None, now, 0.0)
+                else:
+                    job.end("timeout", now, TIMEOUT_GRACE_S)
             job.act(now)
             self._tell_progress(job, now)
         if self._refill_at is not None and now >= self._refill_at:
@@ -223,7 +226,7 @@ class Zygote:
             self._refill_at = now if len(self._standby) < STANDBY else None
 
     def on_output(self, job: Job, stream: str, descriptor: int) -> bool:
-        """Read what a child wrote to `stream`, or its metric pings; False at the end or when there is nothing."""
+        """Read what a child wrote to `stream`, or its word on the control socket; False when there is nothing more."""
         try:
             data = os.read(descriptor, READ_BYTES)
         except BlockingIOError:
@@ -234,9 +237,23 @@ class Zygote:
             with suppress(KeyError):
                 self._selector.unregister(descriptor)
             return False
-        if stream == "metric" or job.log.feed(stream, data, time.time()):
-            job.dirty.add("metric" if stream == "metric" else "log")
+        if stream == "control":
+            if data.strip(SEALED):
+                job.dirty.add("metric")
+            if SEALED in data and not job.is_sealed:
+                self._on_sealed(job)
+        elif job.log.feed(stream, data, time.time()):
+            job.dirty.add("log")
         return True
+
+    def _on_sealed(self, job: Job) -> None:
+        """Take what the child printed, all of which is in its pipes by now, and tell; its exit is waited for apart."""
+        for stream, descriptor in (("stdout", job.child.stdout), ("stderr", job.child.stderr)):
+            self.on_output(job, stream, descriptor)
+        job.log.close(time.time())
+        job.seal(time.monotonic())
+        job.dirty.clear()
+        self._tell("sealed", job, reason=job.reason)
 
     def _tell_progress(self, job: Job, now: float) -> None:
         if job.dirty and now >= job.told_at + PROGRESS_INTERVAL_S:

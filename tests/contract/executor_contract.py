@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from spellbook_core.clock import to_text
-from spellbook_core.engine.ports import Executor, ExecutorEvent, Exited, Handle, Started
+from spellbook_core.engine.ports import Executor, ExecutorEvent, Exited, Handle, Sealed, Started
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.task import LOG_FILE, OUTCOME_FILE, BlockInput, BlockTask, Environment, Outcome
 from spellbook_core.project.layout import Workspace
@@ -100,6 +100,9 @@ class Attempts:
     def started(self, task: BlockTask) -> Started:
         return self.until(task, lambda events: next((e for e in events if isinstance(e, Started)), None))
 
+    def sealed(self, task: BlockTask) -> Sealed:
+        return self.until(task, lambda events: next((e for e in events if isinstance(e, Sealed)), None))
+
     def logged(self, task: BlockTask, text: str) -> None:
         """Poll until the task's log file holds `text`."""
         path = self.folder(task) / LOG_FILE
@@ -138,6 +141,16 @@ class ExecutorContract:
         assert [output.summary for output in ended.outcome.outputs] == ["42"]
         assert isinstance(ended.events[0], Started)
         assert isinstance(ended.events[-1], Exited)
+
+    def test_sealed_means_that_outcome_and_log_are_whole(self, attempts: Attempts) -> None:
+        task = attempts.task("@custom\ndef f(*args, **kwargs):\n    print('all of it', end='')\n")
+        attempts.submit(task)
+        assert attempts.sealed(task).reason is None
+        folder = attempts.folder(task)
+        assert Outcome.from_json(json.loads((folder / OUTCOME_FILE).read_bytes())).error is None
+        assert [json.loads(line)["m"] for line in (folder / LOG_FILE).read_text().splitlines()] == ["all of it"]
+        kinds = [type(event) for event in attempts.wait(task).events]
+        assert kinds.index(Started) < kinds.index(Sealed) < kinds.index(Exited)
 
     def test_outputs_reach_the_child(self, attempts: Attempts) -> None:
         *_, last = attempts.chain(

@@ -346,6 +346,36 @@ def test_endless_thread_and_exit_handler_hold_nothing_up(attempts):
     assert ended.outcome.error is None
 
 
+def test_forked_copy_of_a_block_has_no_say(attempts):
+    """A block forks and lets the copy return too: one outcome, of the process that was asked."""
+    ended = attempts.run(
+        body("""
+        import os
+        asked = os.getpid()
+        if os.fork():
+            os.wait()
+        return os.getpid() == asked
+        """)
+    )
+    assert [output.summary for output in ended.outcome.outputs] == ["True"]
+
+
+def test_sealed_process_that_does_not_end_is_killed(attempts):
+    """A block freezes its process at the moment of its exit: the result is told at once, and the process is ended."""
+    task = attempts.task(
+        body("""
+        import os, signal
+        os._exit = lambda status: os.kill(os.getpid(), signal.SIGSTOP)
+        return 'done'
+        """)
+    )
+    attempts.submit(task)
+    assert attempts.sealed(task).reason is None
+    ended = attempts.wait(task)
+    assert ended.exited.exit_status == -9
+    assert ended.outcome.error is None
+
+
 @pytest.mark.guarantee("F43")
 def test_pool_of_processes_works(attempts):
     ended = attempts.run(

@@ -9,7 +9,7 @@ import os
 import pytest
 
 from spellbook_core.clock import to_text
-from spellbook_core.engine.ports import Exited, Progressed, Started
+from spellbook_core.engine.ports import Exited, Progressed, Sealed, Started
 from spellbook_core.engine.runner import Runner
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.run import NewRun, Selection, Status
@@ -58,6 +58,11 @@ class FakeExecutor:
         at = to_text(self.clock.now())
         outcome = Outcome((), (), error, at, at, 0.5, 0.1, 1000)
         (self.folders[block] / "outcome.json").write_text(json.dumps(outcome.to_json()))
+
+    def sealed(self, block, error=None, reason=None):
+        self.seal(block, error)
+        task = self.tasks[block]
+        self.events.append(Sealed(task.block_run_id, task.attempt, reason))
 
     def exited(self, block, **facts):
         task = self.tasks[block]
@@ -245,6 +250,45 @@ def test_event_of_older_attempt_is_ignored(context, tmp_path, start, runner, exe
     executor.events.append(Progressed(task.block_run_id, task.attempt - 1, "log"))
     runner.on_executor()
     assert statuses(context, run) == {"b0": "running"}
+
+
+def test_child_starts_when_its_parent_has_sealed(context, tmp_path, start, runner, executor):
+    """The next block does not wait for a process to end, nor does its late end change anything."""
+    make_project(tmp_path, blocks=chain(2))
+    run = start()
+    executor.sealed("b0")
+    runner.on_executor()
+    assert list(executor.tasks) == ["b0", "b1"]
+    assert runner.workers == 1
+    executor.exited("b0", exit_status=-11, crash_trace="late")
+    runner.on_executor()
+    assert statuses(context, run) == {"b0": "completed", "b1": "running"}
+
+
+def test_sealed_without_outcome_waits_for_the_end(context, tmp_path, start, runner, executor):
+    make_project(tmp_path, blocks=chain(1))
+    run = start()
+    task = executor.tasks["b0"]
+    executor.events.append(Sealed(task.block_run_id, task.attempt))
+    runner.on_executor()
+    assert statuses(context, run) == {"b0": "running"}
+    executor.exited("b0", exit_status=3)
+    runner.on_executor()
+    assert statuses(context, run) == {"b0": "failed"}
+
+
+@pytest.mark.parametrize(("reason", "status"), [("timeout", "failed"), ("cancelled", "cancelled")])
+def test_failure_sealed_while_being_ended_has_that_reason(
+    context, tmp_path, start, runner, executor, clock, reason, status
+):
+    make_project(tmp_path, blocks=chain(1))
+    run = start()
+    if reason == "cancelled":
+        context.store.request_cancel(run.id, now=clock.now())
+        runner.take_new()
+    executor.sealed("b0", ErrorReport("SB-WRK-006", "KeyboardInterrupt", ""), reason)
+    runner.on_executor()
+    assert statuses(context, run) == {"b0": status}
 
 
 @pytest.mark.guarantee("F17")
