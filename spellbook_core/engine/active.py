@@ -15,7 +15,7 @@ from spellbook_core.model.run import BlockRun, PipelineRun, Status
 from spellbook_core.model.task import OUTCOME_FILE, BlockInput, BlockTask, Environment, Outcome, OutputInfo
 from spellbook_core.model.values import YamlValue
 from spellbook_core.project.layout import ProjectLayout
-from spellbook_core.runs.records import BlockSpec
+from spellbook_core.runs.records import BlockSpec, Fingerprint
 
 
 @dataclass(slots=True)
@@ -28,6 +28,9 @@ class ActiveBlock:
         stored_outputs: Of the parents outside the run.
         attempt: 0 until it starts.
         submitted_at: Monotonic seconds; None when another engine submitted it.
+        is_decided: Whether it was looked at for reuse.
+        fingerprint: What its result depends on, known from then on; likewise `modules`, the digest of the project
+            modules that it reaches.
     """
 
     id: BlockRunId
@@ -40,6 +43,9 @@ class ActiveBlock:
     attempt: int = 0
     handle: Handle | None = None
     submitted_at: float | None = None
+    is_decided: bool = False
+    fingerprint: Fingerprint | None = None
+    modules: str = ""
 
 
 @dataclass(slots=True)
@@ -59,12 +65,15 @@ class ActiveRun:
     state: state.RunState
     outputs: dict[BlockUuid, tuple[OutputInfo, ...]] = field(default_factory=dict)
 
-    def task(self, block: ActiveBlock) -> BlockTask:
-        """Return the message that starts the current attempt of `block`."""
-        inputs = tuple(
+    def inputs(self, block: ActiveBlock) -> tuple[BlockInput, ...]:
+        """Return what each parent of `block` hands over, in argument order."""
+        return tuple(
             BlockInput(parent, self.outputs[parent] if parent in self.outputs else block.stored_outputs.get(parent, ()))
             for parent in block.spec.parents
         )
+
+    def task(self, block: ActiveBlock) -> BlockTask:
+        """Return the message that starts the current attempt of `block`."""
         return BlockTask(
             run_id=self.run.id,
             block_run_id=block.id,
@@ -78,7 +87,7 @@ class ActiveRun:
             language=block.spec.language,
             source=block.source,
             source_path=str(block.source_path),
-            inputs=inputs,
+            inputs=self.inputs(block),
             variables=self.variables,
             configuration=block.spec.configuration,
             execution_date=to_text(self.run.execution_date),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from spellbook_core.atomic import content_hash
 from spellbook_core.engine import plan
+from spellbook_core.engine.policy import policy_of
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName
 from spellbook_core.model.pipeline import Pipeline
@@ -52,6 +53,7 @@ def take_in(
         NotFoundError: There is no such project or pipeline. [SB-SYS-002]
         SpellbookError: The pipeline cannot be read or cannot run: what `load_pipeline` and `plan.build` raise.
         BlockFileMissingError: Names the file. [SB-RUN-007]
+        BadCacheSettingError: `cache` of a block is not known. [SB-RUN-020]
     """
     layout = workspace.project(project)
     file = layout.pipeline_file(pipeline)
@@ -66,6 +68,9 @@ def take_in(
     stored: Mapping[BlockUuid, BlockRunId] = {}
     if selection.blocks is not None:
         stored = {name: run.id for name, run in store.latest_outputs(project, pipeline).items()}
+    for block in loaded.blocks:
+        if block.is_runnable:
+            policy_of(block.type, block.configuration)
     made = plan.build(loaded, selection, stored, project=project)
     paths = {planned.block.uuid: layout.block_file(planned.block) for planned in made.blocks}
     blocks = tuple(_snapshot(layout, pipeline, planned, paths[planned.block.uuid]) for planned in made.blocks)

@@ -19,6 +19,7 @@ from spellbook_core.engine.environment import Environments
 from spellbook_core.engine.intake import take_in
 from spellbook_core.engine.ports import Executor, Exited, Progressed, Sealed, Started
 from spellbook_core.engine.recovery import restore, stored_outputs
+from spellbook_core.engine.reuse import Reuse, may_run_nothing
 from spellbook_core.engine.supervise import Supervisor, identity, is_alive, is_locked
 from spellbook_core.engine.verdict import WORKER_LOST, judge
 from spellbook_core.errors import SpellbookError, StorageError
@@ -71,6 +72,7 @@ class Runner:
         self._publish = publish
         self._owner = owner
         self._environments = Environments()
+        self._reuse = Reuse(workspace, store, clock)
         self._active: dict[RunId, ActiveRun] = {}
         self._running: dict[BlockRunId, tuple[ActiveRun, ActiveBlock]] = {}
         self._unwatched: set[BlockRunId] = set()
@@ -172,7 +174,6 @@ class Runner:
         asked = self._store.run(run_id)
         intake = take_in(self._workspace, self._store, asked.project, asked.pipeline, asked.selection)
         environment = self._environments.of(intake.project)
-        self._executor.prepare(environment)
         numbers = self._store.begin_run(run_id, intake.blocks, now=self._clock.now())
         blocks = {
             new.block: ActiveBlock(
@@ -186,7 +187,7 @@ class Runner:
             )
             for number, new in zip(numbers, intake.blocks, strict=True)
         }
-        self._active[run_id] = ActiveRun(
+        begun = ActiveRun(
             run=self._store.run(run_id),
             project=intake.project,
             variables={**intake.pipeline.variables, **asked.variables},
@@ -194,6 +195,9 @@ class Runner:
             blocks=blocks,
             state=initial_state({name: block.spec for name, block in blocks.items()}),
         )
+        if not may_run_nothing(begun):
+            self._executor.prepare(environment)
+        self._active[run_id] = begun
         self._untold.append(run_id)
 
     # -- going on -------------------------------------------------------------------------------------------------
@@ -204,6 +208,7 @@ class Runner:
         When the store refuses (locked, disk full), the changes wait for the next step and nothing starts.
         """
         self._unrecorded += changes
+        self._unrecorded += self._settle_unchanged()
         chosen: list[tuple[ActiveRun, ActiveBlock]] = []
         with self._store.transaction():
             for _, block, end in self._unrecorded:
@@ -230,6 +235,23 @@ class Runner:
             self._end_when_over(run)
         for run, block in chosen:
             self._lay_out_children(run, block)
+
+    def _settle_unchanged(self) -> list[_Change]:
+        """End the ready blocks whose stored outputs still hold, and what becomes ready by that; none of them runs."""
+        settled: list[_Change] = []
+        for run in self._active.values():
+            undecided = [run.blocks[name] for name in state.ready(run.state, len(run.blocks))]
+            for block in undecided:  # grows
+                end = None if block.is_decided else self._reuse.decide(run, block)
+                if end is None:
+                    continue
+                run.state = state.apply(run.state, state.BlockStarted(block.block))
+                run.state = state.apply(run.state, state.BlockEnded(block.block, end.status))
+                run.outputs[block.block] = end.outputs
+                settled.append((run, block, end))
+                children = set(run.state.children[block.block])
+                undecided += [run.blocks[name] for name in state.ready(run.state, len(run.blocks)) if name in children]
+        return settled
 
     def _start_attempts(self) -> list[tuple[ActiveRun, ActiveBlock, int]]:
         """Record an attempt of each block that may start, within the limit; forget runs that are no longer stored."""
@@ -283,6 +305,7 @@ class Runner:
             now=self._clock.now(),
             duration_s=None if since is None else self._clock.monotonic() - since,
         )
+        end = self._reuse.sealed(run, block, end)
         if end.status is Status.COMPLETED:
             run.outputs[block.block] = end.outputs
         unrun = self._apply(run, state.BlockEnded(block.block, end.status), but=block)

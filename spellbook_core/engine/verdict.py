@@ -52,6 +52,7 @@ def judge(
             tests=outcome.tests,
             warnings=outcome.warnings,
             error=outcome.error,
+            modules=outcome.modules,
         )
     was_cancelled = is_cancelling and exited.reason in {None, CANCELLED, WORKER_LOST}
     error = None

@@ -31,10 +31,14 @@ class Status(StrEnum):
 
 
 class Upstream(StrEnum):
-    """What happens to ancestors of the selected blocks: must be stored, run when nothing is stored, or all run."""
+    """What happens to ancestors of the selected blocks: must be stored, run when nothing is stored, or all run.
+
+    `stale` runs those whose stored output is missing or would come out otherwise now.
+    """
 
     NONE = "none"
     MISSING = "missing"
+    STALE = "stale"
     ALL = "all"
 
 
@@ -44,15 +48,19 @@ class Selection:
 
     Attributes:
         blocks: None for the whole pipeline.
-        upstream: How ancestors of `blocks` are treated; without meaning for the whole pipeline.
+        upstream: How ancestors of `blocks` are treated. For the whole pipeline only `STALE` has a meaning: no block
+            runs but those that are stale or have no stored output.
         downstream: Whether all descendants of `blocks` run too.
         tests_only: Run only the `@test` functions, on the stored outputs.
+        is_fresh: Whether every block of the run executes; otherwise unchanged ones are reused. Blocks named in
+            `blocks` always execute.
     """
 
     blocks: tuple[BlockUuid, ...] | None = None
     upstream: Upstream = Upstream.NONE
     downstream: bool = False
     tests_only: bool = False
+    is_fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,7 @@ class BlockRun:
         code_hash: Content hash of the source that ran.
         duration_s: Of the last attempt, by the monotonic clock.
         reused: Whether stored outputs were taken instead of running.
+        reused_from: The block run that made them, with its log and metrics; it may have been deleted since.
     """
 
     id: BlockRunId
@@ -133,6 +142,7 @@ class BlockRun:
     warnings: tuple[str, ...] = ()
     error: ErrorReport | None = None
     reused: bool = False
+    reused_from: BlockRunId | None = None
 
     @property
     def rows(self) -> int | None:

@@ -10,9 +10,9 @@ from typing import Protocol, TypeVar, cast
 from spellbook_core.clock import from_text
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.run import BlockRun, PipelineRun, Selection, Status, Upstream
-from spellbook_core.model.task import ErrorReport, OutputInfo, TestResult
+from spellbook_core.model.task import ArtifactRef, ErrorReport, OutputInfo, TestResult
 from spellbook_core.model.values import JsonObject, YamlValue
-from spellbook_core.runs.records import BlockSpec, ProcessIdentity
+from spellbook_core.runs.records import BlockSpec, LatestOutput, ProcessIdentity, Reusable
 
 Value = TypeVar("Value")
 
@@ -64,6 +64,7 @@ def selection_text(selection: Selection) -> str:
             "upstream": selection.upstream.value,
             "downstream": selection.downstream,
             "tests_only": selection.tests_only,
+            "is_fresh": selection.is_fresh,
         }
     )
 
@@ -76,6 +77,7 @@ def _selection(text: object) -> Selection:
         upstream=Upstream(str(data["upstream"])),
         downstream=bool(data["downstream"]),
         tests_only=bool(data["tests_only"]),
+        is_fresh=bool(data.get("is_fresh", False)),
     )
 
 
@@ -164,10 +166,42 @@ def pipeline_run(row: Row) -> PipelineRun:
     )
 
 
+def _outputs(text: object) -> tuple[OutputInfo, ...]:
+    return tuple(OutputInfo.from_json(output) for output in cast("list[dict[str, object]]", load(text)))
+
+
+def _tests(text: object) -> tuple[TestResult, ...]:
+    tests = cast("list[tuple[str, bool, str, int | None]]", load(text))
+    return tuple(TestResult(name, passed, message, line) for name, passed, message, line in tests)
+
+
+def reusable(row: Row) -> Reusable:
+    """Return the outputs that a row of `fingerprints` holds."""
+    return Reusable(
+        run_id=RunId(cast("int", row["run_id"])),
+        block_run_id=BlockRunId(cast("int", row["block_run_id"])),
+        made_at=from_text(str(row["made_at"])),
+        recorded=cast("dict[str, str]", load(row["recorded"])),
+        outputs=_outputs(row["outputs"]),
+        tests=_tests(row["tests"]),
+        warnings=tuple(cast("list[str]", load(row["warnings"]))),
+    )
+
+
+def latest_output(row: Row) -> LatestOutput:
+    """Return what a row of `block_runs`, joined with `fingerprints`, says of a block's newest outputs."""
+    outputs = cast("list[dict[str, object]]", load(row["outputs"]))
+    return LatestOutput(
+        made_at=from_text(str(row["made_at"] or row["ended_at"])),
+        outputs=tuple(ArtifactRef(str(output["digest"]), str(output["format"])) for output in outputs),
+        parts=None if row["parts"] is None else str(row["parts"]),
+        recorded={} if row["recorded"] is None else cast("dict[str, str]", load(row["recorded"])),
+    )
+
+
 def block_run(row: Row) -> BlockRun:
     """Return the block run that a row of `block_runs` holds."""
-    outputs = cast("list[dict[str, object]]", load(row["outputs"]))
-    tests = cast("list[tuple[str, bool, str, int | None]]", load(row["tests"]))
+    reused_from = row["reused_from"]
     return BlockRun(
         id=BlockRunId(cast("int", row["id"])),
         run_id=RunId(cast("int", row["run_id"])),
@@ -184,9 +218,10 @@ def block_run(row: Row) -> BlockRun:
         duration_s=cast("float | None", row["duration_s"]),
         cpu_s=cast("float | None", row["cpu_s"]),
         peak_memory_bytes=cast("int | None", row["peak_memory_bytes"]),
-        outputs=tuple(OutputInfo.from_json(output) for output in outputs),
-        tests=tuple(TestResult(name, passed, message, line) for name, passed, message, line in tests),
+        outputs=_outputs(row["outputs"]),
+        tests=_tests(row["tests"]),
         warnings=tuple(cast("list[str]", load(row["warnings"]))),
         error=_error(row["error"]),
         reused=bool(row["reused"]),
+        reused_from=None if reused_from is None else BlockRunId(cast("int", reused_from)),
     )

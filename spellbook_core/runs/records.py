@@ -8,7 +8,7 @@ from datetime import datetime
 
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.run import PipelineRun, Status
-from spellbook_core.model.task import ErrorReport, OutputInfo, TestResult
+from spellbook_core.model.task import ArtifactRef, ErrorReport, OutputInfo, TestResult
 from spellbook_core.model.values import JsonValue, YamlValue
 
 
@@ -57,8 +57,60 @@ class NewBlockRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What the outputs of a block run depend on; see `engine.fingerprint`.
+
+    Attributes:
+        digest: Equal for block runs that must bring the same.
+        parts: What went into it, as text.
+        recorded: Project file -> digest, for modules that were imported though no import statement says so.
+        meanings: Digest in `parts` -> what it stands for.
+    """
+
+    digest: str
+    parts: str
+    recorded: Mapping[str, str] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reusable:
+    """What the newest execution with a fingerprint brought."""
+
+    run_id: RunId
+    block_run_id: BlockRunId
+    made_at: datetime
+    recorded: Mapping[str, str]
+    outputs: tuple[OutputInfo, ...]
+    tests: tuple[TestResult, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LatestOutput:
+    """The newest stored outputs of a block, as far as staleness needs them.
+
+    Attributes:
+        made_at: When they were made, by the run that executed the block.
+        parts: What they were made from; None when that is not known.
+        recorded: As in `Fingerprint`.
+    """
+
+    made_at: datetime
+    outputs: tuple[ArtifactRef, ...]
+    parts: str | None
+    recorded: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class BlockEnd:
-    """How a block run ended."""
+    """How a block run ended.
+
+    Attributes:
+        modules: Project files that it imported.
+        fingerprint: What its outputs depend on; None when that is not known.
+        reused_from: The block run whose outputs were taken instead of running; `reason` then says why.
+    """
 
     status: Status
     ended_at: datetime
@@ -70,6 +122,10 @@ class BlockEnd:
     tests: tuple[TestResult, ...] = ()
     warnings: tuple[str, ...] = ()
     error: ErrorReport | None = None
+    modules: tuple[str, ...] = ()
+    fingerprint: Fingerprint | None = None
+    reused_from: BlockRunId | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

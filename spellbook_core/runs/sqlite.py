@@ -14,15 +14,17 @@ from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, Pro
 from spellbook_core.model.run import BlockRun, NewRun, PipelineRun, Status
 from spellbook_core.model.task import ErrorReport
 from spellbook_core.model.values import JsonValue
-from spellbook_core.runs import codec
+from spellbook_core.runs import codec, reuse
 from spellbook_core.runs.database import Database
 from spellbook_core.runs.records import (
     Attempt,
     BlockEnd,
     BlockSpec,
     EngineBeat,
+    LatestOutput,
     NewBlockRun,
     ProcessIdentity,
+    Reusable,
     RunFilter,
     RunsPage,
     UnendedRun,
@@ -169,7 +171,8 @@ class SqliteRunStore:
                 return
             self._database.execute(
                 "UPDATE block_runs SET status = ?, started_at = ?, ended_at = ?, duration_s = ?, cpu_s = ?,"
-                " peak_memory_bytes = ?, outputs = ?, tests = ?, warnings = ?, error = ? WHERE id = ?",
+                " peak_memory_bytes = ?, outputs = ?, tests = ?, warnings = ?, error = ?, fingerprint = ?,"
+                " reused = ?, reused_from = ?, reason = coalesce(?, reason) WHERE id = ?",
                 (
                     end.status.value,
                     row["started_at"] if end.started_at is None else to_text(end.started_at),
@@ -181,6 +184,10 @@ class SqliteRunStore:
                     codec.tests_text(end.tests),
                     codec.dump(end.warnings),
                     codec.error_text(end.error),
+                    None if end.fingerprint is None else end.fingerprint.digest,
+                    end.reused_from is not None,
+                    end.reused_from,
+                    end.reason,
                     block_run_id,
                 ),
             )
@@ -195,6 +202,8 @@ class SqliteRunStore:
                     " AND (completed_id IS NULL OR completed_id < ?1)",
                     (block_run_id, row["block"], row["run_id"]),
                 )
+                if end.fingerprint is not None and end.reused_from is None:
+                    reuse.keep(self._database, block_run_id, row, end, end.fingerprint)
 
     def end_run(self, run_id: RunId, status: Status, error: ErrorReport | None, *, now: datetime) -> None:
         """See `RunStore`."""
@@ -323,6 +332,20 @@ class SqliteRunStore:
             (project, pipeline),
         )
         return {BlockUuid(row["block"]): codec.block_run(row) for row in rows}
+
+    def find_reusable(
+        self, project: ProjectName, pipeline: PipelineUuid, block: BlockUuid, fingerprint: str
+    ) -> Reusable | None:
+        """See `RunStore`."""
+        return reuse.find(self._database, project, pipeline, block, fingerprint)
+
+    def latest_made(self, project: ProjectName, pipeline: PipelineUuid) -> dict[BlockUuid, LatestOutput]:
+        """See `RunStore`."""
+        return reuse.latest(self._database, project, pipeline)
+
+    def meanings(self, digests: Collection[str]) -> dict[str, str]:
+        """See `RunStore`."""
+        return reuse.meanings(self._database, digests)
 
     def code(self, code_hash: str) -> str:
         """See `RunStore`."""

@@ -20,8 +20,10 @@ from spellbook_core.runs.records import (
     BlockEnd,
     BlockSpec,
     EngineBeat,
+    LatestOutput,
     NewBlockRun,
     ProcessIdentity,
+    Reusable,
     RunFilter,
     RunsPage,
     UnendedRun,
@@ -82,7 +84,10 @@ class RunStore(Protocol):
         """Note where an attempt runs."""
 
     def end_block(self, block_run_id: BlockRunId, end: BlockEnd) -> None:
-        """Record how a block run ended and count it as done. A block run that has ended stays as it is."""
+        """Record how a block run ended and count it as done. A block run that has ended stays as it is.
+
+        One that executed and completed with a fingerprint is what `find_reusable` finds from then on.
+        """
 
     def end_run(self, run_id: RunId, status: Status, error: ErrorReport | None, *, now: datetime) -> None:
         """Record how a run ended; durable."""
@@ -126,6 +131,17 @@ class RunStore(Protocol):
 
     def latest_outputs(self, project: ProjectName, pipeline: PipelineUuid) -> dict[BlockUuid, BlockRun]:
         """Return the newest completed block run of each block that has one."""
+
+    def find_reusable(
+        self, project: ProjectName, pipeline: PipelineUuid, block: BlockUuid, fingerprint: str
+    ) -> Reusable | None:
+        """Return what the newest execution of a block with that fingerprint brought; one indexed read."""
+
+    def latest_made(self, project: ProjectName, pipeline: PipelineUuid) -> dict[BlockUuid, LatestOutput]:
+        """Return what `latest_outputs` holds, as far as staleness needs it; ten times lighter."""
+
+    def meanings(self, digests: Collection[str]) -> dict[str, str]:
+        """Return what those of the digests stand for that are known, as `Fingerprint.meanings` had them."""
 
     def code(self, code_hash: str) -> str:
         """Return the source text of that hash. Raises RunNotFoundError."""

@@ -1,0 +1,236 @@
+"""Whether a block that is ready needs to run at all, and what its result depends on.
+
+Asked when a block becomes ready and not when the run is planned: only then is it known what its parents hand over, so
+a parent that ran again and brought the same bytes stops the wave.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from spellbook_core.artifacts.local import LocalArtifactStore
+from spellbook_core.artifacts.problems import ArtifactMissingError, CorruptArtifactError
+from spellbook_core.clock import Clock, to_text
+from spellbook_core.engine import fingerprint, state
+from spellbook_core.engine.active import ActiveBlock, ActiveRun
+from spellbook_core.engine.policy import policy_of
+from spellbook_core.errors import SpellbookError
+from spellbook_core.model.run import PipelineRun, Status
+from spellbook_core.model.task import ArtifactRef
+from spellbook_core.model.values import YamlValue
+from spellbook_core.project.closure import Closure, CodeIndex, index_of
+from spellbook_core.project.installed import environment_of
+from spellbook_core.project.layout import ProjectLayout, Workspace
+from spellbook_core.project.sourcefacts import SourceFacts, facts_of, raw_facts
+from spellbook_core.runs.records import BlockEnd, Fingerprint, Reusable
+from spellbook_core.runs.store import RunStore
+
+_LOG = logging.getLogger("spellbook.engine")
+
+FOREIGN = "?"
+"""Digest of a module that cannot be known again, so it never equals itself later."""
+
+
+class Reuse:
+    """Decides for the blocks of one runner."""
+
+    def __init__(self, workspace: Workspace, store: RunStore, clock: Clock) -> None:
+        """Read nothing yet."""
+        self._store = store
+        self._clock = clock
+        self._artifacts = LocalArtifactStore(workspace.artifacts_dir)
+
+    def decide(self, run: ActiveRun, block: ActiveBlock) -> BlockEnd | None:
+        """Return how `block` ends without running, or None when it has to run.
+
+        Call once per block, when its parents have ended; what its result depends on is kept in the block.
+        """
+        block.is_decided = True
+        try:
+            return self._decide(run, block)
+        except (OSError, ValueError, TypeError, RecursionError, SpellbookError) as cause:
+            _LOG.warning("block run %s runs: what it depends on cannot be told: %s", block.id, cause)
+            block.fingerprint = None
+            return None
+
+    def _decide(self, run: ActiveRun, block: ActiveBlock) -> BlockEnd | None:
+        index = index_of(run.project)
+        index.look()
+        facts = _facts(block)
+        closure = index.closure(facts.imports)
+        parts = _parts(run, block, facts, closure)
+        block.fingerprint = Fingerprint(parts.digest, parts.text, meanings=closure.meanings)
+        block.modules = closure.digest
+        if not may_reuse(run.run, block):
+            return None
+        policy = policy_of(block.block_type, block.spec.configuration)
+        found = self._store.find_reusable(run.run.project, run.run.pipeline, block.block, parts.digest)
+        now = self._clock.now()
+        if found is None or policy.objection(found.made_at, now) or recorded_change(index, found.recorded):
+            return None
+        if not all(self.is_stored(output.artifact) for output in found.outputs):
+            return None
+        return _reused(found, block.fingerprint, now)
+
+    def is_stored(self, ref: ArtifactRef) -> bool:
+        """Return whether an output is there, as long as it was when it was written."""
+        try:
+            self._artifacts.data_path(ref)
+        except (ArtifactMissingError, CorruptArtifactError, OSError):
+            return False
+        return True
+
+    def sealed(self, run: ActiveRun, block: ActiveBlock, end: BlockEnd) -> BlockEnd:
+        """Return `end` of a block that executed, with the fingerprint of its outputs when it can be relied upon.
+
+        That is not so when it did not complete, or when a module that it reaches was changed while it ran.
+        """
+        known = block.fingerprint
+        if known is None or end.status is not Status.COMPLETED:
+            return end
+        index = index_of(run.project)
+        index.look()
+        closure = index.closure(_facts(block).imports)
+        if closure.digest != block.modules:
+            return end
+        recorded = {}
+        own = block.spec.relative_path
+        for path in end.modules:
+            if path not in closure.members and path != own:
+                recorded[path] = self._recorded(index, path, end.started_at)
+        return replace(end, fingerprint=replace(known, recorded=recorded))
+
+    @staticmethod
+    def _recorded(index: CodeIndex, path: str, started_at: datetime | None) -> str:
+        changed = index.changed_at(f"{index.root}/{path}")
+        if changed is None or started_at is None or changed >= started_at.timestamp():
+            return FOREIGN
+        facts = index.file(f"{index.root}/{path}")
+        return FOREIGN if facts is None else facts.digest
+
+
+def may_run_nothing(run: ActiveRun) -> bool:
+    """Return whether the blocks that come first may all be reused, so that no process may be needed."""
+    return all(may_reuse(run.run, run.blocks[name]) for name in state.ready(run.state, len(run.blocks)))
+
+
+def may_reuse(run: PipelineRun, block: ActiveBlock) -> bool:
+    """Return whether this run allows the block not to execute, whatever is stored."""
+    if run.selection.is_fresh or block.attempt or block.block in (run.selection.blocks or ()):
+        return False
+    try:
+        return policy_of(block.block_type, block.spec.configuration).allows
+    except SpellbookError:
+        return False
+
+
+def recorded_change(index: CodeIndex, recorded: Mapping[str, str]) -> str | None:
+    """Return the first module that was imported without an import statement and has changed, or None."""
+    for path, digest in recorded.items():
+        facts = index.file(f"{index.root}/{path}")
+        if facts is None or facts.digest != digest:
+            return path
+    return None
+
+
+def compute_parts(
+    project: ProjectLayout,
+    *,
+    block_type: str,
+    language: str,
+    facts: SourceFacts,
+    closure: Closure,
+    parents: Iterable[tuple[str, Iterable[ArtifactRef]]],
+    variables: Mapping[str, YamlValue],
+    configuration: Mapping[str, YamlValue],
+    python: str | None = None,
+    moments: Mapping[str, str] | None = None,
+) -> fingerprint.Parts:
+    """Return all that a block's result depends on.
+
+    Args:
+        project: For its environment.
+        block_type: As the pipeline has it.
+        language: As the pipeline has it.
+        facts: Of the block's text.
+        closure: The modules that it reaches.
+        parents: Parent -> its stored outputs, in argument order.
+        variables: All variables of the run.
+        configuration: The block's own.
+        python: The interpreter of its environment.
+        moments: Facts of the run; those that the block looks at count. None when there is no run.
+    """
+    packages = closure.packages | {ref.module.split(".")[0] for ref in facts.imports if not ref.level}
+    looked_at = fingerprint.moments_of(facts, closure.mentions, closure.asked) if moments else []
+    return fingerprint.Parts(
+        block=f"{block_type}/{language}",
+        code=facts.digest,
+        modules=closure.digest,
+        parents=tuple((name, fingerprint.content_id(outputs)) for name, outputs in parents),
+        variables={
+            name: fingerprint.value_digest(variables[name]) for name in fingerprint.visible(sorted(variables), facts)
+        },
+        configuration=fingerprint.configuration_digest(configuration),
+        environment=environment_of(project, frozenset(packages), python),
+        moment={name: (moments or {})[name] for name in looked_at if name not in variables},
+    )
+
+
+def _facts(block: ActiveBlock) -> SourceFacts:
+    return facts_of(block.source) if block.spec.language == "python" else raw_facts(block.source)
+
+
+def _parts(run: ActiveRun, block: ActiveBlock, facts: SourceFacts, closure: Closure) -> fingerprint.Parts:
+    return compute_parts(
+        run.project,
+        block_type=block.block_type,
+        language=block.spec.language,
+        facts=facts,
+        closure=closure,
+        parents=[(given.block, [output.artifact for output in given.outputs]) for given in run.inputs(block)],
+        variables=run.variables,
+        configuration=block.spec.configuration,
+        python=run.environment.python,
+        moments=_moments(run.run),
+    )
+
+
+def _moments(run: PipelineRun) -> dict[str, str]:
+    """Return the facts of a run that blocks receive as keywords; see `worker.call.system_keywords`."""
+    at = run.execution_date
+    return {
+        "execution_date": to_text(at),
+        "ds": f"{at:%Y-%m-%d}",
+        "hr": f"{at:%H}",
+        "execution_partition": str(run.id),
+        "pipeline_run_id": str(run.id),
+        "trigger_name": run.trigger,
+        "env": "dev" if run.trigger == "notebook" else "prod",
+    }
+
+
+def _reused(found: Reusable, known: Fingerprint, now: datetime) -> BlockEnd:
+    return BlockEnd(
+        status=Status.COMPLETED,
+        ended_at=now,
+        started_at=now,
+        duration_s=0.0,
+        outputs=found.outputs,
+        tests=found.tests,
+        warnings=found.warnings,
+        fingerprint=known,
+        reused_from=found.block_run_id,
+        reason=f"unchanged since run {found.run_id}, {ago((now - found.made_at).total_seconds())}",
+    )
+
+
+def ago(seconds: float) -> str:
+    """Return an age for people: `just now`, `3 minutes ago`."""
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        count = int(seconds // size)
+        if count:
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now" if seconds < 5 else f"{int(seconds)} seconds ago"

@@ -1,0 +1,96 @@
+"""What is installed for a project's blocks, told from the names of files; no package is imported or read."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+from spellbook_core.atomic import content_hash
+from spellbook_core.project.layout import ProjectLayout
+
+LOCK_FILES = ("requirements.txt", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock")
+
+ALWAYS_COUNTED = ("numpy", "pandas", "pyarrow", "torch")
+"""Packages that make up the values which pass between blocks, whoever imports them."""
+
+_PROJECTS_OF = {
+    "sklearn": "scikit_learn",
+    "PIL": "pillow",
+    "cv2": "opencv_python",
+    "yaml": "pyyaml",
+    "bs4": "beautifulsoup4",
+    "dateutil": "python_dateutil",
+}
+"""Import name -> name of the distribution, where they differ."""
+
+
+def environment_of(project: ProjectLayout, packages: frozenset[str], python: str | None = None) -> dict[str, str]:
+    """Return what a block's result may owe to its environment, as name -> version or digest.
+
+    Args:
+        project: Its lock files count.
+        packages: Top-level names that the block and its modules import from outside the project.
+        python: An interpreter's path; None for the one that runs this.
+    """
+    found = {"platform": f"{sys.platform} {platform.machine()}"}
+    places = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
+    if python is None:
+        found["Python"] = platform.python_version()
+    else:
+        found["Python"] = python
+        places = [str(path) for path in sorted(Path(python).parent.parent.glob("lib/python*/site-packages"))]
+    for name in LOCK_FILES:
+        digest = _file_digest(f"{project.root}/{name}")
+        if digest:
+            found[name] = digest
+    versions: dict[str, str] = {}
+    for place in reversed(places):
+        versions.update(_installed(place, _changed(place)))
+    for package in {*ALWAYS_COUNTED, *packages}:
+        version = versions.get(_PROJECTS_OF.get(package, package).lower())
+        if version is not None:
+            found[package] = version
+    return dict(sorted(found.items()))
+
+
+def _changed(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _file_digest(path: str) -> str:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ""
+    return _digest(path, found.st_mtime_ns, found.st_size, found.st_ctime_ns)
+
+
+@lru_cache(maxsize=256)
+def _digest(path: str, mtime_ns: int, size: int, ctime_ns: int) -> str:
+    """Read once per state of the file."""
+    try:
+        return content_hash(Path(path).read_bytes())[:16]
+    except OSError:
+        return ""
+
+
+@lru_cache(maxsize=64)
+def _installed(place: str, changed: int) -> dict[str, str]:
+    """Return distribution -> version in a folder of packages; listed again when the folder changed."""
+    try:
+        names = os.listdir(place)
+    except OSError:
+        return {}
+    found = {}
+    for name in names:
+        match = re.fullmatch(r"(.+)-([^-]+)\.dist-info", name)
+        if match:
+            found[re.sub(r"[-_.]+", "_", match[1]).lower()] = match[2]
+    return found
