@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.atomic import content_hash
+from spellbook_core.clock import SystemClock
 from spellbook_core.engine import plan
 from spellbook_core.engine.policy import policy_of
+from spellbook_core.engine.staleness import assess, unfresh
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName
 from spellbook_core.model.pipeline import Pipeline
-from spellbook_core.model.run import Selection
+from spellbook_core.model.run import Selection, Upstream
+from spellbook_core.model.staleness import Staleness
 from spellbook_core.project.layout import ProjectLayout, Workspace
 from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.runs.records import BlockSpec, NewBlockRun
@@ -44,10 +49,30 @@ class Intake:
     paths: Mapping[BlockUuid, Path]
 
 
+def states_of(
+    workspace: Workspace, store: RunStore, layout: ProjectLayout, pipeline: Pipeline, *, now: datetime
+) -> dict[BlockUuid, Staleness]:
+    """Return the state of the stored output of each block that can run; see `staleness.assess`."""
+    return assess(
+        layout,
+        pipeline,
+        store.latest_made(layout.name, pipeline.uuid),
+        meanings=store.meanings,
+        is_stored=LocalArtifactStore(workspace.artifacts_dir).has,
+        now=now,
+    )
+
+
 def take_in(
-    workspace: Workspace, store: RunStore, project: ProjectName, pipeline: PipelineUuid, selection: Selection
+    workspace: Workspace,
+    store: RunStore,
+    project: ProjectName,
+    pipeline: PipelineUuid,
+    selection: Selection,
+    *,
+    now: datetime | None = None,
 ) -> Intake:
-    """Return the plan of a run and a snapshot of the text of its blocks.
+    """Return the plan of a run and a snapshot of the text of its blocks; `now` tells the age of stored outputs.
 
     Raises:
         NotFoundError: There is no such project or pipeline. [SB-SYS-002]
@@ -55,6 +80,7 @@ def take_in(
         BlockFileMissingError: Names the file. [SB-RUN-007]
         BadCacheSettingError: `cache` of a block is not known. [SB-RUN-020]
     """
+    now = now or SystemClock().now()
     layout = workspace.project(project)
     file = layout.pipeline_file(pipeline)
     if not file.is_file():
@@ -71,7 +97,11 @@ def take_in(
     for block in loaded.blocks:
         if block.is_runnable:
             policy_of(block.type, block.configuration)
-    made = plan.build(loaded, selection, stored, project=project)
+    stale: frozenset[BlockUuid] = frozenset()
+    if selection.upstream is Upstream.STALE:
+        stored = stored or {name: run.id for name, run in store.latest_outputs(project, pipeline).items()}
+        stale = unfresh(states_of(workspace, store, layout, loaded, now=now))
+    made = plan.build(loaded, selection, stored, project=project, stale=stale)
     paths = {planned.block.uuid: layout.block_file(planned.block) for planned in made.blocks}
     blocks = tuple(_snapshot(layout, pipeline, planned, paths[planned.block.uuid]) for planned in made.blocks)
     return Intake(layout, loaded, made, blocks, paths)

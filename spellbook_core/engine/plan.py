@@ -66,6 +66,7 @@ def build(
     *,
     project: ProjectName,
     reusable: Mapping[BlockUuid, str] | None = None,
+    stale: Collection[BlockUuid] = frozenset(),
 ) -> Plan:
     """Return what a run of `selection` executes.
 
@@ -76,6 +77,7 @@ def build(
         project: For the facts of errors.
         reusable: Block -> why its stored outputs still hold. Such a block does not run as an ancestor or descendant;
             it always runs when it was chosen itself.
+        stale: Blocks whose stored output would come out otherwise now, or that have none; for `Upstream.STALE`.
 
     Raises:
         MissingOutputError: A parent outside the run has no stored output. [SB-RUN-004]
@@ -86,7 +88,7 @@ def build(
     """
     order = pipeline.run_order()
     held = {name: reason for name, reason in (reusable or {}).items() if name in stored}
-    reasons = _chosen(pipeline, selection, stored, held, project)
+    reasons = _chosen(pipeline, selection, stored, held, frozenset(stale), project)
     blocks = {block.uuid: block for block in pipeline.blocks}
     parents = pipeline.parents()
     planned = []
@@ -94,6 +96,13 @@ def build(
         heard = tuple(parent for parent in parents[name] if blocks[parent].type not in SILENT_TYPES)
         inputs = _stored_inputs(pipeline, name, heard, reasons, stored, project)
         planned.append(PlannedBlock(blocks[name], reasons[name], heard, inputs))
+    if not planned and selection.blocks is None and selection.upstream is Upstream.STALE:
+        raise NothingToRunError(
+            f"Every stored output of pipeline '{pipeline.uuid}' is up to date.",
+            hint='nothing needs to run; choose "Run all fresh" to run it anyway.',
+            project=project,
+            pipeline=pipeline.uuid,
+        )
     if not planned:
         raise NothingToRunError(
             f"Pipeline '{pipeline.uuid}' has no block that runs.",
@@ -110,10 +119,13 @@ def _chosen(
     selection: Selection,
     stored: Collection[BlockUuid],
     held: Mapping[BlockUuid, str],
+    stale: frozenset[BlockUuid],
     project: ProjectName,
 ) -> dict[BlockUuid, str]:
     """Return block -> why it runs."""
     runnable = {block.uuid for block in pipeline.blocks if block.is_runnable}
+    if selection.blocks is None and selection.upstream is Upstream.STALE:
+        return {name: _why_stale(name, stored) for name in runnable & stale}
     if selection.blocks is None:
         return {name: "the whole pipeline runs" for name in runnable if name not in held}
     parents = pipeline.parents()
@@ -133,12 +145,23 @@ def _chosen(
         while waiting:
             child = waiting.pop()
             for parent in parents[child]:
-                wanted = parent not in held if selection.upstream is Upstream.ALL else parent not in stored
+                wanted = {
+                    Upstream.ALL: parent not in held,
+                    Upstream.STALE: parent in stale or parent not in stored,
+                }.get(selection.upstream, parent not in stored)
                 if parent in runnable and parent not in reasons and wanted:
-                    missing = "" if parent in stored else ", which had no stored output"
-                    reasons[parent] = f"it is upstream of '{child}'{missing}"
+                    reasons[parent] = _why_upstream(parent, child, stored, stale)
                     waiting.append(parent)
     return reasons
+
+
+def _why_stale(name: BlockUuid, stored: Collection[BlockUuid]) -> str:
+    return "its stored output is stale" if name in stored else "it had no stored output"
+
+
+def _why_upstream(name: BlockUuid, child: BlockUuid, stored: Collection[BlockUuid], stale: frozenset[BlockUuid]) -> str:
+    why = ", which had no stored output" if name not in stored else ", and stale" if name in stale else ""
+    return f"it is upstream of '{child}'{why}"
 
 
 def _stored_inputs(

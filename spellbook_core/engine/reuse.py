@@ -136,45 +136,48 @@ def recorded_change(index: CodeIndex, recorded: Mapping[str, str]) -> str | None
     return None
 
 
+def environment_for(
+    project: ProjectLayout, facts: SourceFacts, closure: Closure, python: str | None = None
+) -> dict[str, str]:
+    """Return what a block of these imports owes to its environment; see `environment_of`."""
+    packages = closure.packages | {ref.module.split(".")[0] for ref in facts.imports if not ref.level}
+    return environment_of(project, frozenset(packages), python)
+
+
 def compute_parts(
-    project: ProjectLayout,
     *,
     block_type: str,
     language: str,
     facts: SourceFacts,
     closure: Closure,
     parents: Iterable[tuple[str, Iterable[ArtifactRef]]],
-    variables: Mapping[str, YamlValue],
+    variables: Mapping[str, str],
     configuration: Mapping[str, YamlValue],
-    python: str | None = None,
+    environment: Mapping[str, str],
     moments: Mapping[str, str] | None = None,
 ) -> fingerprint.Parts:
     """Return all that a block's result depends on.
 
     Args:
-        project: For its environment.
         block_type: As the pipeline has it.
         language: As the pipeline has it.
         facts: Of the block's text.
         closure: The modules that it reaches.
         parents: Parent -> its stored outputs, in argument order.
-        variables: All variables of the run.
+        variables: Digest of the value of every variable of the run.
         configuration: The block's own.
-        python: The interpreter of its environment.
+        environment: Of `environment_for`.
         moments: Facts of the run; those that the block looks at count. None when there is no run.
     """
-    packages = closure.packages | {ref.module.split(".")[0] for ref in facts.imports if not ref.level}
     looked_at = fingerprint.moments_of(facts, closure.mentions, closure.asked) if moments else []
     return fingerprint.Parts(
         block=f"{block_type}/{language}",
         code=facts.digest,
         modules=closure.digest,
         parents=tuple((name, fingerprint.content_id(outputs)) for name, outputs in parents),
-        variables={
-            name: fingerprint.value_digest(variables[name]) for name in fingerprint.visible(sorted(variables), facts)
-        },
+        variables={name: variables[name] for name in fingerprint.visible(sorted(variables), facts)},
         configuration=fingerprint.configuration_digest(configuration),
-        environment=environment_of(project, frozenset(packages), python),
+        environment=environment,
         moment={name: (moments or {})[name] for name in looked_at if name not in variables},
     )
 
@@ -185,15 +188,14 @@ def _facts(block: ActiveBlock) -> SourceFacts:
 
 def _parts(run: ActiveRun, block: ActiveBlock, facts: SourceFacts, closure: Closure) -> fingerprint.Parts:
     return compute_parts(
-        run.project,
         block_type=block.block_type,
         language=block.spec.language,
         facts=facts,
         closure=closure,
         parents=[(given.block, [output.artifact for output in given.outputs]) for given in run.inputs(block)],
-        variables=run.variables,
+        variables={name: fingerprint.value_digest(value) for name, value in run.variables.items()},
         configuration=block.spec.configuration,
-        python=run.environment.python,
+        environment=environment_for(run.project, facts, closure, run.environment.python),
         moments=_moments(run.run),
     )
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spellbook_core.engine.intake import take_in
+from spellbook_core.engine.intake import states_of, take_in
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.run import BlockRun, NewRun, PipelineRun, Selection, Status, Upstream
+from spellbook_core.model.staleness import Staleness
 from spellbook_core.model.task import LOG_FILE, METRICS_FILE
 from spellbook_core.runs import logs
 from spellbook_core.runs import metrics as metric_files
 from spellbook_core.runs.records import RunFilter, RunsPage
-from spellbook_core.services import engines
+from spellbook_core.runs.store import RunNotFoundError
+from spellbook_core.services import engines, pipelines
 from spellbook_core.services.wiring import Context, open_context
 
 if TYPE_CHECKING:
@@ -56,6 +59,34 @@ def run_block(
     """
     selection = Selection((block,), upstream, downstream, tests_only)
     return start(ctx, NewRun(project, pipeline, "notebook", selection, request_id=request_id))
+
+
+def run_stale(
+    ctx: Context, project: ProjectName, pipeline: PipelineUuid, *, request_id: str | None = None
+) -> PipelineRun:
+    """Queue a run of the blocks whose stored output is missing or stale, and nothing else; as `start` otherwise.
+
+    A block that is stale only because one above it is does not execute when that one brings the same again.
+
+    Raises:
+        NothingToRunError: Every stored output is up to date. [SB-RUN-006]
+    """
+    selection = Selection(None, Upstream.STALE)
+    return start(ctx, NewRun(project, pipeline, "notebook", selection, request_id=request_id))
+
+
+def staleness(ctx: Context, project: ProjectName, pipeline: PipelineUuid) -> dict[BlockUuid, Staleness]:
+    """Return whether the stored output of each block that can run still holds, and why not, in the order of a run.
+
+    Told from files and the run store; nothing is run. A loader's output holds until its code, modules, variables,
+    settings or environment change; `made_at` tells its age.
+
+    Raises:
+        SpellbookError: The pipeline cannot be read, or its blocks wait for each other.
+    """
+    layout = ctx.workspace.project(project)
+    loaded = pipelines.load(ctx, project, pipeline).pipeline
+    return states_of(ctx.workspace, ctx.store, layout, loaded, now=ctx.clock.now())
 
 
 def run_here(ctx: Context, new: NewRun, on_event: Callable[[JsonObject], None]) -> PipelineRun:
@@ -153,7 +184,13 @@ def latest_outputs(ctx: Context, project: ProjectName, pipeline: PipelineUuid) -
 
 
 def attempt_dir(ctx: Context, block_run: BlockRun) -> Path:
-    """Return the folder with the files of the newest attempt; it need not exist."""
+    """Return the folder with the files of the newest attempt; it need not exist.
+
+    For a reused block run it is that of the execution which made its outputs: its log and its curves.
+    """
+    if block_run.reused_from is not None:
+        with suppress(RunNotFoundError):  # deleted since: nothing is left to show
+            block_run = ctx.store.block_run(block_run.reused_from)
     return ctx.workspace.attempt_dir(block_run.run_id, block_run.id, block_run.attempt)
 
 
