@@ -2,12 +2,13 @@
 
 `page_factory(url, theme="dark")` opens a page, waits for the script to end, and fails the test at its end if the page
 logged an error or asked another machine for anything. `streamlit_server(script)` serves a script and returns its
-address.
+address; `served()` serves a whole workspace.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -22,6 +23,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Route, sync_playwright
+
+from spellbook_core.services import engines
+from spellbook_core.services.wiring import open_context
 
 LAUNCH_ARGUMENTS = [
     "--headless",
@@ -168,3 +172,42 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@dataclass
+class Served:
+    """A served workspace: its folder, the address that signs in, and the process that serves it."""
+
+    root: Path
+    address: str
+    process: subprocess.Popen[str]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Callable[[], Served]]:
+    """`served()` starts the page on `tmp_path`, which the test has filled; page and engine end with the test."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start() -> Served:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "spellbook_core.serve", "--no-browser", "--port", "0", "--workspace", str(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        processes.append(process)
+        seen = ""
+        for line in process.stdout or ():
+            seen += line
+            if match := re.search(r"http://\S+token=\S+", line):
+                return Served(tmp_path, match.group(0), process)
+        pytest.fail(f"the page did not start:\n{seen}")
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=20)
+    ctx = open_context(tmp_path, create=True)
+    engines.stop(ctx)
+    ctx.close()

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
 import yaml
 from playwright.sync_api import Page, expect
 
-from spellbook_core.services import engines
-from spellbook_core.services.wiring import open_context
 from tests.conftest import BlockFile, make_project, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -46,43 +38,11 @@ def double(df, *args, **kwargs):
 """
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Callable[[], str]]:
-    """`served()` starts the page on `tmp_path` and returns the address that signs in; all ends with the test."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def start() -> str:
-        command = [sys.executable, "-m", "spellbook_core.serve", "--no-browser", "--port", "0"]
-        process = subprocess.Popen(
-            [*command, "--workspace", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        processes.append(process)
-        seen = ""
-        for line in process.stdout or ():
-            seen += line
-            if match := re.search(r"http://\S+token=\S+", line):
-                return match.group(0)
-        pytest.fail(f"the page did not start:\n{seen}")
-
-    yield start
-    for process in processes:
-        process.terminate()
-        process.communicate(timeout=20)
-    ctx = open_context(tmp_path, create=True)
-    engines.stop(ctx)
-    ctx.close()
-
-
 def open_editor(page_factory, address: str) -> Page:
-    """Sign in and open the editor by its address.
-
-    Streamlit first asks below the page's path whether the server is healthy and gets a 404, which the browser logs.
-    """
+    """Sign in and go to the editor as a person does, from the list of pipelines."""
     page = page_factory(address)
-    page.goto(f"{address.split('/?')[0]}/editor?project=demo&pipeline=main")
-    page_factory.idle(page)
+    page.locator(".st-key-nav").get_by_role("link", name="Editor", exact=True).click()
     expect(page.locator(".st-key-toolbar")).to_be_visible(timeout=SLOW_MS)
-    page_factory.problems[:] = [problem for problem in page_factory.problems if "/editor/_stcore/" not in problem]
     return page
 
 
@@ -111,7 +71,7 @@ def state_of(page: Page, block: str):
 def test_notebook_from_nothing(served, page_factory, tmp_path):
     """Add two blocks → write → link → run one → run all; results, tests, curves and files are there."""
     project = make_project(tmp_path)
-    page = open_editor(page_factory, served())
+    page = open_editor(page_factory, served().address)
     add_block(page, "data_loader", "load")
     add_block(page, "transformer", "double")
     write(page, "load", LOAD)
@@ -147,7 +107,7 @@ def test_error_is_shown_where_it_happened(served, page_factory, tmp_path):
         "last": BlockFile(DOUBLE, "transformer", ("double",)),
     }
     project = make_project(tmp_path, blocks=blocks)
-    page = open_editor(page_factory, served())
+    page = open_editor(page_factory, served().address)
     page.locator(".st-key-run_pipeline button").click()
     expect(state_of(page, "double")).to_contain_text("Failed", timeout=SLOW_MS)
     expect(state_of(page, "last")).to_contain_text("Upstream failed", timeout=SLOW_MS)
@@ -164,7 +124,7 @@ def test_error_is_shown_where_it_happened(served, page_factory, tmp_path):
 def test_change_from_outside_is_never_lost(served, page_factory, tmp_path):
     """Another program writes the file: the card says so within 2 s, and the person chooses."""
     project = make_project(tmp_path, blocks={"load": LOAD})
-    page = open_editor(page_factory, served())
+    page = open_editor(page_factory, served().address)
     expect(page.locator(".st-key-editor_load .cm-content")).to_contain_text("reading 250 rows", timeout=SLOW_MS)
     file = project / "data_loaders/load.py"
     file.write_text(LOAD + "# theirs\n")
@@ -183,7 +143,7 @@ def test_removed_block_comes_back_with_its_links(served, page_factory, tmp_path)
     project = make_project(tmp_path, blocks=blocks)
     file = project / "pipelines/main/metadata.yaml"
     before = yaml.safe_load(file.read_text())
-    page = open_editor(page_factory, served())
+    page = open_editor(page_factory, served().address)
     page.locator(".st-key-menu_double button").first.click()
     page.get_by_text("Remove from pipeline").click()
     page.locator(".st-key-remove_confirm button").click()

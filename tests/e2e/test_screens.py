@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Page, expect
 
-from spellbook_core.services import engines
-from spellbook_core.services.wiring import open_context
 from tests.conftest import BlockFile, make_project, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -30,43 +21,6 @@ STEPS = {
         f"@transformer\ndef break_it(data, *a, **k):\n    raise ValueError({HOSTILE!r})\n", "transformer", ("pass_on",)
     ),
 }
-
-
-@dataclass
-class Served:
-    """A served workspace: its folder and the address that signs in."""
-
-    root: Path
-    address: str
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Callable[[], Served]]:
-    """`served()` starts the page on `tmp_path`, which the test has filled; page and engine end with the test."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def start() -> Served:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "spellbook_core.serve", "--no-browser", "--port", "0", "--workspace", str(tmp_path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        processes.append(process)
-        seen = ""
-        for line in process.stdout or ():
-            seen += line
-            if match := re.search(r"http://\S+token=\S+", line):
-                return Served(tmp_path, match.group(0))
-        pytest.fail(f"the page did not start:\n{seen}")
-
-    yield start
-    for process in processes:
-        process.terminate()
-        process.communicate(timeout=20)
-    ctx = open_context(tmp_path, create=True)
-    engines.stop(ctx)
-    ctx.close()
 
 
 def test_run_from_the_list_shows_live_in_its_page(served, page_factory, tmp_path):

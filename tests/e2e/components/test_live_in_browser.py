@@ -66,3 +66,24 @@ def test_broken_stream_is_opened_again(page_factory, streamlit_server: Callable[
     assert refused
     publish(url, [{"kind": "metric", "step": 7}])
     expect(page.get_by_text("last 7 count 1")).to_be_visible()
+
+
+def test_nothing_is_reported_on_the_way_to_another_page(page_factory, streamlit_server: Callable[[Path], str]) -> None:
+    """A report that comes behind a page change carries the old page's name, and takes the person back or blanks it."""
+    url = streamlit_server(APP)
+    page = page_factory(url)
+    expect(page.get_by_text("opened 1")).to_be_visible()
+    page.evaluate(
+        """() => {
+          const link = Object.assign(document.createElement('a'), {href: '/elsewhere', textContent: 'leave', id: 'leave'});
+          link.addEventListener('click', (event) => { event.preventDefault(); window.leftAt = performance.now(); });
+          document.body.append(link);
+          new MutationObserver(() => {
+            if (!window.toldAt && document.body.innerText.includes('last 5 count')) window.toldAt = performance.now();
+          }).observe(document.body, {subtree: true, childList: true, characterData: true});
+          link.click();
+        }"""
+    )
+    publish(url, [{"kind": "metric", "step": 5}])
+    expect(page.get_by_text("last 5 count 1")).to_be_visible()
+    assert page.evaluate("window.toldAt - window.leftAt") >= 2900

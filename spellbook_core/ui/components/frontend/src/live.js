@@ -2,6 +2,7 @@
 // the server has acknowledged it, because Streamlit keeps only the newest unprocessed message of a component.
 
 import { makeNonce } from "./nonce.js";
+import { quietForMs } from "./quiet.js";
 
 const PAUSE_MS = 200;
 const UNACKNOWLEDGED_MS = 3000; // after this a batch counts as lost on the way and is sent again
@@ -122,6 +123,12 @@ class Listener {
   }
 
   send() {
+    const quiet = quietForMs();
+    if (quiet) {
+      clearTimeout(this.sendTimer);
+      this.sendTimer = setTimeout(() => this.send(), quiet);
+      return;
+    }
     this.sentAt = Date.now();
     this.nextSendAt = this.sentAt + PAUSE_MS;
     this.sentSeq = this.seq;

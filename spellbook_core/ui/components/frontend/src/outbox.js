@@ -2,6 +2,7 @@
 // of a component, so each one carries all that are still open; the server counts each (nonce, seq) once.
 import { noteReport } from "./leaving.js";
 import { makeNonce } from "./nonce.js";
+import { isLeaving } from "./quiet.js";
 
 const DRAFT_PAUSE_MS = 800;
 const RESEND_DRAFT_MS = [3000, 6000, 12000, 30000];
@@ -48,6 +49,10 @@ export class Outbox {
     const now = Date.now();
     this.open = this.open.filter((message) => message.name === "draft" || now - message.at < ACT_LIFE_MS);
     if (!this.open.length) return;
+    if (isLeaving()) {
+      this.resendTimer = setTimeout(() => this.send(), RESEND_DRAFT_MS[0]);
+      return;
+    }
     this.setTriggerValue("messages", this.open.map(({ at, ...message }) => message));
     noteReport();
     const wait = RESEND_DRAFT_MS[Math.min(this.attempts++, RESEND_DRAFT_MS.length - 1)];
