@@ -17,6 +17,8 @@ from spellbook_core.model.values import JsonObject, YamlValue
 from spellbook_core.services import reports, runs
 from spellbook_core.services.wiring import Context
 
+REUSED_MARK = "↺"
+
 LOG_LINES = 20
 """Last printed lines shown of a failed block."""
 
@@ -26,10 +28,17 @@ LOG_LINES = 20
 @click.argument("pipeline")
 @click.option("--block", "blocks", multiple=True, metavar="UUID", help="Run this block only; may be repeated.")
 @click.option("--with-upstream", is_flag=True, help="With --block: first run the ancestors that have no stored output.")
+@click.option("--no-cache", is_flag=True, help="Run every block; without it, unchanged blocks are reused.")
 @click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A runtime variable; JSON or plain text.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else.")
 def run(
-    project: str, pipeline: str, blocks: Sequence[str], with_upstream: bool, variables: Sequence[str], as_json: bool
+    project: str,
+    pipeline: str,
+    blocks: Sequence[str],
+    with_upstream: bool,
+    no_cache: bool,
+    variables: Sequence[str],
+    as_json: bool,
 ) -> None:
     """Run PIPELINE of PROJECT here and wait for its end. Needs neither a page nor an engine process.
 
@@ -37,7 +46,8 @@ def run(
     """
     place, name = find_project(project)
     upstream = Upstream.MISSING if with_upstream else Upstream.NONE
-    selection = Selection(tuple(BlockUuid(uuid) for uuid in blocks), upstream) if blocks else Selection()
+    chosen = tuple(BlockUuid(uuid) for uuid in blocks) or None
+    selection = Selection(chosen, upstream if chosen else Upstream.NONE, is_fresh=no_cache)
     wanted = NewRun(name, PipelineUuid(pipeline), "cli", selection, parse_variables(variables))
     context = place.context()
     try:
@@ -92,7 +102,8 @@ class _Teller:
         if status in {Status.INITIAL, Status.QUEUED} or self._told.get(block_run.id) is status:
             return
         self._told[block_run.id] = status
-        say(f"  {mark(status)} {clean(block_run.block):<32} {_outcome(block_run)}".rstrip())
+        sign = REUSED_MARK if block_run.reused else mark(status)
+        say(f"  {sign} {clean(block_run.block):<32} {_outcome(block_run)}".rstrip())
         for warning in block_run.warnings if status.is_terminal else ():
             say(f"      ! {clean(warning)}")
 
@@ -100,7 +111,7 @@ class _Teller:
 def _outcome(block_run: BlockRun) -> str:
     words = [block_run.status.value.replace("_", " ")]
     if block_run.status is Status.COMPLETED:
-        words = ["reused" if block_run.reused else seconds(block_run.duration_s)]
+        words = [f"reused: {clean(block_run.reason)}" if block_run.reused else seconds(block_run.duration_s)]
         words += [clean(output.summary) for output in block_run.outputs[:3]]
         failed = sum(not test.passed for test in block_run.tests)
         words += [f"{len(block_run.tests)} tests passed"] if block_run.tests and not failed else []

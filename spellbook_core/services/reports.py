@@ -43,6 +43,7 @@ def block_report(block_run: BlockRun) -> JsonObject:
         "state": block_run.status.value,
         "reason": block_run.reason,
         "reused": block_run.reused,
+        "reused_from": block_run.reused_from,
         "attempt": block_run.attempt,
         "seconds": block_run.duration_s,
         "started_at": _time(block_run.started_at),
