@@ -75,7 +75,7 @@ def test_nothing_is_reported_on_the_way_to_another_page(page_factory, streamlit_
     expect(page.get_by_text("opened 1")).to_be_visible()
     page.evaluate(
         """() => {
-          const link = Object.assign(document.createElement('a'), {href: '/elsewhere', textContent: 'leave', id: 'leave'});
+          const link = Object.assign(document.createElement('a'), {href: '/elsewhere', textContent: 'leave'});
           link.addEventListener('click', (event) => { event.preventDefault(); window.leftAt = performance.now(); });
           document.body.append(link);
           new MutationObserver(() => {
