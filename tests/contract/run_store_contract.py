@@ -15,8 +15,11 @@ from spellbook_core.runs.records import (
     BlockEnd,
     BlockSpec,
     EngineBeat,
+    Fingerprint,
+    LatestOutput,
     NewBlockRun,
     ProcessIdentity,
+    Reusable,
     RunFilter,
 )
 from spellbook_core.runs.store import RunNotFoundError
@@ -209,3 +212,61 @@ class RunStoreContract:
         newest = EngineBeat(2, "boot", "0.2", NOW, LATER, 3)
         store.beat(newest)
         assert store.last_beat() == newest
+
+    def executed(self, store, fingerprint: Fingerprint, name: str = "fill", **changes):
+        run, (number,) = self.begun(store, name, **changes)
+        store.start_attempt(number, now=NOW)
+        end = BlockEnd(
+            Status.COMPLETED,
+            LATER,
+            outputs=(OUTPUT,),
+            tests=(TestResult("t", True),),
+            warnings=("w",),
+            fingerprint=fingerprint,
+        )
+        store.end_block(number, end)
+        return run, number
+
+    def test_newest_execution_with_a_fingerprint_is_found(self, store):
+        print_ = Fingerprint("f", "parts", {"utils/x.py": "d"}, {"d": "what d is"})
+        self.executed(store, print_)
+        run, number = self.executed(store, print_)
+        self.executed(store, Fingerprint("other", "parts"))
+        found = store.find_reusable(PROJECT, PIPELINE, BlockUuid("fill"), "f")
+        expected = Reusable(run.id, number, LATER, {"utils/x.py": "d"}, (OUTPUT,), (TestResult("t", True),), ("w",))
+        assert found == expected
+        assert store.find_reusable(PROJECT, PIPELINE, BlockUuid("fill"), "unknown") is None
+        assert store.find_reusable(PROJECT, PIPELINE, BlockUuid("other"), "f") is None
+        assert store.find_reusable(PROJECT, PipelineUuid("other"), BlockUuid("fill"), "f") is None
+        assert store.meanings(["d", "unknown"]) == {"d": "what d is"}
+
+    def test_reused_block_run_names_the_execution(self, store):
+        known = Fingerprint("f", "parts")
+        _, made = self.executed(store, known)
+        _, (number,) = self.begun(store, "fill")
+        later = LATER + timedelta(hours=1)
+        end = BlockEnd(
+            Status.COMPLETED, later, outputs=(OUTPUT,), fingerprint=known, reused_from=made, reason="unchanged"
+        )
+        store.end_block(number, end)
+        block_run = store.block_run(number)
+        assert (block_run.reused, block_run.reused_from, block_run.reason) == (True, made, "unchanged")
+        assert store.latest_outputs(PROJECT, PIPELINE)["fill"] == block_run
+        assert store.find_reusable(PROJECT, PIPELINE, BlockUuid("fill"), "f").block_run_id == made
+        assert store.latest_made(PROJECT, PIPELINE) == {
+            BlockUuid("fill"): LatestOutput(LATER, (OUTPUT.artifact,), "parts")
+        }
+
+    @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED, Status.CONDITION_FAILED])
+    def test_only_completed_block_runs_are_reusable(self, store, status):
+        _, (number,) = self.begun(store, "fill")
+        store.start_attempt(number, now=NOW)
+        store.end_block(number, BlockEnd(status, LATER, fingerprint=Fingerprint("f", "parts")))
+        assert store.find_reusable(PROJECT, PIPELINE, BlockUuid("fill"), "f") is None
+        assert store.latest_made(PROJECT, PIPELINE) == {}
+
+    def test_old_fingerprints_of_a_block_are_dropped(self, store):
+        for number in range(40):
+            self.executed(store, Fingerprint(str(number), "parts"))
+        kept = [n for n in range(40) if store.find_reusable(PROJECT, PIPELINE, BlockUuid("fill"), str(n))]
+        assert kept == list(range(10, 40))

@@ -10,6 +10,7 @@ import pytest
 from spellbook_core.model.run import NewRun
 from spellbook_core.runs import database
 from spellbook_core.runs.records import RunFilter
+from spellbook_core.runs.schema import migrations
 from spellbook_core.runs.sqlite import SqliteRunStore
 from spellbook_core.runs.store import NewerStoreError, StoreBusyError
 
@@ -132,3 +133,33 @@ def test_threads_leave_no_open_file(store, path):
         thread.start()
         thread.join()
     assert len(list(store._database._open)) <= 2
+
+
+OLD_DATA = """
+INSERT INTO pipeline_runs (id, project, pipeline, status, is_ended, trigger_kind, selection, variables, execution_date,
+    created_at, blocks_total, blocks_done) VALUES (4, 'titanic', 'torch_train', 'completed', 1, 'manual',
+    '{"blocks":null,"upstream":"none","downstream":false,"tests_only":false}', '{}',
+    '2026-01-05T02:00:00.000000Z', '2026-01-05T02:00:00.000000Z', 1, 1);
+INSERT INTO block_runs (id, run_id, block, block_type, status, position, attempt, reason, code_hash, spec, ended_at,
+    outputs) VALUES (9, 4, 'fill', 'transformer', 'completed', 0, 1, 'it was chosen', 'h',
+    '{"language":"python","path":"x.py","parents":[],"stored":{},"configuration":{},"timeout_s":null}',
+    '2026-01-05T02:00:01.000000Z',
+    '[{"index":0,"digest":"aa","format":"json","kind":"json","type_name":"int","rows":null,"columns":[],
+       "size_bytes":1,"summary":"1","warnings":[]}]');
+INSERT INTO block_heads (project, pipeline, block, newest_id, completed_id)
+    VALUES ('titanic', 'torch_train', 'fill', 9, 9);
+"""
+
+
+def test_store_of_the_first_schema_is_brought_up_to_date(store, path):
+    first = next(text for number, text in migrations() if number == 1)
+    connection = sqlite3.connect(path)
+    connection.executescript(first + OLD_DATA + "PRAGMA user_version = 1;")
+    connection.close()
+    (run,) = store.runs(RunFilter(), offset=0, limit=9).runs
+    assert run.selection.is_fresh is False
+    (block_run,) = store.block_runs(run.id)
+    assert (block_run.reused, block_run.reused_from, block_run.reason) == (False, None, "it was chosen")
+    made = store.latest_made("titanic", "torch_train")["fill"]
+    assert (made.parts, made.outputs[0].digest, made.made_at) == (None, "aa", block_run.ended_at)
+    assert store.find_reusable("titanic", "torch_train", "fill", "any") is None

@@ -1,0 +1,142 @@
+"""Which modules of a project a block reaches, as its worker would find them."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from spellbook_core.project.closure import CodeIndex, index_of
+from spellbook_core.project.installed import environment_of
+from spellbook_core.project.layout import Workspace
+from spellbook_core.project.sourcefacts import facts_of
+from tests.conftest import make_project
+
+FILES = {
+    "utils/__init__.py": "",
+    "utils/variables.py": "EPOCHS = 3\n",
+    "utils/frames.py": "from .variables import EPOCHS\nfrom . import names\nimport pandas\n",
+    "utils/names.py": "from titanic.utils import frames\n",
+    "utils/deep/__init__.py": "from ..variables import EPOCHS\n",
+    "utils/deep/one.py": "",
+    "utils/deep/two.py": "",
+    "plain/thing.py": "",
+    "alone.py": "import plain.thing\n",
+    "json.py": "",
+    "transformers/fill.py": "",
+}
+SHARED = "shared/__init__.py"
+INIT, VARIABLES = "utils/__init__.py", "utils/variables.py"
+RING = {INIT, VARIABLES, "utils/frames.py", "utils/names.py"}
+
+
+@pytest.fixture
+def project(tmp_path):
+    make_project(tmp_path, name="titanic", files=FILES)
+    make_project(tmp_path, name="other", files={"shared/__init__.py": "", "shared/x.py": "Y = 1\n"})
+    return Workspace.open(tmp_path).project("titanic")
+
+
+def reached(project, text: str):
+    index = index_of(project)
+    index.look()
+    return index.closure(facts_of(text).imports)
+
+
+@pytest.mark.parametrize(
+    ("text", "members"),
+    [
+        ("from titanic.utils.variables import EPOCHS", {"__init__.py", INIT, VARIABLES}),
+        ("from default_repo.utils.variables import EPOCHS", {"__init__.py", INIT, VARIABLES}),
+        ("import utils.variables", {INIT, VARIABLES}),
+        ("from utils import variables", {INIT, VARIABLES}),
+        ("from utils import EPOCHS", {INIT}),
+        ("import utils.frames", {*RING, "__init__.py"}),
+        ("import utils.deep", {INIT, VARIABLES, "utils/deep/__init__.py"}),
+        (
+            "from utils.deep import *",
+            {INIT, VARIABLES, "utils/deep/__init__.py", "utils/deep/one.py", "utils/deep/two.py"},
+        ),
+        ("import plain.thing", {"plain/thing.py"}),
+        ("import alone", {"alone.py", "plain/thing.py"}),
+        ("import json", set()),
+        ("import pandas, torch.nn", set()),
+        ("from .utils import variables", set()),
+        ("import utils.missing.thing", {INIT}),
+        ("import missing", set()),
+        (
+            "from other.shared.x import Y",
+            {"../other/__init__.py", "../other/shared/__init__.py", "../other/shared/x.py"},
+        ),
+        ("import titanic", {"__init__.py"}),
+        ("import importlib\nimportlib.import_module('plain.thing')", {"plain/thing.py"}),
+    ],
+)
+def test_imports_are_followed(project, text, members):
+    assert set(reached(project, text).members) == members
+
+
+def test_packages_from_outside_are_named(project):
+    assert reached(project, "import torch.nn, json\nimport utils.frames").packages == {"torch", "pandas"}
+
+
+def test_change_of_a_module_changes_the_digest_at_once(project):
+    text = "import utils.variables"
+    before = reached(project, text).digest
+    (project.root / VARIABLES).write_text("EPOCHS = 4\n")
+    changed = reached(project, text).digest
+    (project.root / VARIABLES).write_text("EPOCHS = 3  # again\n")
+    assert reached(project, text).digest == before != changed
+
+
+def test_new_module_is_noticed(project):
+    text = "from utils import EPOCHS"
+    before = reached(project, text)
+    (project.root / "utils/EPOCHS.py").write_text("")
+    assert set(reached(project, text).members) - set(before.members) == {"utils/EPOCHS.py"}
+
+
+def test_change_with_kept_time_and_size_is_noticed(project):
+    text = "import utils.variables"
+    before = reached(project, text).digest
+    path = project.root / VARIABLES
+    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    path.write_text("EPOCHS = 4\n")
+    os.utime(path, ns=times)
+    assert reached(project, text).digest != before
+
+
+def test_meanings_name_the_changed_name(project):
+    closure = reached(project, "import utils.variables")
+    assert closure.digest in closure.meanings
+    assert "EPOCHS" in closure.meanings[closure.members[VARIABLES].digest]
+
+
+def test_file_outside_of_the_projects_is_not_read(project, tmp_path):
+    secret = tmp_path / "secret.py"
+    secret.write_text("PASSWORD = 1\n")
+    (project.root / "utils/link.py").symlink_to(secret)
+    facts = reached(project, "import utils.link").members["utils/link.py"]
+    assert facts.names == {}
+
+
+def test_single_project_looks_into_no_neighbour(tmp_path):
+    make_project(tmp_path, name="other", files={"x.py": ""})
+    (tmp_path / "projects" / "alone").mkdir()
+    index = CodeIndex(tmp_path / "projects" / "alone", None)
+    assert index.closure(facts_of("import other.x").imports).members == {}
+
+
+def test_broken_module_counts_by_its_bytes(project):
+    (project.root / VARIABLES).write_text("def broken(:\n")
+    before = reached(project, "import utils.variables").digest
+    (project.root / VARIABLES).write_text("def broken(: #\n")
+    assert reached(project, "import utils.variables").digest != before
+
+
+def test_environment_names_lock_file_and_versions(project):
+    before = environment_of(project, frozenset({"sklearn"}))
+    assert {"Python", "platform", "pandas", "pyarrow"} <= before.keys()
+    (project.root / "requirements.txt").write_text("pandas\n")
+    after = environment_of(project, frozenset())
+    assert set(after) - set(before) == {"requirements.txt"}
