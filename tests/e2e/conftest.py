@@ -8,7 +8,6 @@ address; `served()` serves a whole workspace.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -26,6 +25,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from spellbook_core.services import engines
 from spellbook_core.services.wiring import open_context
+from tests.e2e.steps import Served, serve
 
 LAUNCH_ARGUMENTS = [
     "--headless",
@@ -174,40 +174,18 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@dataclass
-class Served:
-    """A served workspace: its folder, the address that signs in, and the process that serves it."""
-
-    root: Path
-    address: str
-    process: subprocess.Popen[str]
-
-
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Callable[[], Served]]:
     """`served()` starts the page on `tmp_path`, which the test has filled; page and engine end with the test."""
-    processes: list[subprocess.Popen[str]] = []
+    pages: list[Served] = []
 
     def start() -> Served:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "spellbook_core.serve", "--no-browser", "--port", "0", "--workspace", str(tmp_path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        processes.append(process)
-        seen = ""
-        for line in process.stdout or ():
-            seen += line
-            if match := re.search(r"http://\S+token=\S+", line):
-                return Served(tmp_path, match.group(0), process)
-        pytest.fail(f"the page did not start:\n{seen}")
+        pages.append(serve(tmp_path))
+        return pages[-1]
 
     yield start
-    for process in processes:
-        if process.poll() is None:
-            process.terminate()
-        process.communicate(timeout=20)
+    for page in pages:
+        page.stop()
     ctx = open_context(tmp_path, create=True)
     engines.stop(ctx)
     ctx.close()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.conftest import BlockFile, make_project, wait_until
+from tests.e2e.steps import SLOW_MS, add_block, open_editor, state_of, write
 
 pytestmark = pytest.mark.e2e
-
-SLOW_MS = 30_000
 
 LOAD = """from spellbook_core import data_loader, test
 
@@ -36,36 +35,6 @@ def double(df, *args, **kwargs):
         log_metric("loss", 1 / (step + 1), step=step)
     return df.assign(n=df["n"] * 2)
 """
-
-
-def open_editor(page_factory, address: str) -> Page:
-    """Sign in and go to the editor as a person does, from the list of pipelines."""
-    page = page_factory(address)
-    page.locator(".st-key-nav").get_by_role("link", name="Editor", exact=True).click()
-    expect(page.locator(".st-key-toolbar")).to_be_visible(timeout=SLOW_MS)
-    return page
-
-
-def add_block(page: Page, kind: str, name: str) -> None:
-    """Add a blank block of a type by the buttons below the cards."""
-    page.locator(f".st-key-add_{kind} button").last.click()  # the empty page's own buttons go at the end of the run
-    field = page.locator(".st-key-add_name input")
-    field.fill(name)
-    field.press("Tab")
-    page.locator(".st-key-add_confirm button").click()
-    expect(page.locator(f".st-key-card_{name}")).to_be_visible(timeout=SLOW_MS)
-
-
-def write(page: Page, block: str, text: str) -> None:
-    """Replace a block's text as a paste does, so that the editor adds no brackets of its own."""
-    content = page.locator(f".st-key-editor_{block} .cm-content")
-    content.click()
-    page.keyboard.press("Control+a")
-    page.keyboard.insert_text(text)
-
-
-def state_of(page: Page, block: str):
-    return page.locator(f".st-key-state_{block}")
 
 
 def test_notebook_from_nothing(served, page_factory, tmp_path):
