@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 
 from spellbook_core.atomic import content_hash
@@ -20,6 +20,8 @@ SCHEMA = 1
 
 NOT_FINGERPRINTED = frozenset({"cache", "file_source", "file_path"})
 """Configuration that says when a block runs or where its text is, not what it does."""
+
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 MAX_NAMED = 4
 """Most changed names that a reason lists."""
@@ -52,12 +54,17 @@ class Parts:
     @property
     def text(self) -> str:
         """The parts as JSON, the same text for the same parts."""
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return _encode({name: getattr(self, name) for name in self.__slots__})
 
     @property
     def digest(self) -> str:
         """The fingerprint: 32 hexadecimal characters."""
-        return content_hash(f"{SCHEMA}{self.text}".encode("utf-8", "surrogatepass"))
+        return digest_of(self.text)
+
+
+def digest_of(text: str) -> str:
+    """Return the fingerprint of the parts that `Parts.text` wrote."""
+    return content_hash(f"{SCHEMA}{text}".encode("utf-8", "surrogatepass"))
 
 
 def read_parts(text: str) -> Parts:

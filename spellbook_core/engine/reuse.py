@@ -61,19 +61,20 @@ class Reuse:
         index.look()
         facts = _facts(block)
         closure = index.closure(facts.imports)
-        parts = _parts(run, block, facts, closure)
-        block.fingerprint = Fingerprint(parts.digest, parts.text, meanings=closure.meanings)
+        text = _parts(run, block, facts, closure).text
+        known = Fingerprint(fingerprint.digest_of(text), text, meanings=closure.meanings)
+        block.fingerprint = known
         block.modules = closure.digest
         if not may_reuse(run.run, block):
             return None
         policy = policy_of(block.block_type, block.spec.configuration)
-        found = self._store.find_reusable(run.run.project, run.run.pipeline, block.block, parts.digest)
+        found = self._store.find_reusable(run.run.project, run.run.pipeline, block.block, known.digest)
         now = self._clock.now()
         if found is None or policy.objection(found.made_at, now) or recorded_change(index, found.recorded):
             return None
         if not all(self.is_stored(output.artifact) for output in found.outputs):
             return None
-        return _reused(found, block.fingerprint, now)
+        return _reused(found, known, now)
 
     def is_stored(self, ref: ArtifactRef) -> bool:
         """Return whether an output is there, as long as it was when it was written."""
