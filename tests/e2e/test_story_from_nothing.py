@@ -15,7 +15,6 @@ from tests.e2e.steps import (
     click_box,
     code_of,
     expect_states,
-    open_editor,
     run,
     show_tab,
     state_of,
