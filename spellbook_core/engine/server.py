@@ -74,7 +74,7 @@ class EngineServer:
             (listener.fileno(), lambda: self._accept(listener)),
             (executor_fd, runner.on_executor),
             (runner.supervisor.fileno(), runner.on_supervisor),
-            (waker.fileno(), lambda: None),
+            (waker.fileno(), lambda: _drain(waker)),
         ]
         for descriptor, action in watched:
             self._selector.register(descriptor, selectors.EVENT_READ, action)
@@ -216,6 +216,11 @@ class EngineServer:
             signal.signal(number, signal.SIG_DFL)
         waker.close()
         self._signalled.close()
+
+
+def _drain(waker: socket.socket) -> None:
+    with suppress(BlockingIOError):
+        waker.recv(4096)
 
 
 def listen(path: Path) -> socket.socket:

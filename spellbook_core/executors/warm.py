@@ -16,8 +16,8 @@ from typing import IO, cast
 from spellbook_core.model.task import Environment
 from spellbook_core.model.values import JsonValue
 from spellbook_core.worker import preload
+from spellbook_core.worker.options import Options
 from spellbook_core.worker.wire import Channel
-from spellbook_core.worker.zygote import Options
 
 END_WAIT_S = 5.0
 """How long an ended warm process is waited for; it only has to leave its loop."""

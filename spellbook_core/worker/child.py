@@ -22,17 +22,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from spellbook_core.worker import preload
-from spellbook_core.worker.call import rehearse
 from spellbook_core.worker.entry import read_task, run_task
 from spellbook_core.worker.job import SEALED
+from spellbook_core.worker.rehearsal import rehearse, rehearse_training
 from spellbook_core.worker.strays import MARKER
 
 _BLAS_USERS = re.compile(r"\b(numpy|scipy|sklearn|statsmodels)\b")
 """Blocks that get OpenBLAS's threads. Each spins for about 100 ms of CPU after it is made, so others go without; torch
 has threads of its own."""
-
-_REHEARSAL_ROWS = 1024
-"""Enough for the kernels that a batch of 64 or a table of a thousand rows takes."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -61,9 +58,9 @@ def serve(ends: Ends, restore: Mapping[str, str | None], raise_threads: Callable
     status = 1
     try:
         _settle(ends, restore)
-        rehearse()
-        if not select.select([ends.control], [], [], 0)[0]:  # nobody waits for this child yet
-            _rehearse_training()
+        for step in (rehearse, rehearse_training):
+            if not select.select([ends.control], [], [], 0)[0]:  # nobody waits for this child yet
+                step()
         _reseed()
         folder = b""
         while not folder.endswith(b"\n") and (part := os.read(ends.control, 8192)):
@@ -113,27 +110,6 @@ def _reseed() -> None:
         numpy.random.seed()
     if torch is not None:
         torch.default_generator.seed()
-
-
-def _rehearse_training() -> None:
-    """Take one small training step where torch is loaded, so that the block's first one is not ten times as slow.
-
-    In a child only, never in the zygote, and on one thread, so that no pool of threads is made: a block may still fork.
-    """
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    layers = torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1), torch.nn.Sigmoid()
-    model = torch.nn.Sequential(*layers)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    rows = torch.rand(_REHEARSAL_ROWS, 8)
-    for _ in range(2):
-        optimizer.zero_grad()
-        torch.nn.functional.binary_cross_entropy(model(rows), torch.zeros(_REHEARSAL_ROWS, 1)).backward()
-        optimizer.step()
-    torch.set_num_threads(threads)
 
 
 def _attempt(folder: Path, ends: Ends, raise_threads: Callable[[], None]) -> int:

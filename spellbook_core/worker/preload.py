@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from spellbook_core.worker.call import rehearse
 from spellbook_core.worker.load import import_named
 
 BASE = ("pandas", "pyarrow", "duckdb")
@@ -56,6 +55,8 @@ def import_packages(packages: Sequence[str]) -> None:
     """Import what `packages` means; what is not installed is skipped. Computes nothing, touches no GPU."""
     for name in (*_OWN, *(module for package in packages for module in _MODULES.get(package, ()))):
         import_named(name)
+    from spellbook_core.worker.rehearsal import rehearse  # the engine reads this module too, and loads no worker
+
     rehearse()
     duckdb = sys.modules.get("duckdb")
     if duckdb is not None:

@@ -11,8 +11,6 @@ carries JSON lines. When that closes (the engine died), running children go on u
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import selectors
 import signal
@@ -21,7 +19,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -29,16 +26,12 @@ from spellbook_core.model.task import LOCK_FILE, LOG_FILE
 from spellbook_core.model.values import JsonValue
 from spellbook_core.worker import preload
 from spellbook_core.worker.capture import LogWriter
-from spellbook_core.worker.child import Ends, become_subreaper, configure_streams, serve
-from spellbook_core.worker.job import PROGRESS_INTERVAL_S, READ_BYTES, SEALED, Child, Job, crash_file, signal_group
+from spellbook_core.worker.child import become_subreaper, configure_streams
+from spellbook_core.worker.job import PROGRESS_INTERVAL_S, READ_BYTES, SEALED, Job, signal_group
+from spellbook_core.worker.options import Options
+from spellbook_core.worker.standby import Standby
 from spellbook_core.worker.strays import end_strays
 from spellbook_core.worker.wire import Channel
-
-STANDBY = 2
-"""Children forked ahead: the fork (4-24 ms of page tables) is then off the path from click to result."""
-
-REFILL_DELAY_S = 0.02
-"""How long after handing over an attempt the next child is forked ahead: a short block keeps its core to itself."""
 
 DRAIN_S = 1.0
 """How long the output of an ended process is still read."""
@@ -47,56 +40,14 @@ TIMEOUT_GRACE_S = 2.0
 """Seconds between the signals that end an attempt whose time is up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the executor passes.
-
-    Attributes:
-        wanted: Packages that the project's blocks import.
-        preload: Those that are imported before the fork; fewer after stepping down.
-        mode: `fork` or `spare`.
-        restore: The environment of the children, where the zygote's own differs; None removes a variable.
-    """
-
-    wanted: tuple[str, ...]
-    preload: tuple[str, ...]
-    mode: str
-    restore: Mapping[str, str | None]
-
-    @classmethod
-    def parse(cls, text: str) -> Options:
-        """Return the options that `to_text` wrote."""
-        data = json.loads(text)
-        return cls(tuple(data["wanted"]), tuple(data["preload"]), data["mode"], data["restore"])
-
-    def to_text(self) -> str:
-        """Return the JSON form, one command line argument."""
-        return json.dumps(
-            {
-                "wanted": list(self.wanted),
-                "preload": list(self.preload),
-                "mode": self.mode,
-                "restore": dict(self.restore),
-            }
-        )
-
-    def stepped_down(self) -> Options:
-        """Return what to try when forking after `preload` is not safe."""
-        mode = "fork" if self.preload else "spare"
-        return replace(self, preload=preload.smaller(self.preload), mode=mode)
-
-
 class Zygote:
     """The loop: messages from the engine, output and exits of children, timers."""
 
     def __init__(self, channel: Channel, options: Options, raise_threads: Callable[[], None]) -> None:
         self._channel = channel
-        self._options = options
-        self._raise_threads = raise_threads
         self._selector = selectors.DefaultSelector()
-        self._standby: list[Child] = []
+        self._standby = Standby(options, self._forget, raise_threads)
         self._jobs: dict[int, Job] = {}
-        self._refill_at: float | None = 0.0
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> NoReturn:
@@ -114,8 +65,8 @@ class Zygote:
 
     def _wait_s(self) -> float | None:
         due = [at for job in self._jobs.values() if (at := job.next_at()) is not None]
-        if self._refill_at is not None:
-            due.append(self._refill_at)
+        if self._standby.refill_at is not None:
+            due.append(self._standby.refill_at)
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _watch_unsent(self) -> None:
@@ -130,7 +81,7 @@ class Zygote:
         if self._channel.is_closed:
             # what was asked in the last breath is not begun: the next engine starts it anew
             self._selector.unregister(self._channel)
-            self._end_standby()
+            self._standby.close()
             return
         for message in messages:
             if message["op"] == "run":
@@ -140,11 +91,8 @@ class Zygote:
 
     def _start(self, message: Mapping[str, JsonValue]) -> None:
         folder = str(message["dir"])
-        child = self._take_child()
-        while not _hand_over(child, folder):  # it died while it waited, e.g. by the out-of-memory killer
-            child.close()
-            child = self._take_child()
         now = time.monotonic()
+        child = self._standby.hand_over(folder, now)
         timeout_s = cast("float | None", message.get("timeout_s"))
         job = Job(
             key=(cast(int, message["id"]), cast(int, message["attempt"])),
@@ -158,52 +106,14 @@ class Zygote:
             self._selector.register(descriptor, selectors.EVENT_READ, _Reader(self, job, stream, descriptor))
         self._selector.register(child.control, selectors.EVENT_READ, _Reader(self, job, "control", child.control))
         self._tell("started", job, pid=child.pid, start_ticks=start_ticks(child.pid))
-        self._refill_at = now + REFILL_DELAY_S
 
-    def _take_child(self) -> Child:
-        return self._standby.pop(0) if self._standby else self._make_child()
-
-    def _make_child(self) -> Child:
-        ours, theirs = socket.socketpair()
-        out_read, out_write = _pipe()
-        err_read, err_write = _pipe()
-        crash = crash_file()
-        ends = Ends(theirs.fileno(), out_write, err_write, crash)
-        pid = os.fork() if self._options.mode == "fork" else self._spawn(ends)
-        if pid == 0:
-            self._forget_in_child(ours.fileno(), out_read, err_read)
-            serve(ends, self._options.restore, self._raise_threads)
-        theirs.close()
-        os.close(out_write)
-        os.close(err_write)
-        ours.setblocking(False)
-        return Child(pid, ours.detach(), out_read, err_read, crash)
-
-    def _spawn(self, ends: Ends) -> int:
-        descriptors = (ends.control, ends.stdout, ends.stderr, ends.crash)
-        options = json.dumps({"preload": list(self._options.wanted), "restore": dict(self._options.restore)})
-        command = [sys.executable, "-P", "-m", "spellbook_core.worker.child", *map(str, descriptors), options]
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, True)
-        try:
-            return os.posix_spawn(sys.executable, command, os.environ)
-        finally:
-            for descriptor in descriptors:
-                os.set_inheritable(descriptor, False)
-
-    def _forget_in_child(self, *descriptors: int) -> None:
-        """Close what the fork copied: the engine's and the siblings' ends must not stay open in a block."""
+    def _forget(self) -> None:
+        """Close what a fork copied: the engine's end and those of running blocks must not stay open in a block."""
         self._selector.close()
-        for descriptor in (*descriptors, self._channel.fileno(), self._wake_read, self._wake_write):
+        for descriptor in (self._channel.fileno(), self._wake_read, self._wake_write):
             os.close(descriptor)
-        for child in (*self._standby, *(job.child for job in self._jobs.values())):
-            child.close()
-
-    def _end_standby(self) -> None:
-        for child in self._standby:
-            child.close()  # it reads the end of its control socket and exits
-        self._standby.clear()
-        self._refill_at = None
+        for job in self._jobs.values():
+            job.child.close()
 
     def _cancel(self, message: Mapping[str, JsonValue]) -> None:
         key = (message["id"], message["attempt"])
@@ -220,10 +130,7 @@ class Zygote:
                     job.end("timeout", now, TIMEOUT_GRACE_S)
             job.act(now)
             self._tell_progress(job, now)
-        if self._refill_at is not None and now >= self._refill_at:
-            if len(self._standby) < STANDBY:
-                self._standby.append(self._make_child())
-            self._refill_at = now if len(self._standby) < STANDBY else None
+        self._standby.refill(now)
 
     def on_output(self, job: Job, stream: str, descriptor: int) -> bool:
         """Read what a child wrote to `stream`, or its word on the control socket; False when there is nothing more."""
@@ -278,9 +185,7 @@ class Zygote:
         job = self._jobs.get(pid)
         if job is None:
             os.waitpid(pid, 0)
-            for child in [child for child in self._standby if child.pid == pid]:
-                self._standby.remove(child)
-                child.close()
+            self._standby.drop(pid)
             return
         strays = self._end_strays(job)
         signal_group(pid, signal.SIGKILL)  # before it is reaped: until then nobody else can have its number
@@ -299,7 +204,7 @@ class Zygote:
         job.child.close()
 
     def _end_strays(self, job: Job) -> list[str]:
-        known = {child.pid for child in self._standby} | self._jobs.keys()
+        known = self._standby.pids | self._jobs.keys()
         marker = f"{job.key[0]}.{job.key[1]}"
         return end_strays(marker, job.folder / LOCK_FILE, known, is_last=len(self._jobs) == 1)
 
@@ -331,22 +236,6 @@ class _Reader:
 
     def __call__(self) -> None:
         self._zygote.on_output(*self._arguments)
-
-
-def _hand_over(child: Child, folder: str) -> bool:
-    try:
-        os.write(child.control, os.fsencode(folder) + b"\n")
-    except OSError:
-        return False
-    return True
-
-
-def _pipe() -> tuple[int, int]:
-    read, write = os.pipe()
-    os.set_blocking(read, False)
-    with suppress(OSError, AttributeError):  # beyond the user's limit of pipe memory, or not Linux
-        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, READ_BYTES)
-    return read, write
 
 
 def start_ticks(pid: int) -> int | None:

@@ -16,6 +16,7 @@ from spellbook_core.executors.process import ProcessExecutor
 from spellbook_core.model.task import Environment
 from spellbook_core.project.layout import Workspace
 from spellbook_core.settings import Settings
+from spellbook_core.worker.standby import STANDBY
 from tests.conftest import wait_until
 from tests.contract.executor_contract import Attempts
 
@@ -117,9 +118,9 @@ def standing_by(attempts: Attempts) -> None:
     def waiting() -> bool:
         pids = path.read_text().split()
         states = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids]
-        return states == ["S", "S"]
+        return states == ["S"] * STANDBY
 
-    wait_until(waiting, what="two children stand by")
+    wait_until(waiting, what="the children stand by")
 
 
 @pytest.mark.benchmark_table

@@ -16,6 +16,7 @@ from spellbook_core.executors.process import ProcessExecutor
 from spellbook_core.model.task import OUTCOME_FILE, Environment
 from spellbook_core.project.layout import Workspace
 from spellbook_core.settings import Settings
+from spellbook_core.worker.standby import STANDBY
 from tests.conftest import wait_until
 from tests.contract.executor_contract import Attempts
 
@@ -108,7 +109,7 @@ def f(*args, **kwargs):
     for _ in range(3):
         [described] = attempts.executor.describe()
         children = Path(f"/proc/{described['pid']}/task/{described['pid']}/children")
-        wait_until(lambda children=children: len(children.read_text().split()) == 2)
+        wait_until(lambda children=children: len(children.read_text().split()) == STANDBY)
         ended = attempts.run(source, preload=("torch",), timeout_s=20)
         assert ended.exited.reason is None
         assert [output.summary for output in ended.outcome.outputs] == ["1", "4"]
@@ -231,7 +232,7 @@ def test_many_blocks_leak_nothing(attempts):
     zygote, engine = psutil.Process(described["pid"]), psutil.Process()
 
     def figures() -> tuple[int, int, int, int]:
-        children = wait_until(lambda: len(zygote.children()) == 2 and zygote.children(), what="two children stand by")
+        children = wait_until(lambda: len(zygote.children()) == STANDBY and zygote.children(), what="children stand by")
         return zygote.num_fds(), zygote.num_threads(), engine.num_fds(), len(children)
 
     before = figures()
