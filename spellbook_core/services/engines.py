@@ -16,7 +16,7 @@ from pathlib import Path
 
 from spellbook_core.clock import from_text
 from spellbook_core.engine.leader import EngineInfo, read_info
-from spellbook_core.engine.messages import encode, receive_line
+from spellbook_core.engine.messages import decode, encode, receive_line
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.values import JsonObject
 from spellbook_core.services.wiring import Context
@@ -98,6 +98,31 @@ def connected(ctx: Context) -> Iterator[Callable[[JsonObject], None]]:
     connection = _connect(ctx) or _start_and_connect(ctx)
     with connection:
         yield lambda message: connection.sendall(encode(message))
+
+
+@contextmanager
+def subscribed(ctx: Context) -> Iterator[Callable[[float], list[JsonObject]]]:
+    """Receive the engine's events, the engine started when none leads.
+
+    Yields a function that waits up to so many seconds and returns the events that came, none when none did. It raises
+    ConnectionError when the engine has gone.
+    """
+    connection = _connect(ctx) or _start_and_connect(ctx)
+    with connection:
+        connection.sendall(encode({"op": "subscribe"}))
+        received = b""
+
+        def receive(timeout_s: float) -> list[JsonObject]:
+            nonlocal received
+            if not select.select([connection], [], [], timeout_s)[0]:
+                return []
+            data = connection.recv(64 * 1024)
+            if not data:
+                raise ConnectionError("the engine has gone")
+            *lines, received = (received + data).split(b"\n")
+            return [decode(line) for line in lines]
+
+        yield receive
 
 
 def wake(ctx: Context) -> None:

@@ -132,6 +132,24 @@ def run_pipeline(
         ctx.close()
 
 
+def wait(ctx: Context, run_id: RunId, timeout_s: float) -> PipelineRun:
+    """Return a run once it has ended, or as it is after `timeout_s`; told by the engine, not by looking again.
+
+    Raises:
+        RunNotFoundError: There is no such run. [SB-RUN-001]
+        EngineStartError: No engine carries it and none can be started. [SB-RUN-008]
+    """
+    until = ctx.clock.monotonic() + timeout_s
+    while True:
+        with suppress(ConnectionError), engines.subscribed(ctx) as receive:
+            while True:
+                run = ctx.store.run(run_id)  # read after subscribing, so that no end is missed
+                left = until - ctx.clock.monotonic()
+                if run.status.is_terminal or left <= 0:
+                    return run
+                receive(left)
+
+
 def cancel(ctx: Context, run_id: RunId) -> None:
     """Ask a run to end; without effect on an ended one. The run's status tells when it has.
 

@@ -59,6 +59,13 @@ STEP = """
         return time.perf_counter() - started
 """
 
+TRAINED = """
+    train()
+    at_once = train()
+    time.sleep(0.05)
+    return [at_once, train()]
+"""
+
 
 class Floor:
     """A preloaded process that forks a child on demand, which writes and renames a tiny file that is then read."""
@@ -145,27 +152,29 @@ def test_noop_block_stays_near_the_bare_fork(attempts, floor, report_row, pause)
 
 @pytest.mark.benchmark_table
 def test_first_training_step_is_warm(attempts, report_row):
+    """Against a process that has trained and has then waited as the fresh one has: the step itself takes 0.4 ms, and
+    after any wait the processor's caches are cold, which no preparation changes. The step right after another is
+    reported too."""
     attempts.executor.prepare(Environment(preload=("torch",)))
-    once = "@custom\ndef f(*args, **kwargs):" + STEP + "    return train()\n"
-    again = "@custom\ndef f(*args, **kwargs):" + STEP + "    train()\n    return train()\n"
+    once = "@custom\ndef f(*args, **kwargs):" + STEP + "    return [train()]\n"
+    again = "@custom\ndef f(*args, **kwargs):" + STEP + TRAINED
     returned(attempts, once)
-    fresh, trained = [], []
+    fresh, waited, at_once = [], [], []
     for _ in range(7):
         standing_by(attempts)
-        fresh.append(returned(attempts, once))
-        trained.append(returned(attempts, again))
-    report_row(
-        "first training step in a fresh block",
-        ours=statistics.median(fresh) * 1000,
-        floor=statistics.median(trained) * 1000,
-        unit="ms",
-        bound=2.0,
-        slack=1.0,  # pages of the step's own code and buffers, touched for the first time; the step itself is 0.4 ms
-    )
+        fresh += returned(attempts, once)
+        at_once_s, waited_s = returned(attempts, again)
+        waited.append(waited_s)
+        at_once.append(at_once_s)
+    ours = statistics.median(fresh) * 1000
+    what = "first training step in a fresh block"
+    report_row(what, ours=ours, floor=statistics.median(waited) * 1000, unit="ms", bound=2.0)
+    what = "first training step in a fresh block (floor: without a wait before it)"
+    report_row(what, ours=ours, floor=statistics.median(at_once) * 1000, unit="ms", bound=None)
 
 
-def returned(attempts: Attempts, source: str) -> float:
-    """Return the number that a block returned."""
+def returned(attempts: Attempts, source: str) -> list[float]:
+    """Return the numbers that a block returned."""
     ended = attempts.run(source, preload=("torch",))
     assert ended.outcome.error is None, ended.outcome.error
-    return float(json.loads(ended.outcome.outputs[0].summary))
+    return [float(json.loads(output.summary)) for output in ended.outcome.outputs]

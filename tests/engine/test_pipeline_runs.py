@@ -179,6 +179,15 @@ def test_exit_without_result_is_a_failure(ctx, tmp_path):
     assert "without a result" in runs.block_runs(ctx, run.id)[0].error.message
 
 
+def test_wait_returns_the_ended_run(ctx, waiting):
+    """It comes back at its deadline with the run as it is, and otherwise as soon as the engine tells the end."""
+    run, _, _ = waiting
+    assert runs.wait(ctx, run.id, timeout_s=0.05).status is Status.RUNNING
+    runs.cancel(ctx, run.id)
+    assert runs.wait(ctx, run.id, timeout_s=30.0).status is Status.CANCELLED
+    assert runs.wait(ctx, run.id, timeout_s=0.0).status is Status.CANCELLED
+
+
 def test_same_request_runs_once(ctx, tmp_path):
     make_project(tmp_path, blocks=chain(1))
     first = runs.start(ctx, new(request_id="click-1"))
