@@ -89,13 +89,26 @@ class Reuse:
 
         That is not so when it did not complete, or when a module that it reaches was changed while it ran.
         """
-        known = block.fingerprint
-        if known is None or end.status is not Status.COMPLETED:
+        if end.status is not Status.COMPLETED:
             return end
+        try:
+            return self._sealed(run, block, end)
+        except (OSError, ValueError, TypeError, RecursionError, SpellbookError) as cause:
+            _LOG.warning("the outputs of block run %s cannot be reused: %s", block.id, cause)
+            return end
+
+    def _sealed(self, run: ActiveRun, block: ActiveBlock, end: BlockEnd) -> BlockEnd:
         index = index_of(run.project)
         index.look()
-        closure = index.closure(_facts(block).imports)
-        if closure.digest != block.modules:
+        facts = _facts(block)
+        closure = index.closure(facts.imports)
+        known = block.fingerprint
+        if not block.is_decided:  # another engine began it: what it wrote is lost, but not what it read
+            if not _is_older(index, closure, end.started_at):
+                return end
+            text = _parts(run, block, facts, closure).text
+            known = Fingerprint(fingerprint.digest_of(text), text, meanings=closure.meanings)
+        elif known is None or closure.digest != block.modules:
             return end
         recorded = {}
         own = block.spec.relative_path
@@ -106,11 +119,19 @@ class Reuse:
 
     @staticmethod
     def _recorded(index: CodeIndex, path: str, started_at: datetime | None) -> str:
-        changed = index.changed_at(f"{index.root}/{path}")
-        if changed is None or started_at is None or changed >= started_at.timestamp():
+        if not _is_unchanged(index, path, started_at):
             return FOREIGN
         facts = index.file(f"{index.root}/{path}")
         return FOREIGN if facts is None else facts.digest
+
+
+def _is_older(index: CodeIndex, closure: Closure, started_at: datetime | None) -> bool:
+    return all(_is_unchanged(index, path, started_at) for path in closure.members)
+
+
+def _is_unchanged(index: CodeIndex, path: str, since: datetime | None) -> bool:
+    changed = index.changed_at(f"{index.root}/{path}")
+    return changed is not None and since is not None and changed < since.timestamp()
 
 
 def may_run_nothing(run: ActiveRun) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from spellbook_core.engine.supervise import Supervisor, identity, is_alive
 from spellbook_core.model.run import NewRun, Status
+from spellbook_core.model.staleness import Freshness
 from spellbook_core.services import engines, runs
 from spellbook_core.services.wiring import open_context
 from tests.conftest import PASS_ON, BlockFile, make_project, wait_until
@@ -81,6 +82,15 @@ def test_killed_engine_is_followed_by_one_that_goes_on(ctx, project, running):
     (project / "data_loaders/go").touch()
     assert ended(ctx, run, 30.0) is Status.COMPLETED
     assert (project / "data_loaders/ran").read_text() == "x"
+
+
+def test_output_of_an_adopted_block_is_fresh_afterwards(ctx, project, running):
+    run, _ = running
+    kill_engine(ctx)
+    engines.ensure(ctx)
+    (project / "data_loaders/go").touch()
+    assert ended(ctx, run, 30.0) is Status.COMPLETED
+    assert {state.state for state in runs.staleness(ctx, "demo", "main").values()} == {Freshness.FRESH}
 
 
 @pytest.mark.guarantee("F5")
