@@ -128,6 +128,11 @@ def wait_until(
         select.select([fd] if fd is not None else [], [], [], min(left, 0.02))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run browser stories last: Playwright keeps an event loop and child processes in this process until the end."""
+    items.sort(key=lambda item: "e2e" in item.path.parts)
+
+
 @pytest.fixture
 def clock() -> FrozenClock:
     return FrozenClock()

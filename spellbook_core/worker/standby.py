@@ -36,12 +36,13 @@ class Standby:
         self._forget = forget
         self._raise_threads = raise_threads
         self._children: list[Child] = []
+        self._leaving: set[int] = set()
         self.refill_at: float | None = 0.0
 
     @property
     def pids(self) -> set[int]:
-        """The processes that wait."""
-        return {child.pid for child in self._children}
+        """The processes that wait, and those that were let go and are not reaped yet: nobody's leftovers."""
+        return {child.pid for child in self._children} | self._leaving
 
     def hand_over(self, folder: str, now: float) -> Child:
         """Have a child run the attempt in `folder`, one made now when none waits."""
@@ -51,7 +52,7 @@ class Standby:
                 os.write(child.control, os.fsencode(folder) + b"\n")
                 self.refill_at = now + REFILL_DELAY_S
                 return child
-            child.close()
+            self._let_go(child)
 
     def refill(self, now: float) -> None:
         """Make one child when one is missing and it is time."""
@@ -61,7 +62,8 @@ class Standby:
             self.refill_at = now if len(self._children) < STANDBY else None
 
     def drop(self, pid: int) -> None:
-        """Forget a child that ended while it waited."""
+        """Forget a child that ended without an attempt."""
+        self._leaving.discard(pid)
         for child in [child for child in self._children if child.pid == pid]:
             self._children.remove(child)
             child.close()
@@ -69,9 +71,13 @@ class Standby:
     def close(self) -> None:
         """Close our ends: a waiting child reads the end of its control socket and exits. No more are made."""
         for child in self._children:
-            child.close()
+            self._let_go(child)
         self._children.clear()
         self.refill_at = None
+
+    def _let_go(self, child: Child) -> None:
+        child.close()
+        self._leaving.add(child.pid)
 
     def _make(self) -> Child:
         ours, theirs = socket.socketpair()
