@@ -42,12 +42,15 @@ def find_box(page: Page, state: str) -> tuple[float, float] | None:
     return area["x"] + sum(x for x, _ in spots) / len(spots), area["y"] + sum(y for _, y in spots) / len(spots)
 
 
-def wait_for_box(page: Page, state: str) -> tuple[float, float]:
+def wait_for_box(page: Page, state: str, *, moved_from: tuple[float, float] | None = None) -> tuple[float, float]:
+    """Return where the block in `state` rests: found twice at one place, which is not `moved_from`."""
     page.locator(GRAPH).wait_for()
+    before = None
     for _ in range(100):
         found = find_box(page, state)
-        if found is not None:
+        if found is not None and found == before and found != moved_from:
             return found
+        before = found
         page.wait_for_timeout(100)
     pytest.fail(f"no box in state {state}")
 
@@ -118,9 +121,9 @@ def test_links_change_without_a_new_frame(page: Page) -> None:
 
 
 def test_top_down_graph_takes_clicks(page: Page) -> None:
+    left_to_right = wait_for_box(page, "queued")
     page.get_by_text("Top down").click()
-    expect(page.locator(".st-key-graph iframe")).to_be_visible()
-    page.mouse.click(*wait_for_box(page, "queued"))
+    page.mouse.click(*wait_for_box(page, "queued", moved_from=left_to_right))
     expect_clicks(page, ["evaluate"])
 
 
