@@ -288,6 +288,17 @@ def test_module_imported_by_name_counts(ran):
     assert ran.executed() == "load double train export"
 
 
+def test_output_made_while_a_module_changed_is_not_trusted(ran):
+    """Which of the two texts the block has read cannot be known."""
+    change = "    import pathlib\n    path = pathlib.Path(__file__).parents[1] / 'utils/variables.py'\n"
+    ran.edit("transformers/double.py", "    return", change + "    path.write_text('FACTOR = 9')\n    return")
+    ran.run()
+    ran.executed()
+    assert ran.states()["double"].reasons == ("it is not known what its output was made from",)
+    ran.run()
+    assert ran.executed() == "load double train export"
+
+
 def test_run_stale_runs_nothing_else(ran):
     with pytest.raises(NothingToRunError, match="up to date"):
         runs.run_stale(ran.ctx, "demo", "main")

@@ -56,6 +56,29 @@ def test_selection_decides_blocks(selection, stored, expected):
     assert planned(selection, stored) == expected
 
 
+STALE_CASES = [
+    (Selection(None, Upstream.STALE), ("load", "fill", "train", "out"), ("train", "out"), ["train", "out"]),
+    (Selection(None, Upstream.STALE), ("load",), ("fill", "train", "out"), ["fill", "train", "out"]),
+    (chosen("out", upstream=Upstream.STALE), ("load", "fill", "train"), ("fill", "train"), ["fill", "train", "out"]),
+    (chosen("train", upstream=Upstream.STALE), ("load", "fill", "train"), (), ["train"]),
+    (chosen("train", upstream=Upstream.STALE), ("load",), (), ["fill", "train"]),
+    (chosen("train", upstream=Upstream.MISSING), ("load", "fill"), ("fill",), ["train"]),
+]
+
+
+@pytest.mark.parametrize(("selection", "stored", "stale", "expected"), STALE_CASES)
+def test_stale_selection_decides_blocks(selection, stored, stale, expected):
+    numbers = {BlockUuid(name): BlockRunId(n) for n, name in enumerate(stored, start=1)}
+    made = plan.build(LINE, selection, numbers, project=TITANIC, stale=[BlockUuid(name) for name in stale])
+    assert [entry.block.uuid for entry in made.blocks] == expected
+
+
+def test_nothing_stale_is_told():
+    numbers = {entry.uuid: BlockRunId(n) for n, entry in enumerate(LINE.blocks, start=1)}
+    with pytest.raises(plan.NothingToRunError, match="up to date"):
+        plan.build(LINE, Selection(None, Upstream.STALE), numbers, project=TITANIC)
+
+
 def test_missing_parent_output_is_refused():
     with pytest.raises(plan.MissingOutputError, match="needs the output of 'fill', which has not run yet") as caught:
         planned(chosen("train"))
