@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
+from contextlib import suppress
 
 import click
 
@@ -13,11 +13,11 @@ from spellbook_core.clock import to_text
 from spellbook_core.model.naming import BlockRunId, RunId
 from spellbook_core.model.run import BlockRun
 from spellbook_core.runs.logs import LogLine
-from spellbook_core.services import runs
+from spellbook_core.services import engines, runs
 from spellbook_core.services.wiring import Context
 
-FOLLOW_S = 0.2
-"""Pause between two looks while following; `tail -f` on a file takes 1 s."""
+SAFETY_S = 1.0
+"""Longest wait for the engine's next event. A run of `spellbook run` tells the engine nothing: it is looked at instead."""
 
 
 @click.command()
@@ -42,14 +42,13 @@ def logs(
             ]
         )
         return
-    while True:
-        is_over = not follow or runs.get(context, RunId(run)).status.is_terminal
-        for uuid, line in reader.new_lines():
-            say(f"{line.at.astimezone():%H:%M:%S} {clean(uuid)} | {clean(line.text)}", error=line.stream == "stderr")
-        if is_over:
-            context.close()
-            return
-        time.sleep(FOLLOW_S)
+    while follow and not runs.get(context, RunId(run)).status.is_terminal:
+        with suppress(ConnectionError), engines.subscribed(context) as receive:
+            while not runs.get(context, RunId(run)).status.is_terminal:
+                reader.print_new()
+                receive(SAFETY_S)
+    reader.print_new()
+    context.close()
 
 
 class _Reader:
@@ -62,6 +61,11 @@ class _Reader:
         self._context, self._run_id, self._block = context, run_id, block
         self._level, self._search = level, search
         self._offsets: dict[tuple[BlockRunId, int], int] = defaultdict(int)
+
+    def print_new(self) -> None:
+        """Print what came since the last call, each stream to its own."""
+        for uuid, line in self.new_lines():
+            say(f"{line.at.astimezone():%H:%M:%S} {clean(uuid)} | {clean(line.text)}", error=line.stream == "stderr")
 
     def new_lines(self) -> list[tuple[str, LogLine]]:
         """Return the lines printed since the last call, in the order of time."""
