@@ -66,7 +66,9 @@ class ActiveRun:
     outputs: dict[BlockUuid, tuple[OutputInfo, ...]] = field(default_factory=dict)
 
     def inputs(self, block: ActiveBlock) -> tuple[BlockInput, ...]:
-        """Return what each parent of `block` hands over, in argument order."""
+        """Return what each parent of `block` hands over, in argument order; its own outputs when only tests run."""
+        if self.run.selection.tests_only:
+            return (BlockInput(block.block, block.stored_outputs.get(block.block, ())),)
         return tuple(
             BlockInput(parent, self.outputs[parent] if parent in self.outputs else block.stored_outputs.get(parent, ()))
             for parent in block.spec.parents
@@ -94,6 +96,7 @@ class ActiveRun:
             trigger=self.run.trigger,
             environment=self.environment,
             timeout_s=block.spec.timeout_s,
+            tests_only=self.run.selection.tests_only,
         )
 
     def attempt_dir(self, block: ActiveBlock) -> Path:

@@ -92,7 +92,7 @@ def take_in(
         )
     loaded = load_pipeline(file).pipeline
     stored: Mapping[BlockUuid, BlockRunId] = {}
-    if selection.blocks is not None:
+    if selection.blocks is not None or selection.tests_only:
         stored = {name: run.id for name, run in store.latest_outputs(project, pipeline).items()}
     for block in loaded.blocks:
         if block.is_runnable:
@@ -101,7 +101,10 @@ def take_in(
     if selection.upstream is Upstream.STALE:
         stored = stored or {name: run.id for name, run in store.latest_outputs(project, pipeline).items()}
         stale = unfresh(states_of(workspace, store, layout, loaded, now=now))
-    made = plan.build(loaded, selection, stored, project=project, stale=stale)
+    if selection.tests_only:
+        made = plan.build_tests(loaded, selection, stored, project=project)
+    else:
+        made = plan.build(loaded, selection, stored, project=project, stale=stale)
     paths = {planned.block.uuid: layout.block_file(planned.block) for planned in made.blocks}
     blocks = tuple(_snapshot(layout, pipeline, planned, paths[planned.block.uuid]) for planned in made.blocks)
     return Intake(layout, loaded, made, blocks, paths)

@@ -114,6 +114,44 @@ def build(
     return Plan(tuple(planned), skipped)
 
 
+def build_tests(
+    pipeline: Pipeline, selection: Selection, stored: Mapping[BlockUuid, BlockRunId], *, project: ProjectName
+) -> Plan:
+    """Return what a run of tests only executes: the chosen blocks, or all with stored outputs, each on its own ones.
+
+    Raises:
+        MissingOutputError: A chosen block has no stored output. [SB-RUN-004]
+        NotRunnableError: A chosen block cannot run. [SB-RUN-005]
+        NothingToRunError: No block has stored outputs. [SB-RUN-006]
+        NotFoundError: A chosen block is not in the pipeline. [SB-SYS-002]
+    """
+    order = pipeline.run_order()
+    chosen = selection.blocks if selection.blocks is not None else tuple(name for name in order if name in stored)
+    planned = []
+    for name in sorted(chosen, key=order.index):
+        block = pipeline.block(name)
+        if not block.is_runnable:
+            raise _not_runnable(block, f"Block '{name}' cannot run", pipeline, project)
+        if name not in stored:
+            raise MissingOutputError(
+                f"Block '{name}' has no stored output for its tests to look at.",
+                hint=f"run '{name}' first.",
+                project=project,
+                pipeline=pipeline.uuid,
+                block=name,
+            )
+        planned.append(PlannedBlock(block, "its tests were chosen", (), {name: stored[name]}))
+    if not planned:
+        raise NothingToRunError(
+            f"No block of pipeline '{pipeline.uuid}' has a stored output for its tests to look at.",
+            hint="run the pipeline first.",
+            project=project,
+            pipeline=pipeline.uuid,
+        )
+    names = {entry.block.uuid for entry in planned}
+    return Plan(tuple(planned), {name: "it was not chosen" for name in order if name not in names})
+
+
 def _chosen(
     pipeline: Pipeline,
     selection: Selection,

@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TypeAlias
 
 from spellbook_core.clock import Clock
@@ -242,7 +243,7 @@ class Runner:
         for run in self._active.values():
             undecided = [run.blocks[name] for name in state.ready(run.state, len(run.blocks))]
             for block in undecided:  # grows
-                end = None if block.is_decided else self._reuse.decide(run, block)
+                end = None if block.is_decided or run.run.selection.tests_only else self._reuse.decide(run, block)
                 if end is None:
                     continue
                 run.state = state.apply(run.state, state.BlockStarted(block.block))
@@ -305,7 +306,10 @@ class Runner:
             now=self._clock.now(),
             duration_s=None if since is None else self._clock.monotonic() - since,
         )
-        end = self._reuse.sealed(run, block, end)
+        if run.run.selection.tests_only:
+            end = replace(end, reused_from=block.spec.stored_inputs.get(block.block))
+        else:
+            end = self._reuse.sealed(run, block, end)
         if end.status is Status.COMPLETED:
             run.outputs[block.block] = end.outputs
         unrun = self._apply(run, state.BlockEnded(block.block, end.status), but=block)

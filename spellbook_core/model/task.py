@@ -278,6 +278,7 @@ class BlockTask:
         variables: Pipeline variables overlaid with the run's; they reach the function as keyword arguments.
         trigger: `notebook`, `manual`, `cli`, `api` or `schedule`.
         run_tests: Whether `@test` functions run after the block.
+        tests_only: Whether only they run, on stored outputs: `inputs` then holds one entry, the block's own.
         timeout_s: Seconds one attempt may take; None for no limit.
     """
 
@@ -301,6 +302,7 @@ class BlockTask:
     environment: Environment = Environment()
     run_tests: bool = True
     timeout_s: float | None = None
+    tests_only: bool = False
 
 
 def _int(value: object) -> int:

@@ -171,7 +171,8 @@ class SqliteRunStore:
                 return
             self._database.execute(
                 "UPDATE block_runs SET status = ?, started_at = ?, ended_at = ?, duration_s = ?, cpu_s = ?,"
-                " peak_memory_bytes = ?, outputs = ?, tests = ?, warnings = ?, error = ?, fingerprint = ?,"
+                " peak_memory_bytes = ?, outputs = ?, tests = ?, warnings = ?, error = ?,"
+                " fingerprint = coalesce(?, (SELECT fingerprint FROM block_runs WHERE id = ?)),"
                 " reused = ?, reused_from = ?, reason = coalesce(?, reason) WHERE id = ?",
                 (
                     end.status.value,
@@ -185,6 +186,7 @@ class SqliteRunStore:
                     codec.dump(end.warnings),
                     codec.error_text(end.error),
                     None if end.fingerprint is None else end.fingerprint.digest,
+                    end.reused_from,
                     end.reused_from is not None,
                     end.reused_from,
                     end.reason,

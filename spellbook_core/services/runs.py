@@ -55,7 +55,7 @@ def run_block(
 ) -> PipelineRun:
     """Queue a run of one block, with what `upstream` and `downstream` add; as `start` otherwise.
 
-    `tests_only` is kept with the run; the block itself runs too, so its tests see fresh outputs.
+    With `tests_only` just the block's `@test` functions run, on its stored outputs, which stay as they are.
     """
     selection = Selection((block,), upstream, downstream, tests_only)
     return start(ctx, NewRun(project, pipeline, "notebook", selection, request_id=request_id))

@@ -72,8 +72,25 @@ def _run(task: BlockTask, artifacts: Artifacts, steps: _Steps) -> None:
             hint="write it as a Python data loader, transformer, custom block, data exporter or sensor.",
         )
     _, collection = load_block(task)
-    function = _main_function(task, collection)
     keywords = system_keywords(task)
+    values = _stored(task, artifacts, steps) if task.tests_only else _made(task, artifacts, steps, collection, keywords)
+    if task.run_tests:
+        for test in collection.of("test"):
+            steps.tests.append(_run_test(test.function, values, keywords, task))
+        _check_tests(task, steps.tests)
+
+
+def _stored(task: BlockTask, artifacts: Artifacts, steps: _Steps) -> list[object]:
+    """Return the values that the block made in an earlier run; they stay its outputs."""
+    steps.outputs += [output for entry in task.inputs for output in entry.outputs]
+    return [artifacts.get(output.artifact) for output in steps.outputs]
+
+
+def _made(
+    task: BlockTask, artifacts: Artifacts, steps: _Steps, collection: Collection, keywords: Mapping[str, object]
+) -> list[object]:
+    """Call the block's function and store what it returns; return the values, one per output."""
+    function = _main_function(task, collection)
     arguments, named = bind(function, task, keywords, lambda: _read_inputs(task, artifacts))
     for preprocess in collection.of("preprocesser"):
         _consumed(preprocess.function(*arguments))
@@ -83,10 +100,7 @@ def _run(task: BlockTask, artifacts: Artifacts, steps: _Steps) -> None:
     values = spread(value)
     for index, entry in enumerate(values):
         steps.outputs.append(artifacts.put(entry, index=index, origin=f"{task.pipeline}/{task.block}"))
-    if task.run_tests:
-        for test in collection.of("test"):
-            steps.tests.append(_run_test(test.function, values, keywords, task))
-        _check_tests(task, steps.tests)
+    return values
 
 
 def _main_function(task: BlockTask, collection: Collection) -> Callable[..., object]:

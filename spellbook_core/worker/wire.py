@@ -39,6 +39,7 @@ def task_to_json(task: BlockTask) -> JsonObject:
         "preload": list(task.environment.preload),
         "run_tests": task.run_tests,
         "timeout_s": task.timeout_s,
+        "tests_only": task.tests_only,
     }
 
 
@@ -73,6 +74,7 @@ def task_from_json(data: Mapping[str, object]) -> BlockTask:
         ),
         run_tests=bool(data["run_tests"]),
         timeout_s=None if timeout_s is None else float(cast(float, timeout_s)),
+        tests_only=bool(data.get("tests_only", False)),
     )
 
 

@@ -111,6 +111,37 @@ def test_single_blocks_run_on_stored_outputs(ctx, tmp_path):
     assert (second.trigger, statuses(ctx, second)) == ("notebook", {"double": "completed"})
 
 
+def test_tests_run_alone_on_the_stored_output(ctx, tmp_path):
+    """The function does not run again; what it stored stays, and so does what is known of its making."""
+    source = """
+import pathlib
+@data_loader
+def load(*args, **kwargs):
+    with (pathlib.Path(__file__).parent / 'ran').open('a') as file:
+        file.write('x')
+    return {'rows': 3}
+"""
+    project = make_project(tmp_path, blocks={"load": source})
+    with pytest.raises(LookupError, match="'load' has no stored output") as refused:
+        runs.run_block(ctx, "demo", "main", "load", tests_only=True)
+    assert refused.value.code == "SB-RUN-004"
+    made = carried(ctx, runs.run_block(ctx, "demo", "main", "load"))
+    (before,) = runs.block_runs(ctx, made.id)
+    test = "@test\ndef has_rows(output, *args):\n    assert output['rows'] == %d, 'rows'\n"
+    (project / "data_loaders/load.py").write_text(source + test % 3)
+    good = carried(ctx, runs.run_block(ctx, "demo", "main", "load", tests_only=True))
+    (passed,) = runs.block_runs(ctx, good.id)
+    assert [(found.name, found.passed) for found in passed.tests] == [("has_rows", True)]
+    assert (passed.outputs, passed.reused) == (before.outputs, True)
+    (project / "data_loaders/load.py").write_text(source + test % 4)
+    bad = carried(ctx, runs.run_block(ctx, "demo", "main", "load", tests_only=True))
+    (failed,) = runs.block_runs(ctx, bad.id)
+    assert (failed.status, failed.tests[0].message, failed.outputs) == (Status.FAILED, "rows", before.outputs)
+    assert (project / "data_loaders/ran").read_text() == "x"
+    assert runs.latest_outputs(ctx, "demo", "main")["load"].outputs == before.outputs
+    assert ctx.store.latest_made("demo", "main")["load"].parts is not None
+
+
 def test_missing_ancestors_run_on_request(ctx, tmp_path):
     make_project(tmp_path, blocks={"load": FRAME, "double": DOUBLE})
     run = carried(ctx, runs.run_block(ctx, "demo", "main", "double", upstream=Upstream.MISSING))

@@ -22,6 +22,18 @@ def pipeline(*blocks: Block) -> Pipeline:
     return Pipeline(PipelineUuid("torch_train"), "torch_train", blocks=blocks)
 
 
+def test_tests_need_a_stored_output_of_their_own_block_only():
+    stored = {BlockUuid("fill"): BlockRunId(7)}
+    made = plan.build_tests(LINE, Selection((BlockUuid("fill"),), tests_only=True), stored, project=TITANIC)
+    assert [(entry.block.uuid, entry.parents, entry.stored_inputs) for entry in made.blocks] == [("fill", (), stored)]
+    every = plan.build_tests(LINE, Selection(tests_only=True), stored, project=TITANIC)
+    assert [entry.block.uuid for entry in every.blocks] == ["fill"]
+    with pytest.raises(plan.MissingOutputError, match="'load' has no stored output"):
+        plan.build_tests(LINE, Selection((BlockUuid("load"),), tests_only=True), stored, project=TITANIC)
+    with pytest.raises(plan.NothingToRunError, match="No block"):
+        plan.build_tests(LINE, Selection(tests_only=True), {}, project=TITANIC)
+
+
 LINE = pipeline(block("load", kind="data_loader"), block("fill", "load"), block("train", "fill"), block("out", "train"))
 
 
