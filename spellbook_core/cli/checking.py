@@ -30,7 +30,10 @@ def validate(path: str | None, pipeline: str | None, as_json: bool) -> None:
     ]
     context.close()
     if as_json:
-        print_json({"pipelines": [_report(*each) for each in checked]})
+        reports = [_report(uuid, findings) for _, uuid, findings in checked]
+        if not place.project:  # of a whole workspace: say whose each is
+            reports = [{"project": name, **report} for (name, _, _), report in zip(checked, reports, strict=True)]
+        print_json({"pipelines": list(reports)})
     else:
         for each in checked:
             _print(*each)
@@ -42,10 +45,9 @@ def _is_ok(findings: Sequence[Finding]) -> bool:
     return not any(finding.severity == "error" for finding in findings)
 
 
-def _report(project: ProjectName, uuid: PipelineUuid, findings: Sequence[Finding]) -> JsonObject:
+def _report(uuid: PipelineUuid, findings: Sequence[Finding]) -> JsonObject:
     names = ("code", "severity", "block", "message", "hint", "file", "line")
     return {
-        "project": project,
         "uuid": uuid,
         "ok": _is_ok(findings),
         "findings": [{name: getattr(finding, name) for name in names} for finding in findings],

@@ -8,9 +8,13 @@ import click
 
 from spellbook_core.cli.output import local_time, mark, print_json, say, seconds, table
 from spellbook_core.cli.places import find_place, find_project
+from spellbook_core.errors import SpellbookError
+from spellbook_core.model.block import Block
 from spellbook_core.model.naming import PipelineUuid, RunId
+from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import Status
 from spellbook_core.model.values import JsonObject
+from spellbook_core.project.layout import ProjectLayout
 from spellbook_core.services import pipelines, reports
 from spellbook_core.services import runs as run_service
 
@@ -65,26 +69,15 @@ def show(project: str, pipeline: str, as_json: bool) -> None:
     loaded = pipelines.load(context, name, PipelineUuid(pipeline)).pipeline
     layout = place.workspace.project(name)
     context.close()
-    blocks: list[JsonObject] = []
-    for block in loaded.blocks:
-        file = layout.block_file(block)
-        blocks.append(
-            {
-                "uuid": block.uuid,
-                "name": block.name,
-                "type": block.type,
-                "language": block.language,
-                "upstream_blocks": list(block.upstream_blocks),
-                "downstream_blocks": [each.uuid for each in loaded.blocks if block.uuid in each.upstream_blocks],
-                "file": layout.relative(file),
-                "file_exists": file.is_file(),
-            }
-        )
+    blocks = [_block(layout, loaded, block) for block in loaded.blocks]
     if as_json:
         variables = {key: reports.plain(value) for key, value in loaded.variables.items()}
-        print_json(
-            {"uuid": loaded.uuid, "name": loaded.name, "type": loaded.type, "variables": variables, "blocks": blocks}
-        )
+        report = {"uuid": loaded.uuid, "name": loaded.name, "type": loaded.type, "variables": variables}
+        lists = {
+            kind: [_block(layout, loaded, block) for block in getattr(loaded, kind)]
+            for kind in ("callbacks", "conditionals", "widgets")
+        }
+        print_json({**report, "blocks": blocks, **lists})
         return
     rows = [
         (
@@ -96,6 +89,25 @@ def show(project: str, pipeline: str, as_json: bool) -> None:
         for b, block in zip(blocks, loaded.blocks, strict=True)
     ]
     table(rows, ("BLOCK", "TYPE", "PARENTS", "FILE"))
+
+
+def _block(layout: ProjectLayout, pipeline: Pipeline, block: Block) -> JsonObject:
+    """Return what a program needs of a block; a file that may not be looked at is one that is not there."""
+    try:
+        path = layout.block_file(block)
+        file, exists = layout.relative(path), path.is_file()
+    except SpellbookError:
+        file, exists = None, False
+    return {
+        "uuid": block.uuid,
+        "name": block.name,
+        "type": block.type,
+        "language": block.language,
+        "upstream_blocks": list(block.upstream_blocks),
+        "downstream_blocks": [each.uuid for each in pipeline.blocks if block.uuid in each.upstream_blocks],
+        "file": file,
+        "file_exists": exists,
+    }
 
 
 @click.command()

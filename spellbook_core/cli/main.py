@@ -21,7 +21,7 @@ INTERRUPTED = 130
 
 VERBS = (
     *("init", "new", "start", "stop", "token", "run", "validate", "list", "show", "runs", "logs", "cancel"),
-    *("engine", "doctor"),
+    *("output", "rewrite", "engine", "doctor"),
 )
 
 
@@ -31,6 +31,10 @@ def _load(name: str) -> click.Command | None:
         from spellbook_core.cli import serving
 
         return {"start": serving.start, "stop": serving.stop, "token": serving.token, "engine": serving.engine}[name]
+    if name in {"output", "rewrite"}:
+        from spellbook_core.cli import giving
+
+        return {"output": giving.output, "rewrite": giving.rewrite}[name]
     if name in {"list", "show", "runs", "cancel"}:
         from spellbook_core.cli import looking
 

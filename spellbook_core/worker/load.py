@@ -15,8 +15,9 @@ from types import ModuleType
 
 from spellbook_core.decorators import ALL_DECORATORS, Collection, collecting
 from spellbook_core.model.task import BlockTask
+from spellbook_core.worker import mage_shim
 from spellbook_core.worker.failures import BlockSyntaxError, UnreadableSourceError
-from spellbook_core.worker.mage_shim import MageShimFinder
+from spellbook_core.worker.mage_shim.place import remember
 
 MODULE_PREFIX = "spellbook_block_"
 """Block files are modules of this private name, so a block called `random` or `torch` shadows nothing."""
@@ -67,7 +68,7 @@ def extend_import_path(project_root: Path) -> None:
     if parent not in sys.path:
         sys.path.append(parent)
     sys.meta_path.insert(0, ProjectFinder(project_root))
-    sys.meta_path.append(MageShimFinder(root))
+    mage_shim.install(root)
 
 
 class ProjectFinder(importlib.abc.MetaPathFinder):
@@ -106,6 +107,7 @@ def load_block(task: BlockTask) -> tuple[ModuleType, Collection]:
         UnreadableSourceError: There is no text. [SB-WRK-013]
         BaseException: Whatever the block's own top-level code raises.
     """
+    remember(task)
     source = source_of(task)
     path = task.source_path
     linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)

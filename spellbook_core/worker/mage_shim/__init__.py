@@ -1,25 +1,28 @@
-"""`mage_ai` for block files, where mage itself is not installed: the names that blocks import most."""
+"""`mage_ai` for block files: the modules that public mage projects import, served without mage itself.
+
+`SPELLBOOK_MAGE_AI=installed` lets a real mage-ai in the block's environment win; by default ours is served, because
+functions decorated by the real one are unknown to us.
+"""
 
 from __future__ import annotations
 
+import importlib
 import importlib.abc
 import importlib.machinery
+import os
+import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
-from spellbook_core.decorators import ALL_DECORATORS
-
-_PACKAGES = frozenset(["mage_ai", "mage_ai.data_preparation", "mage_ai.settings"])
-_MODULES = frozenset(
-    ["mage_ai.data_preparation.decorators", "mage_ai.data_preparation.repo_manager", "mage_ai.settings.repo"]
-)
+from spellbook_core.worker.mage_shim.failures import MissingFromMageError
+from spellbook_core.worker.mage_shim.offers import INSTEAD, MODULES, OTHERWISE, PACKAGES
 
 
 class MageShimFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Serves a few `mage_ai` modules; appended last to `sys.meta_path`, so a real mage wins.
+    """Serves `mage_ai` modules, each made of one of ours when it is imported; nothing is loaded before.
 
     Args:
-        repo_path: What `get_repo_path()` returns: the project's folder.
+        repo_path: The project's folder.
     """
 
     def __init__(self, repo_path: str) -> None:
@@ -31,17 +34,12 @@ class MageShimFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         """Return a spec for the names served.
 
         Raises:
-            ModuleNotFoundError: For any other name below `mage_ai`, naming it.
+            MissingFromMageError: For any other name below `mage_ai`, naming it and what to use. [SB-WRK-031]
         """
-        if fullname in _PACKAGES or fullname in _MODULES:
-            return importlib.machinery.ModuleSpec(fullname, self, is_package=fullname in _PACKAGES)
+        if fullname in PACKAGES or fullname in MODULES:
+            return importlib.machinery.ModuleSpec(fullname, self, is_package=fullname in PACKAGES)
         if fullname.startswith("mage_ai."):
-            raise ModuleNotFoundError(
-                f"Spellbook does not offer '{fullname}' of mage-ai yet, and mage-ai is not installed. "
-                "It offers mage_ai.data_preparation.decorators, mage_ai.settings.repo and "
-                "mage_ai.data_preparation.repo_manager.",
-                name=fullname,
-            )
+            raise _missing(fullname, fullname)
         return None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
@@ -49,15 +47,33 @@ class MageShimFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Fill the module."""
-        if module.__name__ == "mage_ai.data_preparation.decorators":
-            vars(module).update(ALL_DECORATORS)
-        elif module.__name__ in _MODULES:
-            vars(module)["get_repo_path"] = _repo_path_getter(self._repo_path)
+        """Fill the module with the names of ours that stand for it."""
+        name = module.__name__
+        if name in MODULES:
+            ours, names = MODULES[name]
+            source = importlib.import_module(f"{__name__}.{ours}")
+            vars(module).update({each: getattr(source, each) for each in names})
+        vars(module)["__getattr__"] = _refusal(name)
 
 
-def _repo_path_getter(path: str) -> Callable[..., str]:
-    def get_repo_path(*arguments: object, **options: object) -> str:
-        return path
+def install(repo_path: str) -> None:
+    """Make `mage_ai` importable in this process; see the module's own text for which one that is."""
+    finder = MageShimFinder(repo_path)
+    if os.environ.get("SPELLBOOK_MAGE_AI") == "installed":
+        sys.meta_path.append(finder)
+    else:
+        sys.meta_path.insert(0, finder)
 
-    return get_repo_path
+
+def _refusal(module: str) -> Callable[[str], object]:
+    def __getattr__(name: str) -> object:  # noqa: N807  # Python's own hook for names that a module lacks
+        if name.startswith("__") or f"{module}.{name}" in PACKAGES or f"{module}.{name}" in MODULES:
+            raise AttributeError(name)
+        raise _missing(f"{module}.{name}", module)
+
+    return __getattr__
+
+
+def _missing(name: str, module: str) -> MissingFromMageError:
+    hint = next((text for prefix, text in INSTEAD.items() if name.startswith(prefix)), OTHERWISE)
+    return MissingFromMageError(f"Spellbook does not offer '{name}' of mage-ai.", hint=hint, module=module)

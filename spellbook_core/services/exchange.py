@@ -1,0 +1,108 @@
+"""Giving out: a stored output as a file for other programs, and a pipeline's file as we would write it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Literal, cast
+
+from spellbook_core.artifacts.problems import NotExportableError
+from spellbook_core.atomic import write_atomically
+from spellbook_core.errors import NotFoundError, SpellbookError
+from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.run import BlockRun
+from spellbook_core.model.task import OutputInfo
+from spellbook_core.project.layout import HasWorkspace
+from spellbook_core.project.metadata import render_pipeline, save_pipeline
+from spellbook_core.services import outputs, pipelines, runs
+from spellbook_core.services.wiring import Context
+
+ENDINGS = (".parquet", ".csv", ".json", ".pkl")
+"""What a stored output can be given out as."""
+
+TIMEOUT_S = 600.0
+"""Longest that writing one value may take; 10 GB of CSV take about five minutes."""
+
+
+class NotGivenError(SpellbookError, RuntimeError):
+    """A stored value could not be read back or written in the wanted format."""
+
+    code = "SB-ART-010"
+
+
+def find_output(
+    ctx: Context, project: ProjectName, pipeline: PipelineUuid, block: str, index: int = 0, run_id: RunId | None = None
+) -> OutputInfo:
+    """Return a block's stored output: of its newest completed run, or of one pipeline run.
+
+    Raises:
+        NotFoundError: No such block, run or output. [SB-SYS-002]
+    """
+    pipelines.load(ctx, project, pipeline).pipeline.block(block)
+    found: BlockRun | None
+    if run_id is None:
+        found = runs.latest_outputs(ctx, project, pipeline).get(BlockUuid(block))
+    else:
+        runs.get(ctx, run_id)
+        found = next((each for each in runs.block_runs(ctx, run_id) if each.block == block), None)
+    for output in found.outputs if found is not None else ():
+        if output.index == index:
+            return output
+    names = ", ".join(str(output.index) for output in found.outputs) if found is not None else ""
+    raise NotFoundError(
+        f"Block '{block}' has no stored output {index}" + (f" in run {run_id}." if run_id is not None else "."),
+        hint=f"it has: {names}." if names else "run it first.",
+        pipeline=pipeline,
+        block=block,
+    )
+
+
+def give(ctx: Context, project: ProjectName, output: OutputInfo, to: Path) -> Path:
+    """Write a stored output to a file, whole or not at all; the ending says how: parquet, csv, json or pkl.
+
+    Tables are written without running any code. For `.pkl`, and for values that are no table, a process of its own
+    reads the value, because unpickling may run code.
+
+    Raises:
+        NotExportableError: The ending is none of the four. [SB-ART-009]
+        NotFoundError: The folder of `to` does not exist. [SB-SYS-002]
+        NotGivenError: The value cannot be read back or written so. [SB-ART-010]
+    """
+    ending = to.suffix.lower()
+    if ending not in ENDINGS:
+        raise NotExportableError(f"'{to.name[:60]}' has no ending that is known.", hint=f"use {', '.join(ENDINGS)}.")
+    if not to.parent.is_dir():
+        raise NotFoundError(f"The folder {to.parent} does not exist.", hint="make it, or choose another.", path=str(to))
+    is_plain = output.artifact.format.startswith("arrow-") or (output.artifact.format, ending) == ("json", ".json")
+    if ending != ".pkl" and is_plain:
+        form = cast("Literal['csv', 'parquet', 'json']", ending[1:])
+        return outputs.export(ctx, output, to, form, neutralise=False)
+    root = ctx.workspace.project(project).root
+    command = [sys.executable, "-P", "-m", "spellbook_core.worker.giving", str(ctx.workspace.root), str(root)]
+    command += [output.artifact.digest, output.artifact.format, str(to.resolve())]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    if ended.returncode != 0:
+        reason = (ended.stderr.strip().splitlines() or [f"its process ended with {ended.returncode}"])[-1]
+        raise NotGivenError(
+            f"A {output.type_name} could not be written as {ending[1:]}: {reason}",
+            hint="choose .pkl, which takes any value, or write it in a data exporter block.",
+        )
+    return to
+
+
+def rewrite(ctx: HasWorkspace, project: str, pipeline: str, to: Path | None = None) -> Path:
+    """Load a pipeline's file and save it without an edit, over itself or to another file; return where.
+
+    Raises:
+        BadYamlError: It cannot be read. [SB-PRJ-004]
+        NotFoundError: There is no such pipeline. [SB-SYS-002]
+    """
+    file = pipelines.load(ctx, project, pipeline)
+    if to is None:
+        return save_pipeline(file, file.pipeline, expected_hash=file.content_hash).path
+    if not to.parent.is_dir():
+        raise NotFoundError(f"The folder {to.parent} does not exist.", hint="make it, or choose another.", path=str(to))
+    text = render_pipeline(file.document, file.pipeline, text=file.text, old=file.pipeline)
+    write_atomically(to, text.encode("utf-8"))
+    return to

@@ -1,0 +1,152 @@
+"""Past runs, as the few classes and functions of mage's that blocks import to look at them. Read only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from spellbook_core.errors import NotFoundError
+from spellbook_core.model.naming import PipelineUuid, RunId
+from spellbook_core.model.run import PipelineRun as StoredRun
+from spellbook_core.model.run import Status
+from spellbook_core.runs.records import RunFilter
+from spellbook_core.worker.mage_shim import place
+from spellbook_core.worker.mage_shim.failures import UnsupportedActionError
+
+RECENT_HOURS = 24
+"""How far `check_status` looks back when the block says nothing; mage's default."""
+
+
+class _NoQuery:
+    """Stands where mage has its database's query object."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise UnsupportedActionError(
+            f"Queries on mage's own database (.query.{name}) have no meaning here.",
+            hint="use PipelineRun.recent('pipeline'), check_status(...), or `spellbook runs --json`.",
+        )
+
+
+@dataclass
+class PipelineSchedule:
+    """What started a run, by name."""
+
+    name: str
+    id: int = 0
+    query = repo_query = _NoQuery()
+
+
+@dataclass
+class BlockRun:
+    """One block of a run."""
+
+    id: int
+    block_uuid: str
+    status: Status
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    BlockRunStatus = Status
+    query = repo_query = _NoQuery()
+
+
+@dataclass
+class PipelineRun:
+    """One run of a pipeline; `status` compares equal to mage's words."""
+
+    id: int
+    pipeline_uuid: str
+    status: Status
+    execution_date: datetime
+    variables: dict[str, Any] = field(default_factory=dict)
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    pipeline_schedule_name: str = ""
+    PipelineRunStatus = Status
+    query = repo_query = _NoQuery()
+
+    @classmethod
+    def get(cls, id: int) -> PipelineRun:
+        """Return the run with this number."""
+        store = place.open_store()
+        try:
+            return _model(store.run(RunId(id)))
+        finally:
+            store.close()
+
+    @classmethod
+    def recent(cls, pipeline_uuid: str, limit: int = 20) -> list[PipelineRun]:
+        """Return the newest runs of a pipeline of this project, newest first."""
+        store = place.open_store()
+        try:
+            where = RunFilter(place.current().project, PipelineUuid(pipeline_uuid), (), ())
+            return [_model(run) for run in store.runs(where, offset=0, limit=limit).runs]
+        finally:
+            store.close()
+
+    def refresh(self) -> PipelineRun:
+        """Read the run's state again."""
+        vars(self).update(vars(PipelineRun.get(self.id)))
+        return self
+
+    @property
+    def block_runs(self) -> list[BlockRun]:
+        """The run's blocks as they are now."""
+        store = place.open_store()
+        try:
+            found = store.block_runs(RunId(self.id))
+        finally:
+            store.close()
+        return [BlockRun(run.id, run.block, run.status, run.started_at, run.ended_at) for run in found]
+
+    @property
+    def pipeline_schedule(self) -> PipelineSchedule:
+        """What started the run."""
+        return PipelineSchedule(self.pipeline_schedule_name)
+
+
+def _model(run: StoredRun) -> PipelineRun:
+    return PipelineRun(
+        id=run.id,
+        pipeline_uuid=run.pipeline,
+        status=run.status,
+        execution_date=run.execution_date,
+        variables=dict(run.variables),
+        created_at=run.created_at,
+        started_at=run.started_at,
+        completed_at=run.ended_at,
+        pipeline_schedule_name=run.trigger,
+    )
+
+
+def check_status(
+    pipeline_uuid: str,
+    execution_date: datetime,
+    block_uuid: str | None = None,
+    hours: float | None = None,
+    **options: object,
+) -> bool:
+    """Return whether the pipeline, or one block of it, completed in the `hours` up to `execution_date`.
+
+    Raises:
+        NotFoundError: There is no such pipeline or block. [SB-SYS-002]
+    """
+    from spellbook_core.project.metadata import load_pipeline
+
+    layout = place.project()
+    if pipeline_uuid not in layout.pipeline_uuids():
+        known = ", ".join(layout.pipeline_uuids()[:12])
+        raise NotFoundError(f"There is no pipeline '{pipeline_uuid}'.", hint=f"there are: {known}.")
+    if block_uuid:
+        load_pipeline(layout.pipeline_file(pipeline_uuid)).pipeline.block(block_uuid)
+    until = execution_date if execution_date.tzinfo else execution_date.replace(tzinfo=UTC)
+    since = until - timedelta(hours=RECENT_HOURS if hours is None else hours)
+    for run in PipelineRun.recent(pipeline_uuid, 200):
+        if not since <= run.execution_date <= until:
+            continue
+        if not block_uuid and run.status is Status.COMPLETED:
+            return True
+        if block_uuid and any(b.block_uuid == block_uuid and b.status is Status.COMPLETED for b in run.block_runs):
+            return True
+    return False
