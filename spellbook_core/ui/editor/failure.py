@@ -9,11 +9,14 @@ import streamlit as st
 from spellbook_core.model.block import Block
 from spellbook_core.model.run import BlockRun, Status
 from spellbook_core.model.task import ErrorReport
-from spellbook_core.ui import state, text
-from spellbook_core.ui.editor import actions, keys
+from spellbook_core.ui import frames, state, text
+from spellbook_core.ui.editor import actions, keys, scope
 from spellbook_core.ui.editor.view import Editor
 
 _MOST_FRAMES = 8
+
+_NEEDS_UPSTREAM = "upstream"
+"""The word by which the engine's hint says that running the parents is the fix."""
 
 
 def draw(editor: Editor, block: Block, run: BlockRun) -> None:
@@ -30,6 +33,20 @@ def draw(editor: Editor, block: Block, run: BlockRun) -> None:
             return
         if run.error is not None:
             _error(editor, block, run.error, run)
+
+
+def refused(editor: Editor, uuid: str) -> None:
+    """Draw why a run of the block was refused, and the button that mends it when its parents have not run."""
+    scope.show_scope_error(editor, keys.card(uuid))
+    error = editor.session.errors.get(keys.card(uuid))
+    if error is not None and _NEEDS_UPSTREAM in str(error.get("hint")).lower():
+        st.button(
+            "Run with upstream",
+            key=keys.widget("mend_upstream", uuid),
+            type="primary",
+            icon=":material/vertical_align_bottom:",
+            on_click=partial(actions.on_run, editor, uuid, "upstream"),
+        )
 
 
 def _upstream(editor: Editor, block: Block, run: BlockRun) -> None:
@@ -72,17 +89,17 @@ def _error(editor: Editor, block: Block, error: ErrorReport, run: BlockRun) -> N
 
 
 def _frames(editor: Editor, error: ErrorReport) -> str:
-    root = f"{editor.ctx.workspace.project(editor.project).root}/"
+    root = editor.ctx.workspace.project(editor.project).root
     lines = []
-    for frame in error.frames[-_MOST_FRAMES:]:
-        place = "" if frame.function == "<module>" else f", in {frame.function}"
-        lines.append(f"{frame.file.removeprefix(root)}, line {frame.line}{place}\n    {frame.text}")
+    for frame in frames.own(error.frames, root)[-_MOST_FRAMES:]:
+        inside = "" if frame.function == "<module>" else f", in {frame.function}"
+        lines.append(f"{frames.place(frame, root)}, line {frame.line}{inside}\n    {frame.text}")
     return "\n".join(lines)
 
 
 def _mends_upstream(error: ErrorReport) -> bool:
-    """Return whether running the parents is the fix; the engine's hint says so in these words."""
-    return "upstream" in error.hint.lower()
+    """Return whether running the parents is the fix."""
+    return _NEEDS_UPSTREAM in error.hint.lower()
 
 
 def tests(run: BlockRun) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
+from spellbook_core.errors import NotFoundError
 from spellbook_core.model.task import ErrorReport
-from spellbook_core.ui import text
+from spellbook_core.ui import frames, state, text
 
 
-def show_failure(error: ErrorReport, *, key: str) -> None:
-    """Draw the error of a block run."""
+def show_failure(error: ErrorReport, *, project: str, key: str) -> None:
+    """Draw the error of a block run of a project."""
     with st.container(border=True, key=f"failure_{key}"):
         if error.exception:
             st.code(text.one_line(error.exception, max_chars=4000), language=None, wrap_lines=True)
@@ -20,12 +23,22 @@ def show_failure(error: ErrorReport, *, key: str) -> None:
         if error.hint:
             st.markdown(f"Do this: {text.escape(error.hint, max_chars=1000)}")
         if error.frames:
-            frames = "\n".join(
-                f"{frame.file}:{frame.line} in {frame.function}\n    {frame.text}" for frame in error.frames
-            )
+            root = _root(project)
+            shown = [
+                f"{frames.place(frame, root)}:{frame.line} in {frame.function}\n    {frame.text}"
+                for frame in frames.own(error.frames, root)
+            ]
             st.caption("In your code, the failing line last")
-            st.code(frames, language="python")
+            st.code("\n".join(shown), language="python")
         place = " · ".join(f"{name} {value}" for name, value in error.facts.items() if isinstance(value, (str, int)))
         st.caption(text.escape(f"{error.code}  {place}"))
         if error.traceback and st.toggle("Full traceback", key=f"traceback_{key}"):
             st.code(error.traceback, language="python", height=320)
+
+
+def _root(project: str) -> Path:
+    workspace = state.context().workspace
+    try:
+        return workspace.project(project).root
+    except NotFoundError:  # the project is gone, but its runs are still told
+        return workspace.root

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from spellbook_core.errors import NotFoundError
-from spellbook_core.model.naming import RunId
+from spellbook_core.model.naming import ProjectName, RunId
 from spellbook_core.model.run import BlockRun, PipelineRun, Status
 from spellbook_core.services import runs
 from spellbook_core.ui import boundary, parts, state, text
@@ -92,10 +92,10 @@ def _detail(run_id: RunId) -> None:
         one = next((block_run for block_run in block_runs if block_run.block == chosen), None)
         tab = st.session_state.get("tab", TABS[0])
         if one is None:
-            _failures(block_runs)
+            _failures(run.project, block_runs)
             log_view.show_log(block_runs, key="all")
         elif one.status is Status.FAILED and one.error is not None and tab == TABS[0]:
-            failure.show_failure(one.error, key=str(one.id))
+            failure.show_failure(one.error, project=run.project, key=str(one.id))
             log_view.show_log([one], key=str(one.id))
         else:
             _tab(tab, run, one)
@@ -128,11 +128,11 @@ def _choose(block_runs: list[BlockRun]) -> str:
     return chosen
 
 
-def _failures(block_runs: list[BlockRun]) -> None:
+def _failures(project: ProjectName, block_runs: list[BlockRun]) -> None:
     for block_run in block_runs:
         if block_run.status is Status.FAILED and block_run.error is not None:
             st.markdown(f":red[:material/error:] **{text.escape(block_run.block)}** failed")
-            failure.show_failure(block_run.error, key=str(block_run.id))
+            failure.show_failure(block_run.error, project=project, key=str(block_run.id))
 
 
 def _tab(tab: str, run: PipelineRun, one: BlockRun) -> None:
