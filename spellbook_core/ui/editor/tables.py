@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import streamlit as st
@@ -148,8 +149,10 @@ def preview(editor: Editor, output: OutputInfo) -> None:
         st.image(found.png)
     elif found.spec is not None:
         _plotly(found)
-    elif found.has_json:
+    elif found.has_json and isinstance(found.json, (dict, list)):
         st.json(found.json, expanded=2)
+    elif found.has_json:
+        st.code(json.dumps(found.json, ensure_ascii=False), language="json", wrap_lines=True)
     elif found.text:
         st.code(found.text, language=None, wrap_lines=True, height=320 if found.text.count("\n") > 14 else "content")
     elif not found.layers:
