@@ -450,7 +450,7 @@ def test_mage_imports_work_without_mage(attempts):
     source += "from mage_ai.data_preparation.repo_manager import get_repo_path as same\n"
     ended = attempts.run(source + body("assert get_repo_path() == same()\nreturn get_repo_path()"))
     assert ended.outcome.error is None
-    error = report(attempts.run("from mage_ai.io.bigquery import BigQuery\n" + body("pass")))
+    error = report(attempts.run("from mage_ai.io.oracledb import OracleDB\n" + body("pass")))
     assert "mage_ai.io" in error.message
     assert error.line == 1
 
