@@ -14,9 +14,9 @@ from spellbook_core.worker.child import Ends, serve
 from spellbook_core.worker.job import READ_BYTES, Child, crash_file
 from spellbook_core.worker.options import Options
 
-STANDBY = 3
-"""Children forked ahead: the fork (4-24 ms of page tables) is then off the path from click to result. Each holds about
-5 MB of its own; with 4 a chain of blocks was no faster."""
+STANDBY = 2
+"""Children forked ahead: the fork (4-24 ms of page tables) is then off the path from click to result. Each holds 5 MB
+of its own, 13 with torch; with 3 or 4 a chain of blocks was hardly faster."""
 
 REFILL_DELAY_S = 0.01
 """How long after handing over an attempt the next child is forked ahead: a short block keeps its core to itself."""

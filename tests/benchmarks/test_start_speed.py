@@ -20,6 +20,7 @@ from websockets.sync.client import connect
 from spellbook_core.model.naming import PipelineUuid, ProjectName
 from spellbook_core.model.run import NewRun
 from spellbook_core.services import engines, runs, wiring
+from spellbook_core.worker.standby import STANDBY
 from tests.conftest import make_project, wait_until
 
 pytestmark = pytest.mark.benchmark_table
@@ -154,12 +155,22 @@ def test_memory_at_rest(tmp_path, report_row, imports, goal_mb):
             wait_until(lambda: runs.get(context, run.id).status.is_terminal)
             engine_pid = engines.status(context).pid
             assert engine_pid is not None
+            wait_until(lambda: is_at_rest(engine_pid), what="the children stand by")
             at_rest = sum(pss_mb(pid) for pid in (started.process.pid, engine_pid))
         what = f"memory at rest, {'with' if imports else 'without'} torch in the project (goal {goal_mb})"
         report_row(what, ours=at_rest, floor=None, unit="MB", bound=None)
     finally:
         engines.stop(context)
         context.close()
+
+
+def is_at_rest(engine_pid: int) -> bool:
+    """Return whether the warm process has its waiting children, each asleep, and no other."""
+    try:
+        family = psutil.Process(engine_pid).children(recursive=True)
+        return len(family) == 1 + STANDBY and all(one.status() == psutil.STATUS_SLEEPING for one in family)
+    except psutil.NoSuchProcess:  # a block's process that had still been leaving
+        return False
 
 
 def pss_mb(pid: int) -> float:
