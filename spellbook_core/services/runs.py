@@ -206,7 +206,7 @@ def attempt_dir(ctx: Context, block_run: BlockRun) -> Path:
 
     For a reused block run it is that of the execution which made its outputs: its log and its curves.
     """
-    if block_run.reused_from is not None:
+    if block_run.reused_from is not None and not block_run.attempt:
         with suppress(RunNotFoundError):  # deleted since: nothing is left to show
             block_run = ctx.store.block_run(block_run.reused_from)
     return ctx.workspace.attempt_dir(block_run.run_id, block_run.id, block_run.attempt)
