@@ -33,6 +33,10 @@ def system_keywords(task: BlockTask) -> dict[str, object]:
         "ds": f"{at:%Y-%m-%d}",
         "hr": f"{at:%H}",
         "event": {},
+        "interval_start_datetime": at,
+        "interval_end_datetime": None,  # no interval: the run was not started by a schedule
+        "interval_seconds": None,
+        "interval_start_datetime_previous": None,
         "logger": _logger(task.block),
         **task.variables,
     }

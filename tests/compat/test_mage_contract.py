@@ -1,0 +1,175 @@
+"""How mage calls blocks: keyword arguments with their types, parents by position, outputs by return value."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import pytest
+
+from spellbook_core.artifacts.local import LocalArtifactStore
+from spellbook_core.model.naming import PipelineUuid, ProjectName
+from spellbook_core.model.run import NewRun, Status
+from spellbook_core.services import runs
+from spellbook_core.services.wiring import open_context
+from tests.conftest import BlockFile, make_project
+
+
+def outputs(tmp_path, variables=None):
+    ctx = open_context(tmp_path)
+    try:
+        new = NewRun(ProjectName("demo"), PipelineUuid("main"), "cli", variables=variables or {})
+        run = runs.run_here(ctx, new, lambda event: None)
+        found = runs.block_runs(ctx, run.id)
+        assert run.status is Status.COMPLETED, [each.error for each in found]
+        store = LocalArtifactStore(ctx.workspace.artifacts_dir)
+        return {each.block: [store.get(output.artifact) for output in each.outputs] for each in found}
+    finally:
+        ctx.close()
+
+
+KEYWORDS = """
+import datetime, logging
+
+@data_loader
+def load(*args, **kwargs):
+    kwargs["logger"].info("hello")
+    kwargs["logger"].warning("careful")
+    kwargs["context"]["seen"] = True
+    assert isinstance(kwargs["execution_date"], datetime.datetime)
+    assert kwargs["ds"] == kwargs["execution_date"].strftime("%Y-%m-%d")
+    assert kwargs["hr"] == kwargs["execution_date"].strftime("%H")
+    assert kwargs["execution_partition"].endswith(kwargs["execution_date"].strftime("%Y%m%dT%H%M%S"))
+    assert kwargs["interval_start_datetime"] == kwargs["execution_date"]
+    for name in ("event", "interval_end_datetime", "interval_seconds", "interval_start_datetime_previous"):
+        assert name in kwargs, name
+    kept = {name: kwargs[name] for name in ("day", "n", "rate", "on", "names", "text", "own", "none")}
+    return {**kept, "env": kwargs["env"], "block": kwargs["block_uuid"], "pipeline": kwargs["pipeline_uuid"],
+            "repo": kwargs["repo_path"], "configuration": kwargs["configuration"]["limit"],
+            "run": type(kwargs["pipeline_run_id"]).__name__}
+"""
+
+
+def test_keyword_arguments_have_mage_s_names_and_types(tmp_path):
+    variables = {
+        "day": date(2024, 1, 1),
+        "n": 3,
+        "rate": 0.5,
+        "on": True,
+        "names": ["a"],
+        "text": "010",
+        "own": {"k": 1},
+    }
+    block = BlockFile(KEYWORDS, "data_loader", settings={"configuration": {"limit": 10}})
+    project = make_project(tmp_path, blocks={"load": block}, variables={**variables, "none": None})
+    assert outputs(tmp_path)["load"] == [
+        {
+            **variables,
+            "none": None,
+            "env": "prod",
+            "block": "load",
+            "pipeline": "main",
+            "repo": str(project),
+            "configuration": 10,
+            "run": "int",
+        }
+    ]
+
+
+def test_run_variables_go_over_the_pipeline_s(tmp_path):
+    source = "@data_loader\ndef load(*args, **kwargs):\n    return {name: kwargs[name] for name in ('n', 'm', 'at')}\n"
+    make_project(tmp_path, blocks={"load": BlockFile(source, "data_loader")}, variables={"n": 1, "m": 2, "at": 0})
+    at = datetime(2024, 1, 1, 5)
+    assert outputs(tmp_path, {"n": "x", "at": at})["load"] == [{"n": "x", "m": 2, "at": at}]
+
+
+@pytest.mark.parametrize(
+    ("returned", "seen"),
+    [
+        ("5", 5),
+        ("(1, 2)", [1, 2]),
+        ("[1, 2]", [1, 2]),
+        ("{'a': 1}", {"a": 1}),
+        ("None", None),
+        ("'text'", "text"),
+        ("(i for i in range(2))", [0, 1]),
+    ],
+)
+def test_child_gets_a_value_or_one_list(tmp_path, returned, seen):
+    make_project(
+        tmp_path,
+        blocks={
+            "a": BlockFile(f"@data_loader\ndef f(*args, **kwargs):\n    return {returned}\n", "data_loader"),
+            "b": BlockFile("@transformer\ndef f(x, *args, **kwargs):\n    return {'seen': x}\n", parents=("a",)),
+        },
+    )
+    assert outputs(tmp_path)["b"] == [{"seen": seen}]
+
+
+def test_parents_come_in_the_order_of_the_file_s_upstream_blocks(tmp_path):
+    make_project(
+        tmp_path,
+        blocks={
+            "join": BlockFile(
+                "@custom\ndef f(*args, **kwargs):\n    return {'seen': list(args)}\n", "custom", ("b", "a")
+            ),
+            "a": BlockFile("@data_loader\ndef f():\n    return 'a'\n", "data_loader"),
+            "b": BlockFile("@data_loader\nasync def f():\n    return 'b1', 'b2'\n", "data_loader"),
+        },
+    )
+    assert outputs(tmp_path)["join"] == [{"seen": [["b1", "b2"], "a"]}]
+
+
+def test_outputs_come_one_by_one_when_only_that_fits(tmp_path):
+    make_project(
+        tmp_path,
+        blocks={
+            "a": BlockFile("@data_loader\ndef f():\n    return 1, 2\n", "data_loader"),
+            "b": BlockFile("@transformer\ndef f(x, y):\n    return x + y\n", parents=("a",)),
+        },
+    )
+    assert outputs(tmp_path)["b"] == [3]
+
+
+def test_project_modules_are_imported_by_every_name_that_mage_allows(tmp_path):
+    source = """
+from demo.utils.x import VALUE as a
+from utils.x import VALUE as b
+from default_repo.utils.x import VALUE as c
+import os
+
+@data_loader
+def load():
+    return {"all": [a, b, c], "cwd": os.getcwd()}
+"""
+    make_project(
+        tmp_path,
+        blocks={"load": BlockFile(source, "data_loader")},
+        files={"utils/__init__.py": "", "utils/x.py": "VALUE = 1\n"},
+    )
+    assert outputs(tmp_path)["load"] == [{"all": [1, 1, 1], "cwd": str(tmp_path / "projects")}]
+
+
+def test_inner_function_is_registered_below_an_own_decorator(tmp_path):
+    source = """
+from mage_ai.data_preparation.decorators import data_loader, test
+
+def own(function):
+    def wrapped(*args, **kwargs):
+        raise RuntimeError("the outer one")
+    return wrapped
+
+@own
+@data_loader
+def load():
+    return 1
+
+@test
+def test_one(output, *args) -> None:
+    assert output == 1
+
+@test
+def test_two(*args, **kwargs) -> None:
+    assert args == (1,)
+"""
+    make_project(tmp_path, blocks={"load": BlockFile(source, "data_loader")})
+    assert outputs(tmp_path)["load"] == [1]
