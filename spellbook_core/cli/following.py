@@ -17,7 +17,7 @@ from spellbook_core.services import engines, runs
 from spellbook_core.services.wiring import Context
 
 SAFETY_S = 1.0
-"""Longest wait for the engine's next event. A run of `spellbook run` tells the engine nothing: it is looked at instead."""
+"""Longest wait for the engine's next event. A run of `spellbook run` tells it nothing: that is looked at."""
 
 
 @click.command()
