@@ -43,6 +43,7 @@ class Settings:
         cancel_grace_s: Seconds between INT, TERM and KILL when a run is cancelled.
         idle_exit_s: Seconds without a run or a listener after which the engine process ends; 0 never.
         zygote_idle_s: Seconds after which a warm process that nobody used is ended.
+        mage_ai: What `import mage_ai` means in a block: `ours`, or `installed` for a real mage-ai where there is one.
     """
 
     port: int = 8501
@@ -51,6 +52,7 @@ class Settings:
     cancel_grace_s: float = 2.0
     idle_exit_s: float = 1800.0
     zygote_idle_s: float = 900.0
+    mage_ai: str = "ours"
 
 
 def load_settings(environment: Mapping[str, str] = os.environ) -> Settings:

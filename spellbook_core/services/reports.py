@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from spellbook_core.clock import to_text
 from spellbook_core.model.run import BlockRun, PipelineRun
-from spellbook_core.model.task import ErrorReport, OutputInfo
+from spellbook_core.model.task import ErrorReport, OutputInfo, OutputKind
 from spellbook_core.model.values import JsonObject, JsonValue, YamlValue
 
 
@@ -79,11 +79,19 @@ def _output(output: OutputInfo) -> JsonObject:
         "kind": output.kind.value,
         "type": output.type_name,
         "rows": output.rows,
+        "dtype": _dtype(output),
         "columns": [{"name": column.name, "dtype": column.dtype} for column in output.columns],
         "size_bytes": output.size_bytes,
         "summary": output.summary,
         "warnings": list(output.warnings),
     }
+
+
+def _dtype(output: OutputInfo) -> str | None:
+    """Return the type of an array's, tensor's or series' elements; the first two begin their summary with it."""
+    if output.kind is OutputKind.SERIES and output.columns:
+        return output.columns[0].dtype
+    return output.summary.split(" ", 1)[0] if output.kind in {OutputKind.ARRAY, OutputKind.TENSOR} else None
 
 
 def _error(error: ErrorReport) -> JsonObject:

@@ -105,6 +105,21 @@ def load(**kwargs): return "loaded"
     assert value_of(tmp_path, source) == "loaded"
 
 
+@pytest.mark.parametrize(("setting", "which"), [(None, "ours"), ("installed", "installed")])
+def test_setting_decides_whose_mage_is_seen(tmp_path, monkeypatch, setting, which):
+    if setting:
+        monkeypatch.setenv("SPELLBOOK_MAGE_AI", setting)
+    (tmp_path / "projects" / "mage_ai" / "settings").mkdir(parents=True)  # on the import path, as an installed one
+    (tmp_path / "projects" / "mage_ai" / "__init__.py").touch()
+    (tmp_path / "projects" / "mage_ai" / "settings" / "__init__.py").touch()
+    (tmp_path / "projects" / "mage_ai" / "settings" / "repo.py").write_text("def get_repo_path(): return 'installed'\n")
+    source = loader("from mage_ai.settings.repo import get_repo_path", "return get_repo_path()").replace(
+        "from mage_ai.data_preparation", "from spellbook_core.unused"
+    )
+    found = value_of(tmp_path, source)
+    assert ("installed" if found == "installed" else "ours") == which
+
+
 CONFIG = """
 version: 0.1.1
 default:

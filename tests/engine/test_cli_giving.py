@@ -42,6 +42,9 @@ def project(tmp_path_factory):
     made = make_project(root, blocks={"api/load": BlockFile(VALUES, "data_loader")})
     ended = spellbook("run", str(made), "main", "--json", cwd=root)
     assert ended.returncode == 0, ended.stderr
+    outputs = json.loads(ended.stdout)["blocks"][0]["outputs"]
+    assert [output["dtype"] for output in outputs] == [None, None, "float64", None, "int64"]
+    assert [output["kind"] for output in outputs] == ["table", "json", "array", "object", "series"]
     return made
 
 
