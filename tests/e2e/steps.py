@@ -95,8 +95,7 @@ def add_block(page: Page, kind: str, name: str, *, template: str | None = None, 
 
     `template` is a title in the dialog, None the blank one; without `parents` the suggested parent is taken away.
     """
-    page.locator(f".st-key-add_{kind} button").last.click()  # the empty page's own buttons go at the end of the run
-    dialog = page.get_by_role("dialog")
+    dialog = open_add_dialog(page, kind)
     if template is not None:
         dialog.get_by_text(template, exact=True).click()
         expect(dialog.locator("code").first).to_contain_text(template)
@@ -110,6 +109,14 @@ def add_block(page: Page, kind: str, name: str, *, template: str | None = None, 
     page.locator(".st-key-add_confirm button").click()
     expect(card(page, name)).to_be_visible(timeout=SLOW_MS)
     expect(dialog).to_have_count(0)
+
+
+def open_add_dialog(page: Page, kind: str) -> Locator:
+    """Press the button below the cards that adds a block of a type, and return the dialog."""
+    page.locator(f".st-key-add_{kind} button").last.click()  # the empty page's own buttons go at the end of the run
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator(".st-key-add_confirm button")).to_be_visible(timeout=SLOW_MS)
+    return dialog
 
 
 def write(page: Page, block: str, text: str) -> None:
