@@ -428,3 +428,34 @@ return {"found": found, "exists": client.exists("spellbook", "x/"), "none": clie
     value = value_of(tmp_path, loader(imports, body), files={"io_config.yaml": profile})
     assert all(rows == [1, 2] for rows in value["found"].values())
     assert (value["exists"], value["none"]) == (True, False)
+
+
+@pytest.mark.skipif("SPELLBOOK_TEST_MYSQL" not in os.environ, reason="names a server: host,port,user,database")
+def test_mysql_client_exports_and_loads(tmp_path):
+    """Run by hand with `SPELLBOOK_TEST_MYSQL=127.0.0.1,3306,me,test`, against MySQL or MariaDB."""
+    host, port, user, database = os.environ["SPELLBOOK_TEST_MYSQL"].split(",")
+    body = """
+import pandas as pd
+frame = pd.DataFrame({"Id": [1, 2], "name": ["x", None], "at": pd.to_datetime(["2024-01-01", None]), "v": [0.5, None],
+                      "ok": [True, False], "tags": [["a"], ["b"]]})
+with MySQL.with_config(ConfigFileLoader()) as client:
+    client.export(frame, None, "people", if_exists="replace")
+    client.export(frame, schema_name=None, table_name="people", if_exists="append")
+    client.export(frame, None, "people", if_exists="replace")
+    try:
+        client.export(frame, None, "people", if_exists="fail")
+    except ValueError as error:
+        refused = type(error).__name__
+    found = client.load("SELECT * FROM people ORDER BY Id")
+    client.execute("DROP TABLE people")
+return {"columns": list(found.columns), "ids": found["Id"].tolist(), "refused": refused, "v": found["v"][0],
+        "at": str(found["at"][0])}
+"""
+    imports = "from mage_ai.io.mysql import MySQL\nfrom mage_ai.io.config import ConfigFileLoader"
+    profile = (
+        f"default:\n  MYSQL_HOST: {host}\n  MYSQL_PORT: {port}\n  MYSQL_USER: {user}\n  MYSQL_DATABASE: {database}\n"
+    )
+    value = value_of(tmp_path, loader(imports, body), files={"io_config.yaml": profile})
+    assert value["columns"] == ["Id", "name", "at", "v", "ok", "tags"]
+    assert (value["ids"], value["refused"], value["v"]) == ([1, 2], "TableExistsError", 0.5)
+    assert value["at"].startswith("2024-01-01")

@@ -35,6 +35,7 @@ class MySQL(SqlClient):
     """MySQL and MariaDB, by PyMySQL, else mysql-connector."""
 
     quote = "`"
+    own_schema = "DATABASE()"
     types: ClassVar[Mapping[str, str]] = {
         **SqlClient.types,
         **{"f": "DOUBLE", "M": "DATETIME(6)", "tz": "DATETIME(6)", "text": "LONGTEXT", "bytes": "LONGBLOB"},
@@ -55,6 +56,7 @@ class MSSQL(SqlClient):
     """SQL Server, by pymssql."""
 
     quote = "["
+    own_schema = "SCHEMA_NAME()"
     types: ClassVar[Mapping[str, str]] = {
         **SqlClient.types,
         **{"b": "BIT", "f": "FLOAT", "M": "DATETIME2", "tz": "DATETIMEOFFSET"},

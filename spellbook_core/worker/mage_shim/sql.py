@@ -24,6 +24,7 @@ class SqlClient:
     """
 
     quote = '"'
+    own_schema = "current_schema()"
     types: ClassVar[Mapping[str, str]] = {
         **{"b": "BOOLEAN", "i": "BIGINT", "u": "BIGINT", "f": "DOUBLE PRECISION", "M": "TIMESTAMP"},
         **{"tz": "TIMESTAMPTZ", "text": "TEXT", "bytes": "BYTEA", "date": "DATE"},
@@ -174,8 +175,8 @@ class SqlClient:
 
     def _columns(self, cursor: Any, schema: str | None, table: str) -> list[str]:
         """Return a table's columns, empty when there is no such table."""
-        where = "table_schema = %s AND table_name = %s" if schema else "table_name = %s"
-        query = "SELECT column_name FROM information_schema.columns WHERE " + where  # noqa: S608  # two fixed texts
+        where = "table_schema = " + ("%s" if schema else self.own_schema) + " AND table_name = %s"
+        query = "SELECT column_name FROM information_schema.columns WHERE " + where  # noqa: S608  # fixed texts
         cursor.execute(query, (schema, table) if schema else (table,))
         return [str(row[0]) for row in cursor.fetchall()]
 
@@ -226,6 +227,8 @@ def _rows(frame: Any) -> list[tuple[Any, ...]]:
 
 
 def _plain(value: Any) -> Any:
+    if hasattr(value, "to_pydatetime"):  # a pandas.Timestamp, which some drivers do not know
+        return value.to_pydatetime(warn=False)
     if isinstance(value, (dict, list)):
         return json.dumps(value, default=str)
     return value.item() if hasattr(value, "item") and not isinstance(value, (str, bytes)) else value
