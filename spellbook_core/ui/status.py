@@ -53,7 +53,7 @@ STATUSES: dict[str, Look] = {
     "upstream_failed": _look("upstream failed", "link_off", "orange"),
     "condition_failed": _look("skipped by condition", "alt_route", "gray"),
     "never_run": _look("never run", "radio_button_unchecked", "gray"),
-    "stale": _look("stale", "history", "yellow"),
+    "stale": _look("stale", "history", "orange"),
     "skipped": _look("skipped", "skip_next", "gray"),
     "broken": _look("cannot be read", "warning", "red"),
 }

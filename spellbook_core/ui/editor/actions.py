@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from spellbook_core.errors import NotFoundError, SpellbookError
+from spellbook_core.errors import SpellbookError
 from spellbook_core.model.graph import reachable
 from spellbook_core.model.naming import BlockUuid
-from spellbook_core.model.run import NewRun, Upstream
+from spellbook_core.model.run import NewRun, Selection, Upstream
 from spellbook_core.model.values import YamlValue
 from spellbook_core.services import blocks as block_service
-from spellbook_core.services import pipelines as pipeline_service
 from spellbook_core.services import runs as run_service
 from spellbook_core.ui import boundary
 from spellbook_core.ui.editor import keys, saving, scope
@@ -31,41 +30,56 @@ def open_dialog(editor: Editor, request: DialogRequest) -> None:
 # --- running
 
 
-def start_pipeline(editor: Editor, variables: Mapping[str, YamlValue]) -> None:
-    """Start a run of the whole pipeline and mark every runnable block as queued."""
+def start_pipeline(editor: Editor, variables: Mapping[str, YamlValue], *, is_fresh: bool = False) -> None:
+    """Start a run of the whole pipeline and mark every runnable block as queued; `is_fresh` reuses nothing."""
     new = NewRun(
         project=editor.project,
         pipeline=editor.uuid,
         trigger="manual",
+        selection=Selection(is_fresh=is_fresh),
         variables=variables,
         request_id=uuids.uuid4().hex,
     )
     run = run_service.start(editor.ctx, new)
-    editor.session.run_id = run.id
-    for block in editor.pipeline.blocks:
-        if block.is_runnable:
-            editor.session.pending[block.uuid] = run.id
+    _await(editor, run.id, [block.uuid for block in editor.pipeline.blocks if block.is_runnable])
 
 
-def on_run_pipeline(editor: Editor) -> None:
+def _await(editor: Editor, run_id: int, blocks: Sequence[str]) -> None:
+    """Show these blocks as queued until the store tells what became of them in that run."""
+    editor.session.run_id = run_id
+    editor.session.pending.update(dict.fromkeys(blocks, run_id))
+
+
+def on_run_pipeline(editor: Editor, *, is_fresh: bool = False) -> None:
     """Run the pipeline, or ask for its variables first when it declares any."""
     if editor.pipeline.variables:
-        open_dialog(editor, DialogRequest("run"))
+        open_dialog(editor, DialogRequest("run_fresh" if is_fresh else "run"))
         return
-    scope.guarded_by(editor, "page", lambda: start_pipeline(editor, {}))
+    scope.guarded_by(editor, "page", lambda: start_pipeline(editor, {}, is_fresh=is_fresh))
     redraw_all_states(editor)
 
 
-def redraw_all_states(editor: Editor) -> None:
-    """Draw the toolbar, the graph and every card again."""
-    cards = [keys.card(block.uuid) for block in editor.pipeline.blocks]
-    scope.redraw(keys.TOOLBAR, keys.SIDE, *cards)
+def on_run_stale(editor: Editor) -> None:
+    """Run the blocks whose stored output is missing or stale."""
+
+    def act() -> None:
+        run = run_service.run_stale(editor.ctx, editor.project, editor.uuid, request_id=uuids.uuid4().hex)
+        _await(editor, run.id, editor.unfresh())
+
+    scope.guarded_by(editor, "page", act)
+    redraw_all_states(editor)
+
+
+def redraw_all_states(editor: Editor, *others: str) -> None:
+    """Draw the toolbar, the graph and the head of every card again; what runs replaces results when it starts."""
+    heads = [keys.head(block.uuid) for block in editor.pipeline.blocks]
+    scope.redraw(*others, keys.TOOLBAR, *heads, keys.SIDE)
 
 
 RUN_CHOICES: Mapping[str, Mapping[str, object]] = {
     "run": {},
     "upstream": {"upstream": Upstream.ALL},
-    "missing": {"upstream": Upstream.MISSING},
+    "stale": {"upstream": Upstream.STALE},
     "downstream": {"downstream": True},
     "tests": {"tests_only": True},
 }
@@ -92,9 +106,7 @@ def run_block(editor: Editor, block: str, how: str = "run", *, request_id: str |
             request_id=request_id or uuids.uuid4().hex,
             **options,
         )
-        editor.session.run_id = run.id
-        for name in _selected_blocks(editor, block, how):
-            editor.session.pending[name] = run.id
+        _await(editor, run.id, _selected_blocks(editor, block, how))
 
     return scope.guarded_by(editor, keys.card(block), act)
 
@@ -106,11 +118,14 @@ class FileChangedError(SpellbookError):
 
 
 def _selected_blocks(editor: Editor, block: str, how: str) -> list[str]:
-    """Return the blocks that surely run; what `missing` adds is known when the store tells."""
+    """Return the blocks that such a run is about to execute."""
     if how == "downstream":
         return [block, *reachable(editor.pipeline.children(), [BlockUuid(block)])]
     if how == "upstream":
         return [*reachable(editor.pipeline.parents(), [BlockUuid(block)]), block]
+    if how == "stale":
+        above = reachable(editor.pipeline.parents(), [BlockUuid(block)])
+        return [*(name for name in editor.unfresh() if name in above and name != block), block]
     return [block]
 
 
@@ -121,8 +136,8 @@ def on_run(editor: Editor, block: str, how: str = "run") -> None:
 
 
 def redraw_states(editor: Editor, blocks: list[str]) -> None:
-    """Draw these cards, the toolbar and the graph again."""
-    scope.redraw(*(keys.card(block) for block in blocks), keys.TOOLBAR, keys.SIDE)
+    """Draw the heads of these cards, the toolbar and the graph again."""
+    scope.redraw(*(keys.head(block) for block in blocks), keys.TOOLBAR, keys.SIDE)
 
 
 def on_cancel(editor: Editor, run_id: int) -> None:
@@ -160,6 +175,8 @@ def on_toggle_open(editor: Editor, block: str) -> None:
 def select(editor: Editor, block: str) -> list[str]:
     """Make `block` the selected one and return the fragments that show it."""
     before = editor.session.selected
+    if before == block:
+        return [keys.head(block), keys.SIDE]
     editor.session.selected = block
     st.query_params["block"] = block
     touched = [keys.card(name) for name in dict.fromkeys([before, block]) if name and editor.block(name)]
@@ -205,11 +222,3 @@ def rename(editor: Editor, block: str, new_name: str) -> bool:
 def set_variables(editor: Editor, variables: Mapping[str, YamlValue]) -> None:
     """Save the pipeline's variables."""
     block_service.set_variables(editor.ctx, editor.project, editor.uuid, variables)
-
-
-def has_pipeline_changed(editor: Editor) -> bool:
-    """Return whether the pipeline's file is another one than the page was drawn from."""
-    try:
-        return pipeline_service.load(editor.ctx, editor.project, editor.uuid).content_hash != editor.file_hash
-    except (SpellbookError, NotFoundError):
-        return True

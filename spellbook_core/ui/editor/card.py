@@ -9,14 +9,16 @@ import streamlit as st
 from spellbook_core.model.block import Block
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.ui import boundary, text
-from spellbook_core.ui.editor import actions, code_pane, keys, output, scope
+from spellbook_core.ui.editor import actions, code_pane, failure, freshness, keys, output
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
-from spellbook_core.ui.status import type_look
+from spellbook_core.ui.status import STATUSES, type_look
+
+COMPLETED = STATUSES["completed"]
 
 _MENU = {
-    "upstream": ":material/vertical_align_bottom: Run with upstream",
-    "missing": ":material/low_priority: Run with missing upstream",
+    "upstream": ":material/vertical_align_bottom: Run with all upstream",
+    "stale": ":material/update: Run with stale upstream",
     "downstream": ":material/vertical_align_top: Run from here",
     "tests": ":material/checklist: Run tests only",
     "up": ":material/arrow_upward: Move up",
@@ -35,7 +37,6 @@ def draw(editor: Editor, uuid: str) -> None:
             editor.refresh()
             block = editor.block(uuid)
             if block is not None:
-                editor.drawn(keys.card(uuid))
                 _card(editor, block)
 
     st.fragment(body, key=keys.card(uuid))()
@@ -45,11 +46,29 @@ def _card(editor: Editor, block: Block) -> None:
     is_selected = editor.session.selected == block.uuid
     marks = f"{block.type if block.type in _STYLED else 'other'}_{'on' if is_selected else 'off'}"
     with st.container(key=keys.card(block.uuid)), st.container(key=f"{keys.widget('frame', block.uuid)}__{marks}"):
-        _header(editor, block)
-        scope.show_scope_error(editor, keys.card(block.uuid))
+        _head(editor, block.uuid)
         if editor.is_open(block.uuid):
             code_pane.draw(editor, block.uuid)
             output.draw(editor, block.uuid)
+        else:
+            for gone in (keys.code(block.uuid), keys.output(block.uuid), keys.live(block.uuid)):
+                editor.session.shown.pop(gone, None)
+
+
+def _head(editor: Editor, uuid: str) -> None:
+    """Draw what a run or an edit changes at once as a fragment: name, state, buttons, and why it is stale."""
+
+    def body() -> None:
+        with boundary.guarded():
+            editor.refresh()
+            block = editor.block(uuid)
+            if block is not None:
+                editor.drawn(keys.head(uuid))
+                _header(editor, block)
+                freshness.draw(editor, block)
+                failure.refused(editor, uuid)
+
+    st.fragment(body, key=keys.head(uuid))()
 
 
 _STYLED = frozenset({"data_loader", "transformer", "custom", "data_exporter", "sensor"})
@@ -98,11 +117,12 @@ def _summary(editor: Editor, block: Block) -> None:
 def _state(editor: Editor, block: Block) -> None:
     look = editor.look(block.uuid)
     run = editor.latest.get(BlockUuid(block.uuid))
-    if run is not None and run.duration_s is not None and not editor.is_active(block.uuid):
+    if run is not None and run.duration_s is not None and not run.reused and not editor.is_active(block.uuid):
         with st.container(key=keys.widget("took", block.uuid), width="content"):
             st.caption(text.duration(run.duration_s), width="content")
     with st.container(key=keys.widget("state", block.uuid), width="content"):
-        st.badge(look.word.capitalize(), icon=look.icon, color=look.color)
+        word = freshness.word(look.word, editor.states.get(block.uuid), is_completed=look is COMPLETED)
+        st.badge(word, icon=look.icon, color=look.color, help=freshness.why(editor, block.uuid))
 
 
 def _run_buttons(editor: Editor, block: Block) -> None:
@@ -129,7 +149,7 @@ def _run_buttons(editor: Editor, block: Block) -> None:
         names = [block.uuid for block in editor.pipeline.blocks]
         skipped = {"up"} if names[0] == uuid else set()
         skipped |= {"down"} if names[-1] == uuid else set()
-        skipped |= set() if block.is_runnable else {"upstream", "missing", "downstream", "tests"}
+        skipped |= set() if block.is_runnable else {"upstream", "stale", "downstream", "tests"}
         st.menu_button(
             "",
             [choice for choice in _MENU if choice not in skipped],

@@ -35,6 +35,10 @@ def draw(editor: Editor) -> None:
             if request is not None:
                 editor.refresh()
                 _open(editor, request)
+            elif not editor.is_whole_page:
+                # Dialogs and style sheets have one place on the page, so this takes the dialog's: it closes without a
+                # rerun of the whole page, which would make a click on Run wait.
+                st.html("<style></style>")
 
     st.fragment(body, key=keys.DIALOGS)()
 
@@ -43,6 +47,7 @@ def _open(editor: Editor, request: DialogRequest) -> None:
     known: dict[str, tuple[str, str, Callable[[Editor, DialogRequest], None]]] = {
         "add": ("Add a block", "large", add_block.draw),
         "run": ("Run pipeline now", "small", _run),
+        "run_fresh": ("Run all fresh", "small", _run),
         "rename": ("Rename block", "small", _rename),
         "remove": ("Remove block", "small", _remove),
         "delete": ("Delete block file", "small", _delete),
@@ -68,14 +73,17 @@ def _buttons(editor: Editor, label: str, key: str, icon: str, act: Callable[[], 
 
 
 def _run(editor: Editor, request: DialogRequest) -> None:
+    is_fresh = request.kind == "run_fresh"
+    if is_fresh:
+        st.caption("Every block executes; no stored output is reused.")
     st.caption("Values for this run only. They begin with the pipeline's own, or what you typed last.")
     typed = variables.fields(editor.pipeline.variables, remembered=editor.session.runtime_variables)
 
     def act() -> None:
         values = {name: _current(name, typed[name]) for name in typed}
         editor.session.runtime_variables = dict(values)
-        if scope.guarded_by(editor, "dialog", lambda: actions.start_pipeline(editor, values)):
-            st.rerun()  # a dialog closes only with the whole page
+        if scope.guarded_by(editor, "dialog", lambda: actions.start_pipeline(editor, values, is_fresh=is_fresh)):
+            actions.redraw_all_states(editor, keys.DIALOGS)
 
     _buttons(editor, "Run", "run_confirm", ":material/play_arrow:", act)
 

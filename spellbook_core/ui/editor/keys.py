@@ -28,6 +28,11 @@ def card(uuid: str) -> str:
     return f"card_{slug(uuid)}"
 
 
+def head(uuid: str) -> str:
+    """Return the key of the fragment with a block's name, state and buttons."""
+    return f"top_{slug(uuid)}"
+
+
 def code(uuid: str) -> str:
     """Return the key of the fragment with a block's parents, signature and editor."""
     return f"code_{slug(uuid)}"

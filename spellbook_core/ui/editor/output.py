@@ -28,6 +28,7 @@ def draw(editor: Editor, uuid: str) -> None:
             editor.refresh()
             block = editor.block(uuid)
             if block is not None:
+                editor.drawn(keys.output(uuid))
                 _result(editor, block)
 
     st.fragment(body, key=keys.output(uuid))()

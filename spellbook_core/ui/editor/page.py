@@ -17,8 +17,8 @@ from spellbook_core.ui.editor.session import DialogRequest, EditorSession
 from spellbook_core.ui.editor.view import Editor, open_editor
 from spellbook_core.ui.status import type_look
 
-_SAFETY_NET_S = 5.0
-"""Seconds between looks at the truth in case an event was missed; events redraw at once."""
+_SAFETY_NET_S = 3.0
+"""Seconds between looks at the truth in case an event was missed; events redraw at once, so twice means missed."""
 
 _EMPTY_TYPES = {
     "data_loader": "Read data from a file, an address or a database.",
@@ -152,14 +152,21 @@ def _listen(editor: Editor) -> None:
 
     def safety_net() -> None:
         with boundary.guarded():
-            if not editor.is_whole_page and _stale(editor):
+            if not editor.is_whole_page and _is_overdue(editor):
                 st.rerun()
 
     st.fragment(events, key=keys.PAGE_LIVE)()
     st.fragment(safety_net, key="ed_safety_net", run_every=_SAFETY_NET_S)()
 
 
+def _is_overdue(editor: Editor) -> bool:
+    stale = _stale(editor)
+    before, editor.session.overdue = editor.session.overdue, stale or []
+    return stale is None or (bool(stale) and stale == before)
+
+
 def _on_events(editor: Editor, events: list[dict[str, object]]) -> None:
+    editor.session.file_changes += any(event.get("kind") in {"file", "open"} for event in events)
     stale = _stale(editor)
     if stale is None:
         st.rerun()

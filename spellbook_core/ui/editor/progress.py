@@ -25,9 +25,8 @@ def draw(editor: Editor, uuid: BlockUuid) -> None:
     def body() -> None:
         with boundary.guarded():
             editor.refresh()
-            if not editor.is_active(uuid) and not editor.is_whole_page:
-                # The event that redraws the card was missed: let the whole page see the truth.
-                st.rerun()
+            if not editor.is_active(uuid):
+                return  # the event of its end, or the safety net, draws the result
             editor.session.shown[keys.live(uuid)] = ""
             _running(editor, uuid)
 

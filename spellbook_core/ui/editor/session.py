@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.staleness import Staleness
 from spellbook_core.model.values import YamlValue
 from spellbook_core.ui.editor.drafts import Draft
 
@@ -44,6 +46,9 @@ class EditorSession:
         run_id: The newest pipeline run started here.
         parent_revs: block -> how often its parents changed elsewhere than in its list.
         shown: fragment -> token of the state that it was last drawn from.
+        file_changes: How often a file of the project may have changed, as far as events told.
+        states: What the states of the stored outputs were told from, and those states.
+        overdue: Fragments that did not show the truth when the safety net looked last.
     """
 
     selected: str | None = None
@@ -62,6 +67,9 @@ class EditorSession:
     parent_revs: dict[str, int] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
     saved_at: float | None = None
+    file_changes: int = 0
+    states: tuple[object, Mapping[BlockUuid, Staleness]] | None = None
+    overdue: list[str] = field(default_factory=list)
 
     def is_open(self, uuid: str, block_count: int) -> bool:
         """Return whether a card shows its code and result."""

@@ -13,6 +13,7 @@ from spellbook_core.ui.editor.view import Editor
 from spellbook_core.ui.status import status_look
 
 _MORE = {
+    "fresh": ":material/restart_alt: Run all fresh",
     "validate": ":material/fact_check: Validate",
     "variables": ":material/tune: Variables",
     "yaml": ":material/code: View metadata.yaml",
@@ -41,7 +42,8 @@ def _bar(editor: Editor) -> None:
     with st.container(key="toolbar_row", horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(key="toolbar_title", width="content"):
             st.markdown(f"**{text.escape(pipeline.name or pipeline.uuid, max_chars=60)}**", width="content")
-        st.badge(text.escape(pipeline.type), color="gray")
+        if pipeline.type != "python":
+            st.badge(text.escape(pipeline.type), color="gray")
         st.button(
             "Saved",
             key="save_state",
@@ -57,7 +59,7 @@ def _bar(editor: Editor) -> None:
         _button(editor, "Variables", "variables", ":material/tune:", "Values that every block receives")
         st.menu_button(
             "",
-            [choice for choice in _MORE if choice not in {"validate", "variables"}],
+            list(_MORE),
             key="toolbar_more",
             icon=":material/more_horiz:",
             help="More",
@@ -71,6 +73,7 @@ def _bar(editor: Editor) -> None:
             shortcut="Alt+N",
             on_click=partial(actions.open_dialog, editor, DialogRequest("add")),
         )
+        _run_stale(editor)
         st.button(
             "Run pipeline now",
             key="run_pipeline",
@@ -79,6 +82,20 @@ def _bar(editor: Editor) -> None:
             disabled=not any(block.is_runnable for block in pipeline.blocks),
             on_click=partial(actions.on_run_pipeline, editor),
         )
+
+
+def _run_stale(editor: Editor) -> None:
+    """Offer to run what does not hold any more, once there is something that does or did."""
+    waiting = [name for name in editor.unfresh() if not editor.is_active(name)]
+    if not waiting or not any(editor.is_stale(name) for name in waiting):
+        return
+    st.button(
+        f"Run stale ({len(waiting)})",
+        key="run_stale",
+        icon=":material/update:",
+        help="Run only the blocks whose stored output is missing or stale",
+        on_click=partial(actions.on_run_stale, editor),
+    )
 
 
 def _button(editor: Editor, label: str, what: str, icon: str, help_text: str) -> None:
@@ -127,5 +144,7 @@ def _on_more(editor: Editor) -> None:
     if choice in {"expand", "collapse"}:
         editor.session.opened = {block.uuid: choice == "expand" for block in editor.pipeline.blocks}
         st.rerun()
+    elif choice == "fresh":
+        actions.on_run_pipeline(editor, is_fresh=True)
     elif choice is not None:
         actions.open_dialog(editor, DialogRequest(choice))

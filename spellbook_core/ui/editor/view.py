@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from spellbook_core.errors import NotFoundError
+from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.model.block import Block
 from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import BlockRun, PipelineRun, Status
+from spellbook_core.model.staleness import Freshness, Staleness
 from spellbook_core.services import pipelines as pipeline_service
 from spellbook_core.services import runs as run_service
 from spellbook_core.services.wiring import Context
 from spellbook_core.ui.editor import keys
 from spellbook_core.ui.editor.session import EditorSession
 from spellbook_core.ui.status import Look, status_look
+
+_SAME_READING_S = 0.25
+"""The fragments of one redraw share one reading. An event always reads anew, so what they miss is drawn then."""
 
 
 @dataclass(slots=True)
@@ -29,6 +34,8 @@ class Editor:
         file_hash: Content hash of the pipeline file that was read.
         latest: block -> newest block run, whatever became of it.
         results: block -> newest completed block run, whose outputs children and tables read.
+        states: block -> whether its stored output still holds, and why not.
+        newest: The newest run of the pipeline; None when it never ran.
     """
 
     ctx: Context
@@ -41,11 +48,14 @@ class Editor:
     file_warnings: tuple[str, ...] = ()
     latest: Mapping[BlockUuid, BlockRun] = field(default_factory=dict)
     results: Mapping[BlockUuid, BlockRun] = field(default_factory=dict)
+    states: Mapping[BlockUuid, Staleness] = field(default_factory=dict)
+    newest: PipelineRun | None = None
     is_whole_page: bool = True
+    read_at: float = 0.0
 
     def refresh(self) -> None:
-        """Read everything again, unless the whole page is being drawn from one reading."""
-        if not self.is_whole_page:
+        """Read everything again, unless the whole page or other fragments are being drawn from one reading."""
+        if not self.is_whole_page and time.monotonic() - self.read_at > _SAME_READING_S:
             self.read()
 
     def read(self) -> None:
@@ -55,7 +65,24 @@ class Editor:
         self.file_warnings = tuple(file.warnings)
         self.latest = run_service.latest_block_runs(self.ctx, self.project, self.uuid)
         self.results = run_service.latest_outputs(self.ctx, self.project, self.uuid)
+        found = run_service.list_runs(self.ctx, project=self.project, pipeline=self.uuid, limit=1).runs
+        self.newest = found[0] if found else None
         self._settle_pending()
+        self.states = self._read_states()
+        self.read_at = time.monotonic()
+
+    def _read_states(self) -> Mapping[BlockUuid, Staleness]:
+        """Return the states of the stored outputs, told anew only when something that they depend on may differ."""
+        made = tuple((name, run.id) for name, run in self.results.items())
+        texts = tuple(draft.base_hash for draft in self.session.drafts.values())
+        told_from = (self.file_hash, self.session.file_changes, made, texts)
+        if self.session.states is None or self.session.states[0] != told_from:
+            try:
+                states = run_service.staleness(self.ctx, self.project, self.uuid)
+            except SpellbookError:  # a cycle, or a file that cannot be read: both are shown where they are
+                states = {}
+            self.session.states = (told_from, states)
+        return self.session.states[1]
 
     def _settle_pending(self) -> None:
         ended: dict[int, bool] = {}
@@ -86,7 +113,18 @@ class Editor:
         run = self.latest.get(BlockUuid(uuid))
         if run is None:
             return "never_run"
+        if run.status is Status.COMPLETED and self.is_stale(uuid):
+            return Freshness.STALE.value
         return Status.QUEUED.value if run.status is Status.INITIAL else run.status.value
+
+    def is_stale(self, uuid: str) -> bool:
+        """Return whether running the block again would bring something else than what is stored."""
+        found = self.states.get(BlockUuid(uuid))
+        return found is not None and found.state is Freshness.STALE
+
+    def unfresh(self) -> list[str]:
+        """Return the blocks whose stored output is missing or stale, in the order of a run."""
+        return [name for name, found in self.states.items() if found.state is not Freshness.FRESH]
 
     def look(self, uuid: str) -> Look:
         """Return how a block's state is drawn."""
@@ -112,13 +150,16 @@ class Editor:
         """Return fragment -> token of the state it has to show; equal tokens look the same."""
         tokens = {keys.TOOLBAR: self._last_run_token()}
         for block in self.pipeline.blocks:
-            tokens[keys.card(block.uuid)] = self._run_token(block.uuid)
+            tokens[keys.head(block.uuid)] = f"{self._run_token(block.uuid)}:{self._state_token(block.uuid)}"
+        tokens[keys.SIDE] = ";".join(tokens.values())
+        tokens[keys.TOOLBAR] += f":{len(self.unfresh())}"
+        for block in self.pipeline.blocks:
+            tokens[keys.output(block.uuid)] = self._run_token(block.uuid)
         for block in self.pipeline.blocks:
             draft = self.session.drafts.get(block.uuid)
             feeding = [str(self.results[p].id) if p in self.results else "-" for p in block.upstream_blocks]
             outside = draft.outside.content_hash if draft and draft.outside else ""
-            tokens[keys.code(block.uuid)] = ",".join(feeding) + outside
-        tokens[keys.SIDE] = ";".join(tokens.values())
+            tokens[keys.code(block.uuid)] = ",".join(feeding) + outside + self._marks_token(block.uuid)
         return tokens
 
     def drawn(self, *fragments: str) -> None:
@@ -128,7 +169,19 @@ class Editor:
 
     def _run_token(self, uuid: str) -> str:
         run = self.latest.get(BlockUuid(uuid))
-        return f"{self.status_key(uuid)}:{run.id if run else 0}:{run.attempt if run else 0}"
+        is_waiting = uuid in self.session.pending
+        status = Status.QUEUED if is_waiting or run is None else run.status
+        return f"{is_waiting}:{status.value}:{run.id if run else 0}:{run.attempt if run else 0}"
+
+    def _state_token(self, uuid: str) -> str:
+        found = self.states.get(BlockUuid(uuid))
+        return "" if found is None else f"{found.state.value}{found.reasons}{found.made_at}"
+
+    def _marks_token(self, uuid: str) -> str:
+        """Return what the marks in the code depend on: a run that ended badly, or whose tests did."""
+        run = self.latest.get(BlockUuid(uuid))
+        has_marks = run is not None and (run.error is not None or not all(test.passed for test in run.tests))
+        return f"!{run.id}" if run is not None and has_marks and not self.is_active(uuid) else ""
 
     def _last_run_token(self) -> str:
         run = self.last_run()
@@ -136,8 +189,7 @@ class Editor:
 
     def last_run(self) -> PipelineRun | None:
         """Return the newest run of this pipeline, None when it never ran."""
-        found = run_service.list_runs(self.ctx, project=self.project, pipeline=self.uuid, limit=1).runs
-        return found[0] if found else None
+        return self.newest
 
 
 def open_editor(ctx: Context, project: ProjectName, uuid: PipelineUuid, session: EditorSession) -> Editor:
@@ -146,6 +198,7 @@ def open_editor(ctx: Context, project: ProjectName, uuid: PipelineUuid, session:
     Raises:
         SpellbookError: The pipeline is not there or its file cannot be read.
     """
+    session.file_changes += 1  # the page was asked for: files may have changed while nobody listened
     empty = Pipeline(uuid=uuid, name=uuid)
     editor = Editor(ctx, project, uuid, session, empty, file_hash="", file_text="")
     editor.read()

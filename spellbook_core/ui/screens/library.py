@@ -137,13 +137,14 @@ def _cards(project: ProjectName) -> None:
 
 
 def _card(project: ProjectName, item: Item, number: int) -> None:
-    with st.container(border=True, height="stretch", key=f"card_{number}"):
+    with st.container(border=True, height="stretch", key=f"libcard_{number}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             parts.type_badge(item.block_type)
             st.caption(item.source, width="content")
         st.markdown(f"**{text.escape(item.title, max_chars=80)}**")
         first = next((line for line in item.description.splitlines() if line.strip()), "No description yet.")
-        st.caption(text.prose(first, max_chars=150))
+        with st.container(key=f"libtext_{number}"):
+            st.caption(text.prose(first, max_chars=150))
         if item.used_by:
             st.caption(f":material/link: used by {users(item.used_by)}")
         elif item.source == SOURCES[3]:
