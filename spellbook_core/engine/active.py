@@ -55,6 +55,7 @@ class ActiveRun:
     Attributes:
         variables: The pipeline's, overlaid with the run's.
         outputs: Of the blocks of this run that completed.
+        folders: Block run and attempt -> its folder, worked out once.
     """
 
     run: PipelineRun
@@ -64,6 +65,7 @@ class ActiveRun:
     blocks: dict[BlockUuid, ActiveBlock]
     state: state.RunState
     outputs: dict[BlockUuid, tuple[OutputInfo, ...]] = field(default_factory=dict)
+    folders: dict[tuple[BlockRunId, int], Path] = field(default_factory=dict)
 
     def inputs(self, block: ActiveBlock) -> tuple[BlockInput, ...]:
         """Return what each parent of `block` hands over, in argument order; its own outputs when only tests run."""
@@ -99,9 +101,12 @@ class ActiveRun:
             tests_only=self.run.selection.tests_only,
         )
 
-    def attempt_dir(self, block: ActiveBlock) -> Path:
-        """Return the folder of the current attempt of `block`."""
-        return self.project.workspace.attempt_dir(self.run.id, block.id, block.attempt)
+    def attempt_dir(self, block: ActiveBlock, attempt: int | None = None) -> Path:
+        """Return the folder of an attempt of `block`, the current one unless told."""
+        key = (block.id, block.attempt if attempt is None else attempt)
+        if key not in self.folders:
+            self.folders[key] = self.project.workspace.attempt_dir(self.run.id, *key)
+        return self.folders[key]
 
 
 def initial_state(

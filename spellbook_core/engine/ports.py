@@ -17,12 +17,17 @@ Handle: TypeAlias = "Mapping[str, JsonValue]"
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """User code of an attempt is about to run in process `pid` (None on another machine)."""
+    """User code of an attempt is about to run in process `pid` (None on another machine).
+
+    Attributes:
+        started: When that process started, as `supervise.identity` counts it; None when the executor does not know.
+    """
 
     block_run_id: BlockRunId
     attempt: int
     handle: Handle
     pid: int | None
+    started: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

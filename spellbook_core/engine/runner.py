@@ -21,12 +21,13 @@ from spellbook_core.engine.intake import take_in
 from spellbook_core.engine.ports import Executor, Exited, Progressed, Sealed, Started
 from spellbook_core.engine.recovery import restore, stored_outputs
 from spellbook_core.engine.reuse import Reuse, may_run_nothing
-from spellbook_core.engine.supervise import Supervisor, identity, is_alive, is_locked
+from spellbook_core.engine.supervise import Supervisor, boot_id, identity, is_alive, is_locked
+from spellbook_core.engine.telling import Telling, report
 from spellbook_core.engine.verdict import WORKER_LOST, judge
-from spellbook_core.errors import SpellbookError, StorageError
+from spellbook_core.errors import SpellbookError
 from spellbook_core.model.naming import BlockRunId, BlockUuid, RunId
 from spellbook_core.model.run import Status
-from spellbook_core.model.task import TASK_FILE, ErrorReport, Outcome
+from spellbook_core.model.task import TASK_FILE, Outcome
 from spellbook_core.model.values import JsonObject
 from spellbook_core.project.layout import Workspace
 from spellbook_core.runs.records import Attempt, BlockEnd, ProcessIdentity, UnendedRun
@@ -70,7 +71,7 @@ class Runner:
         self._executor = executor
         self._clock = clock
         self._settings = settings
-        self._publish = publish
+        self._tell = Telling(store, publish)
         self._owner = owner
         self._environments = Environments()
         self._reuse = Reuse(workspace, store, clock)
@@ -120,10 +121,9 @@ class Runner:
             run, block = current
             if isinstance(event, Started):
                 block.handle = event.handle
-                process = identity(event.pid) if event.pid is not None else None
-                self._store.record_process(block.id, block.attempt, event.handle, process)
+                self._store.record_process(block.id, block.attempt, event.handle, _process(event))
             elif isinstance(event, Progressed):
-                self._publish({"kind": event.what, **_place(run, block)})
+                self._tell.progress(run, block, event.what)
             elif isinstance(event, Sealed):
                 if (outcome := read_outcome(run.attempt_dir(block))) is not None:
                     self._end(run, block, Exited(block.id, block.attempt, None, event.reason), outcome)
@@ -161,15 +161,15 @@ class Runner:
                 self._resume(found.id)
             elif found.is_cancelled:
                 self._store.end_run(found.id, Status.CANCELLED, None, now=self._clock.now())
-                self._publish_run(found.id)
+                self._tell.run(found.id)
             else:
                 self._begin(found.id)
             if found.is_cancelled and found.id in self._active:
                 self._cancel(self._active[found.id])
         except (SpellbookError, OSError) as error:
             _LOG.warning("run %s cannot go on: %s", found.id, error)
-            self._store.end_run(found.id, Status.FAILED, _report(error), now=self._clock.now())
-            self._publish_run(found.id)
+            self._store.end_run(found.id, Status.FAILED, report(error), now=self._clock.now())
+            self._tell.run(found.id)
 
     def _begin(self, run_id: RunId) -> None:
         asked = self._store.run(run_id)
@@ -226,12 +226,12 @@ class Runner:
             self._submit(run, block)
         begun, self._untold = self._untold, []
         for run_id in begun:  # only now: whoever listens would compete with the start for a processor
-            self._publish_run(run_id)
+            self._tell.run(run_id)
         for run, block, end in told:
-            self._publish_block(run, block, end.status)
+            self._tell.block(run, block, end.status)
         for run, block in chosen:
             if block.id in self._running:
-                self._publish_block(run, block, Status.RUNNING)
+                self._tell.block(run, block, Status.RUNNING)
         for run in list(self._active.values()):
             self._end_when_over(run)
         for run, block in chosen:
@@ -275,7 +275,7 @@ class Runner:
         with suppress(OSError):  # what is wrong with the disk is told when the child starts
             for name in run.state.children[block.block]:
                 child = run.blocks[name]
-                folder = self._workspace.attempt_dir(run.run.id, child.id, child.attempt + 1)
+                folder = run.attempt_dir(child, child.attempt + 1)
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 (folder / TASK_FILE).touch(mode=0o600)
 
@@ -345,7 +345,7 @@ class Runner:
             return
         self._store.end_run(run.run.id, status, None, now=self._clock.now())
         del self._active[run.run.id]
-        self._publish_run(run.run.id)
+        self._tell.run(run.run.id)
 
     # -- taking over ----------------------------------------------------------------------------------------------
 
@@ -386,32 +386,10 @@ class Runner:
     def _lost(self, block_run_id: BlockRunId) -> Exited:
         return Exited(block_run_id, self._running[block_run_id][1].attempt, None, WORKER_LOST)
 
-    # -- telling --------------------------------------------------------------------------------------------------
 
-    def _publish_run(self, run_id: RunId) -> None:
-        try:
-            run = self._store.run(run_id)
-        except RunNotFoundError:
-            return
-        event: JsonObject = {"kind": "run", "run_id": run.id, "project": run.project, "pipeline": run.pipeline}
-        self._publish({**event, "status": run.status.value})
-
-    def _publish_block(self, run: ActiveRun, block: ActiveBlock, status: Status) -> None:
-        self._publish({"kind": "block_run", **_place(run, block), "status": status.value})
-
-
-def _place(run: ActiveRun, block: ActiveBlock) -> JsonObject:
-    return {
-        "run_id": run.run.id,
-        "project": run.run.project,
-        "pipeline": run.run.pipeline,
-        "block": block.block,
-        "block_run_id": block.id,
-    }
-
-
-def _report(error: SpellbookError | OSError) -> ErrorReport:
-    if isinstance(error, SpellbookError):
-        return ErrorReport.from_json(error.to_dict())
-    shown = StorageError(f"The run cannot go on: {error}.", hint="look at the disk and the folder's permissions.")
-    return ErrorReport.from_json(shown.to_dict())
+def _process(event: Started) -> ProcessIdentity | None:
+    if event.pid is None:
+        return None
+    if event.started is None:
+        return identity(event.pid)
+    return ProcessIdentity(event.pid, event.started, boot_id())

@@ -165,7 +165,8 @@ class ProcessExecutor(Executor):
                 "pid": pid,
                 "start_ticks": message["start_ticks"],
             }
-            self._events.append(Started(block_run_id, attempt, handle, pid))
+            ticks = message["start_ticks"]
+            self._events.append(Started(block_run_id, attempt, handle, pid, None if ticks is None else str(ticks)))
         elif message["event"] == "progressed":
             self._events.append(Progressed(block_run_id, attempt, str(message["what"])))
         elif message["event"] == "sealed":

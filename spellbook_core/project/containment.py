@@ -73,7 +73,8 @@ def inside(root: Path, path: Path) -> Path:
         resolved = path.resolve()
     except (OSError, RuntimeError) as cause:  # a loop of links
         raise _refused(path.name, "its links cannot be followed") from cause
-    if not resolved.is_relative_to(root.resolve()):
+    top = os.path.realpath(root)
+    if str(resolved) != top and not str(resolved).startswith(top.rstrip(os.sep) + os.sep):
         raise _refused(path.name, "it leads out of the folder")
     return path
 
