@@ -173,3 +173,16 @@ def test_two(*args, **kwargs) -> None:
 """
     make_project(tmp_path, blocks={"load": BlockFile(source, "data_loader")})
     assert outputs(tmp_path)["load"] == [1]
+
+
+def test_replica_runs_the_code_of_its_original(tmp_path):
+    project = make_project(
+        tmp_path,
+        blocks={
+            "a": BlockFile("@data_loader\ndef f():\n    return 1\n", "data_loader"),
+            "double": BlockFile("@transformer\ndef f(x, **kwargs):\n    return x * 2\n", parents=("a",)),
+            "again": BlockFile("", parents=("double",), settings={"replicated_block": "double"}),
+        },
+    )
+    (project / "transformers" / "again.py").unlink()
+    assert outputs(tmp_path)["again"] == [4]
