@@ -1,4 +1,7 @@
-"""Export to a CSV file."""
+"""Export to a CSV file.
+
+Writes the table to a file in the project, over the one of the last run.
+"""
 
 from pathlib import Path
 

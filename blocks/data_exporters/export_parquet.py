@@ -1,4 +1,7 @@
-"""Export to a Parquet file."""
+"""Export to a Parquet file.
+
+Writes the table to a file in the project, over the one of the last run; column types are kept.
+"""
 
 from pathlib import Path
 

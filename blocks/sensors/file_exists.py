@@ -1,4 +1,7 @@
-"""Wait for a file."""
+"""Wait for a file.
+
+True once the file `PATH` of the project is there and not empty.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""Drop duplicate rows."""
+"""Drop duplicate rows.
+
+Keeps the first of each group of equal rows; `COLUMNS` says which columns to compare.
+"""
 
 from spellbook_core import test, transformer
 

@@ -176,3 +176,22 @@ def test_list_sent_unchanged_chooses_nothing(open_screen, tmp_path):
     drawn.set_value(["b1"]).run()
     assert (project / "pipelines/main/metadata.yaml").read_text() == before
     assert not app.error
+
+
+def test_stale_output_says_why_and_offers_to_run_only_that(open_screen, tmp_path, seed_run):
+    """The seeded runs tell nothing of what their outputs were made from, so nobody knows whether they still hold."""
+    make_project(tmp_path, blocks=chain(3))
+    seed_run("demo", "main", ["b0", "b1"])
+    app = open_screen("editor", pipeline="main")
+    assert not app.exception
+    assert badges(app).count("Stale") == 2
+    assert sum("stale: it is not known" in caption.value for caption in app.caption) == 2
+    assert app.button(key="run_stale").label == "Run stale (3)"
+    assert "refresh_b0" in keys_of(app.button)
+
+
+def test_nothing_is_called_stale_before_the_first_run(open_screen, tmp_path):
+    make_project(tmp_path, blocks=chain(2))
+    app = open_screen("editor", pipeline="main")
+    assert "run_stale" not in keys_of(app.button)
+    assert "refresh_b0" not in keys_of(app.button)

@@ -31,11 +31,13 @@ def metrics(found, *, height: int = 230) -> None:
 def _curve(name: str, points, height: int) -> None:
     import altair as alt
 
+    if not points:
+        st.caption(f"{text.escape(name, max_chars=60)}: no value yet.")
+        return
     every = max(1, len(points) // _POINTS)
     kept = [*points[::every], points[-1]] if every > 1 else list(points)
     rows = [{"step": step, "value": value} for step, value, _ in kept]
-    last = kept[-1][1] if kept else None
-    st.markdown(f"**{text.escape(name, max_chars=60)}** :gray[{last:.4g}]" if last is not None else text.escape(name))
+    st.markdown(f"**{text.escape(name, max_chars=60)}** :gray[{kept[-1][1]:.4g}]")
     chart = (
         alt.Chart(alt.Data(values=rows))
         .mark_line(interpolate="monotone", strokeWidth=2)
@@ -61,13 +63,18 @@ def chart(editor: Editor, uuid: str, output: OutputInfo) -> None:
         if key in st.session_state and st.session_state[key] not in allowed:
             del st.session_state[key]
     kind_box, x_box, y_box, color_box = st.columns(4)
-    kind = kind_box.selectbox("Kind", _KINDS, key=kind_key, index=3 if numbers else 0)
-    x = x_box.selectbox("X", names, key=x_key, index=names.index(numbers[0]) if numbers else 0, format_func=str)
+    kind = kind_box.selectbox("Kind", _KINDS, key=kind_key, index=3 if numbers else 0, persist_state="session")
+    x = x_box.selectbox("X", names, key=x_key, index=names.index(numbers[0]) if numbers else 0, persist_state="session")
     y = None
     if kind != "Histogram" and numbers:
-        y = y_box.selectbox("Y", numbers, key=y_key, index=min(1, len(numbers) - 1))
-    color = color_box.selectbox("Colour", [None, *names], key=color_key, format_func=lambda name: name or "none")
+        y = y_box.selectbox("Y", numbers, key=y_key, index=min(1, len(numbers) - 1), persist_state="session")
+    color = color_box.selectbox(
+        "Colour", [None, *names], key=color_key, persist_state="session", format_func=lambda name: name or "none"
+    )
     page = output_service.page(editor.ctx, output, offset=0, limit=_CHART_ROWS)
+    if not page.rows:
+        st.caption("There are no rows to draw.")
+        return
     st.altair_chart(_table_chart(page, kind, x, y, color))
     if page.total_rows > _CHART_ROWS:
         st.caption(f"The first {_CHART_ROWS:,} of {page.total_rows:,} rows.")

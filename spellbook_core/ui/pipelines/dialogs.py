@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 
 import streamlit as st
 
+from spellbook_core.errors import AlreadyExistsError
 from spellbook_core.model.naming import PipelineUuid, ProjectName
 from spellbook_core.model.run import NewRun, PipelineRun
 from spellbook_core.services import pipelines, runs
@@ -14,6 +16,8 @@ from spellbook_core.ui import boundary, state, text
 
 BLANK = "blank"
 """Id of the template without blocks."""
+
+_MOST_COPIES = 100
 
 
 def blank_first(templates: Iterable[pipelines.PipelineTemplate]) -> list[pipelines.PipelineTemplate]:
@@ -73,6 +77,15 @@ def delete_pipeline(project: ProjectName, pipeline: PipelineUuid) -> None:
         boundary.offer_undo(
             f"Deleted pipeline {pipeline}. Its block files are still there.", lambda: pipelines.undo(ctx, token)
         )
+
+
+def create_example(project: ProjectName, item: pipelines.PipelineTemplate) -> PipelineUuid:
+    """Create an example under its own name, or with the first free number when that is taken (`titanic 2`)."""
+    for number in range(1, _MOST_COPIES):
+        name = item.title if number == 1 else f"{item.title} {number}"
+        with suppress(AlreadyExistsError):
+            return pipelines.create(state.context(), project, name, template=item.id)
+    return pipelines.create(state.context(), project, item.title, template=item.id)
 
 
 def run_pipeline(project: ProjectName, pipeline: PipelineUuid) -> PipelineRun | None:

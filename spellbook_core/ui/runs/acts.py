@@ -7,7 +7,7 @@ import uuid
 import streamlit as st
 
 from spellbook_core.model.naming import RunId
-from spellbook_core.model.run import NewRun, PipelineRun
+from spellbook_core.model.run import NewRun, PipelineRun, Selection, Status
 from spellbook_core.services import runs
 from spellbook_core.ui import boundary, state
 
@@ -34,8 +34,18 @@ def elapsed(run: PipelineRun) -> float | None:
 
 
 def run_acts(run: PipelineRun) -> None:
-    """Draw Cancel while the run is active, else Run again (today's code, the same variables)."""
+    """Draw Cancel while the run is active, else Run again and, after a failure, Retry: today's code, same variables."""
     if run.status.is_terminal:
+        if run.status is Status.FAILED:
+            st.button(
+                "Retry from failed",
+                key=f"retry_{run.id}",
+                icon=":material/replay:",
+                type="primary",
+                help="Run only what failed and what waited for it; the stored outputs above are used",
+                on_click=_retry,
+                args=(run,),
+            )
         st.button(
             "Run again",
             key=f"again_{run.id}",
@@ -50,6 +60,19 @@ def run_acts(run: PipelineRun) -> None:
 def _again(run: PipelineRun) -> None:
     trigger = "notebook" if run.trigger == "notebook" else "manual"
     new = NewRun(run.project, run.pipeline, trigger, run.selection, run.variables, uuid.uuid4().hex)
+    started = boundary.attempt(runs.start, state.context(), new)
+    if started is not None:
+        open_next(started.id)
+
+
+def _retry(run: PipelineRun) -> None:
+    missed = tuple(
+        block_run.block
+        for block_run in runs.block_runs(state.context(), run.id)
+        if block_run.status in {Status.FAILED, Status.UPSTREAM_FAILED, Status.CANCELLED}
+    )
+    trigger = "notebook" if run.trigger == "notebook" else "manual"
+    new = NewRun(run.project, run.pipeline, trigger, Selection(missed or None), run.variables, uuid.uuid4().hex)
     started = boundary.attempt(runs.start, state.context(), new)
     if started is not None:
         open_next(started.id)

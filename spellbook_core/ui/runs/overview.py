@@ -9,7 +9,7 @@ import streamlit as st
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.run import BlockRun, PipelineRun
 from spellbook_core.services import pipelines
-from spellbook_core.ui import boundary, parts, state, text
+from spellbook_core.ui import boundary, parts, reuse, state, text
 from spellbook_core.ui.components.dag import DagNode, dag
 from spellbook_core.ui.runs import acts, chart_data, charts
 from spellbook_core.ui.status import STATUSES, status_look, type_look
@@ -80,12 +80,24 @@ def graph(run: PipelineRun, block_runs: Sequence[BlockRun], chosen: str | None) 
             name,
             block_type,
             by_block[uuid].status.value if uuid in by_block else "never_run",
-            text.duration(by_block[uuid].duration_s) if uuid in by_block and by_block[uuid].duration_s else "",
+            _sublabel(by_block.get(uuid)),
         )
         for uuid, (name, block_type) in kinds.items()
     ]
     links = {node.uuid: [parent for parent in parents.get(node.uuid, ()) if parent in kinds] for node in nodes}
     dag(nodes, links, key="run_graph", selected=chosen, height_px=pane_px(len(nodes)), on_click=_choose)
+
+
+def _sublabel(block_run: BlockRun | None) -> str:
+    if block_run is not None and block_run.reused:
+        return f"{reuse.SIGN} reused"
+    return text.duration(block_run.duration_s) if block_run is not None and block_run.duration_s else ""
+
+
+def _why(block_run: BlockRun) -> str:
+    origin = reuse.origin(state.context(), block_run)
+    reason = text.one_line(block_run.reason)
+    return reason if origin is None else f"{reuse.words(origin, state.context().clock.now())} · {reason}"
 
 
 def pane_px(blocks: int) -> int:
@@ -127,7 +139,7 @@ def table(block_runs: Sequence[BlockRun]) -> None:
         "Rows": ["–" if run.rows is None else f"{run.rows:,}" for run in block_runs],
         "Peak memory": [text.size(run.peak_memory_bytes) for run in block_runs],
         "CPU": [text.duration(run.cpu_s) for run in block_runs],
-        "Why": [("reused · " if run.reused else "") + text.one_line(run.reason) for run in block_runs],
+        "Why": [_why(run) for run in block_runs],
     }
     names = [run.block for run in block_runs]
 
@@ -147,6 +159,6 @@ def table(block_runs: Sequence[BlockRun]) -> None:
             "State": st.column_config.MultiselectColumn(options=list(words), color=list(words.values()), width=140),
             "Attempt": st.column_config.TextColumn(width=70, alignment="right"),
             "Rows": st.column_config.TextColumn(width=90, alignment="right"),
-            "Why": st.column_config.TextColumn(width="medium"),
+            "Why": st.column_config.TextColumn(width="large"),
         },
     )

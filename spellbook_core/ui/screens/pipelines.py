@@ -211,11 +211,12 @@ def _example_acts(project: ProjectName, item: pipelines.PipelineTemplate) -> Non
         args=(project, item),
     )
     if st.button("Open", key=f"example_open_{item.id}", help="Create it and open it in the editor"):
-        state.go("editor", pipeline=pipelines.create(state.context(), project, item.title, template=item.id))
+        with boundary.guarded():
+            state.go("editor", pipeline=dialogs.create_example(project, item))
 
 
 def _create_and_run(project: ProjectName, item) -> None:
-    created = boundary.attempt(pipelines.create, state.context(), project, item.title, template=item.id)
+    created = boundary.attempt(dialogs.create_example, project, item)
     if created is not None:
         started = dialogs.run_pipeline(project, created)
         if started is not None:
