@@ -158,8 +158,10 @@ class Zygote:
         for stream, descriptor in (("stdout", job.child.stdout), ("stderr", job.child.stderr)):
             self.on_output(job, stream, descriptor)
         job.log.close(time.time())
-        job.seal(time.monotonic())
-        job.dirty.clear()
+        now = time.monotonic()
+        job.seal(now)
+        job.told_at = 0.0  # the last of it is told at once
+        self._tell_progress(job, now)
         self._tell("sealed", job, reason=job.reason)
 
     def _tell_progress(self, job: Job, now: float) -> None:
