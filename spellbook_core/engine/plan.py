@@ -94,6 +94,7 @@ def build(
     planned = []
     for name in (name for name in order if name in reasons):
         heard = tuple(parent for parent in parents[name] if blocks[parent].type not in SILENT_TYPES)
+        _refuse_what_would_mislead(pipeline, blocks[name], heard, project)
         inputs = _stored_inputs(pipeline, name, heard, reasons, stored, project)
         planned.append(PlannedBlock(blocks[name], reasons[name], heard, inputs))
     if not planned and selection.blocks is None and selection.upstream is Upstream.STALE:
@@ -226,6 +227,27 @@ def _stored_inputs(
             block=child,
         )
     return {name: stored[name] for name in outside}
+
+
+def _refuse_what_would_mislead(
+    pipeline: Pipeline, block: Block, parents: Iterable[BlockUuid], project: ProjectName
+) -> None:
+    """Refuse a block whose result would differ from mage's because a feature is not built: better none than wrong."""
+    where = {"project": project, "pipeline": pipeline.uuid, "block": block.uuid}
+    for parent in parents:
+        if pipeline.block(parent).is_dynamic:
+            raise NotRunnableError(
+                f"Block '{block.uuid}' would run once per item of the dynamic block '{parent}', which is not built.",
+                hint=f"take 'dynamic' out of the configuration of '{parent}' and loop over its items.",
+                **where,
+            )
+    for condition in pipeline.conditionals:
+        if block.uuid in condition.upstream_blocks:
+            raise NotRunnableError(
+                f"Block '{block.uuid}' runs only when '{condition.uuid}' holds, and conditions are not built.",
+                hint=f"check the condition inside '{block.uuid}' and remove '{condition.uuid}'.",
+                **where,
+            )
 
 
 def _not_runnable(block: Block, subject: str, pipeline: Pipeline, project: ProjectName) -> NotRunnableError:

@@ -69,3 +69,11 @@ class Block:
     def is_runnable(self) -> bool:
         """Whether a pipeline run executes this block."""
         return self.type in RUNNABLE_TYPES and self.language in RUNNABLE_LANGUAGES
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether mage would make one child run per item of this block's output."""
+        given = self.configuration.get("dynamic")
+        if isinstance(given, Mapping):
+            given = given.get("parent", True)
+        return given is True or str(given).lower() == "true"

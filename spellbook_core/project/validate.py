@@ -11,6 +11,7 @@ from spellbook_core.errors import SpellbookError
 from spellbook_core.model.block import RUNNABLE_LANGUAGES, RUNNABLE_TYPES, Block
 from spellbook_core.model.graph import CycleError
 from spellbook_core.model.naming import same_name_key
+from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.project.blockfile import OWN_PACKAGES, BlockSource, fit, inspect
 from spellbook_core.project.containment import decode, read_inside
 from spellbook_core.project.layout import ProjectLayout, configured_paths
@@ -72,9 +73,25 @@ def validate_pipeline(project: ProjectLayout, file: PipelineFile) -> list[Findin
             )
         )
     found.extend(_graph(file, name))
+    found.extend(_not_built(pipeline))
     for block in pipeline.blocks:
         found.extend(_block(project, file, block))
     return sorted(found, key=lambda finding: finding.severity != "error")
+
+
+def _not_built(pipeline: Pipeline) -> list[Finding]:
+    """Return what a run refuses (children of dynamic blocks, guarded blocks) or leaves out (callbacks)."""
+    dynamic = {block.uuid for block in pipeline.blocks if block.is_dynamic}
+    guarded = {name for condition in pipeline.conditionals for name in condition.upstream_blocks}
+    found = []
+    for block in pipeline.blocks:
+        if dynamic.intersection(block.upstream_blocks):
+            found.append((block.uuid, f"Block '{block.uuid}' has a dynamic parent; running it is refused."))
+        if block.uuid in guarded:
+            found.append((block.uuid, f"Block '{block.uuid}' is guarded by a condition; running it is refused."))
+    found += [(add_on.uuid, f"Callback '{add_on.uuid}' is kept, but not called.") for add_on in pipeline.callbacks]
+    hint = "write it as a plain Python block, or run it with mage."
+    return [Finding("SB-PRJ-014", "warning", block, message, hint) for block, message in found]
 
 
 def _graph(file: PipelineFile, name: str) -> list[Finding]:

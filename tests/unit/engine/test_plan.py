@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from spellbook_core.engine import plan
@@ -162,3 +164,23 @@ def test_reusable_ancestors_are_skipped():
 
 def test_chosen_block_runs_although_reusable():
     assert planned(chosen("fill"), ("load", "fill"), reusable={"fill": "unchanged"}) == ["fill"]
+
+
+def test_child_of_a_dynamic_block_is_refused():
+    """No result beats a wrong one: mage would run the child once per item."""
+    items = replace(block("items", kind="data_loader"), configuration={"dynamic": True})
+    with pytest.raises(plan.NotRunnableError, match="once per item of the dynamic block 'items'"):
+        planned(Selection(), source=pipeline(items, block("each", "items")))
+
+
+@pytest.mark.parametrize(("given", "expected"), [(True, True), ("true", True), (False, False), (None, False)])
+def test_dynamic_is_read_as_mage_writes_it(given, expected):
+    assert replace(block("b"), configuration={"dynamic": given}).is_dynamic is expected
+    assert replace(block("b"), configuration={"dynamic": {"parent": given}}).is_dynamic is expected
+
+
+def test_guarded_block_is_refused():
+    condition = block("weekdays", "fill", kind="conditional")
+    guarded = replace(LINE, conditionals=(condition,))
+    with pytest.raises(plan.NotRunnableError, match="only when 'weekdays' holds"):
+        planned(Selection(), source=guarded)

@@ -1,0 +1,32 @@
+"""What a run would refuse or leave out is said before it runs."""
+
+from __future__ import annotations
+
+import yaml
+
+from spellbook_core.model.naming import PipelineUuid, ProjectName
+from spellbook_core.project.layout import Workspace
+from spellbook_core.project.metadata import load_pipeline
+from spellbook_core.project.validate import validate_pipeline
+from tests.conftest import LOADER, PASS_ON, BlockFile, make_project
+
+
+def test_what_is_not_built_is_said(tmp_path):
+    blocks = {"items": LOADER, "each": BlockFile(PASS_ON, "transformer", ("items",))}
+    project = make_project(tmp_path, blocks=blocks)
+    path = project / "pipelines" / "main" / "metadata.yaml"
+    document = yaml.safe_load(path.read_text())
+    document["blocks"][0]["configuration"] = {"dynamic": True}
+    document["conditionals"] = [
+        {"uuid": "weekdays", "name": "weekdays", "type": "conditional", "upstream_blocks": ["items"]}
+    ]
+    document["callbacks"] = [{"uuid": "tell", "name": "tell", "type": "callback", "upstream_blocks": ["each"]}]
+    path.write_text(yaml.safe_dump(document))
+    layout = Workspace.open(tmp_path).project(ProjectName("demo"))
+    found = validate_pipeline(layout, load_pipeline(layout.pipeline_file(PipelineUuid("main"))))
+    messages = {finding.block: finding.message for finding in found if finding.code == "SB-PRJ-014"}
+    assert messages == {
+        "each": "Block 'each' has a dynamic parent; running it is refused.",
+        "items": "Block 'items' is guarded by a condition; running it is refused.",
+        "tell": "Callback 'tell' is kept, but not called.",
+    }
