@@ -33,10 +33,10 @@ def elapsed(run: PipelineRun) -> float | None:
     return None if run.status.is_terminal else (state.context().clock.now() - run.started_at).total_seconds()
 
 
-def run_acts(run: PipelineRun) -> None:
+def run_acts(run: PipelineRun, *, with_retry: bool = False) -> None:
     """Draw Cancel while the run is active, else Run again and, after a failure, Retry: today's code, same variables."""
     if run.status.is_terminal:
-        if run.status is Status.FAILED:
+        if with_retry and run.status is Status.FAILED:
             st.button(
                 "Retry from failed",
                 key=f"retry_{run.id}",

@@ -42,7 +42,7 @@ def header(run: PipelineRun) -> None:
         parts.status_badge(run.status)
         state.link("editor", f"**{text.escape(run.pipeline, max_chars=60)}**", pipeline=run.pipeline)
         st.space("stretch")
-        acts.run_acts(run)
+        acts.run_acts(run, with_retry=True)
     facts = [
         f"Started by {text.escape(_STARTED_BY.get(run.trigger, run.trigger))}",
         f"started {text.escape(text.moment(run.started_at, state.zone()))}",
