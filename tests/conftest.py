@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,8 @@ import yaml
 from spellbook_core.project.layout import TYPE_FOLDERS, Workspace
 from spellbook_core.services.wiring import Context, open_context
 from spellbook_core.settings import Settings
+
+os.environ.setdefault("SPELLBOOK_IDLE_EXIT_S", "60")  # an engine that outlives a killed server's test ends by itself
 
 LOADER = """
 @data_loader
