@@ -83,3 +83,13 @@ def test_every_tab_draws_for_a_running_block(open_screen, tmp_path, seed_run, ta
     assert not app.exception
     assert "our fault" not in texts(app)
     assert app.button(key=f"cancel_{ident}")
+
+
+def test_failed_run_offers_to_retry_what_is_missing(open_screen, tmp_path, context, seed_run):
+    make_project(tmp_path, blocks=chain(2))
+    failed = seed_run("demo", "main", ["b0", "b1"], failed="b1")
+    done = seed_run("demo", "main", ["b0", "b1"])
+    app = open_screen("run", id=str(failed))
+    assert f"retry_{failed}" in {button.key for button in app.button}
+    app = open_screen("run", id=str(done))
+    assert f"retry_{done}" not in {button.key for button in app.button}

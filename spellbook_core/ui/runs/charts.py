@@ -70,11 +70,18 @@ def spans(rows: Sequence[ChartRow], *, key: str) -> None:
     """Draw block runs as bars over the seconds since the first start."""
     import altair as alt
 
+    # Streamlit hands the rows over after the first drawing; without a domain Vega warns that it found none.
+    last = max((float(str(row["end"])) for row in rows), default=0.0) or 1.0
     chart = (
         alt.Chart(_frame(rows))
         .mark_bar(cornerRadius=3, height=12, strokeWidth=1)
         .encode(
-            x=alt.X("begin:Q", title="seconds", axis=alt.Axis(grid=True, tickCount=6)),
+            x=alt.X(
+                "begin:Q",
+                title="seconds",
+                axis=alt.Axis(grid=True, tickCount=6),
+                scale=alt.Scale(domain=[0, last], nice=True),
+            ),
             x2="end:Q",
             y=alt.Y("block:N", title=None, sort=[row["block"] for row in rows], axis=_names()),
             color=alt.Color("status:N", scale=_colors(), legend=None),
