@@ -42,6 +42,7 @@ def test_both_classes(output, *args):
     assert set(output["label"]) == {0, 1}
 """
 FEATURES = """import time
+from pathlib import Path
 
 from spellbook_core import transformer
 
@@ -49,7 +50,8 @@ from spellbook_core import transformer
 @transformer
 def features(data, *args, **kwargs):
     print("got", len(data), "rows from the parent")
-    time.sleep(1.5)
+    while (Path(__file__).parents[1] / "hold").exists():
+        time.sleep(0.01)
     return data.assign(x3=data["x1"] * data["x2"])
 """
 MODEL = """import torch
@@ -140,10 +142,12 @@ def test_pipeline_from_nothing(served, page_factory, tmp_path):
 
     check_format(file, linked)
     write(page, "features", FEATURES.replace("x3=", "x3=0.5 * "))
+    (project / "hold").touch()
     page.locator(".st-key-run_pipeline button").click()
     expect(state_of(page, "features")).to_contain_text("Running", timeout=SLOW_MS)
     box_of(page, "features", label="running")
     expect(state_of(page, "export")).to_contain_text("Queued")
+    (project / "hold").unlink()
     expect_states(page, dict.fromkeys(linked, "Completed"))
     for block in linked:
         box_of(page, block, label="completed")
