@@ -12,6 +12,12 @@ from spellbook_core.project.layout import ProjectLayout
 
 def clean_block_uuid(name: str) -> BlockUuid:
     """Return the uuid for a typed name. Raises BadNameError when nothing usable is left."""
+    parts = name.replace("\\", "/").split("/")
+    if any(part.strip() in {".", ".."} for part in parts) or name.lstrip().startswith(("/", "~")):
+        raise BadNameError(
+            f"'{ascii(name[:60])[1:-1]}' cannot name a block: it reads like a path to another folder.",
+            hint="use letters, digits and _; a single / puts the block into a subfolder.",
+        )
     uuid = clean_name(name, keep_slash=True)
     if not uuid.strip("_/"):
         raise BadNameError("A block needs a name.", hint="use letters, digits and _.")

@@ -11,7 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -24,7 +24,7 @@ from spellbook_core.worker import api
 from spellbook_core.worker.call import Artifacts, CallResult, call_block
 from spellbook_core.worker.failures import AttemptTakenError
 from spellbook_core.worker.load import extend_import_path, project_modules
-from spellbook_core.worker.report import report_exception
+from spellbook_core.worker.report import log_text, report_exception
 from spellbook_core.worker.wire import task_from_json
 
 
@@ -56,6 +56,8 @@ def run_task(task: BlockTask, attempt_dir: Path, *, ping: int | None = None) -> 
         result = _call(task)
         if os.getpid() != pid:
             os._exit(0)  # the block forked, and this is the fork: it has no say in the outcome
+        if result.error is not None:
+            _print(log_text(result.error, result.tests))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # from here on a cancel comes too late to lose the result
         usage, below = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
         outcome = Outcome(
@@ -82,6 +84,15 @@ def seal(outcome: Outcome, attempt_dir: Path) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(outcome.to_json()), encoding="utf-8", errors="replace")
     os.replace(temporary, path)
+
+
+def _print(text: str) -> None:
+    """Write to the log, behind what the block printed; the block may have replaced or closed `sys.stderr`."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    with suppress(OSError):
+        os.write(2, text.encode("utf-8", "replace"))
 
 
 def _lock(attempt_dir: Path, task: BlockTask) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.task import BlockTask, ErrorReport, Frame
+from spellbook_core.model.task import BlockTask, ErrorReport, Frame, TestResult
 from spellbook_core.worker.failures import BlockExitedError, BlockSyntaxError, UserCodeError
 
 MAX_FRAMES = 40
@@ -40,6 +41,20 @@ def report_exception(exception: BaseException, task: BlockTask) -> ErrorReport:
         cause = exception.__cause__
         return _build(error, None if cause is None else _exception_line(cause), (), _traceback_text(exception), None)
     return _build(error, _exception_line(exception), frames, _traceback_text(exception), line)
+
+
+def log_text(error: ErrorReport, tests: Sequence[TestResult]) -> str:
+    """Return what a failed attempt's log says at its end: the user's frames and the exception, or our own message."""
+    lines = [f"{test.name} failed: {test.message}" for test in tests if not test.passed]
+    if error.exception is None:
+        return "\n".join([*lines, error.message]) + "\n"
+    if error.frames:
+        lines.append("Traceback (most recent call last):")
+    for frame in error.frames:
+        lines.append(f'  File "{frame.file}", line {frame.line}, in {frame.function}')
+        if frame.text:
+            lines.append(f"    {frame.text}")
+    return "\n".join([*lines, error.exception]) + "\n"
 
 
 def _build(

@@ -27,6 +27,7 @@ from spellbook_core.model.values import JsonValue
 from spellbook_core.worker import preload
 from spellbook_core.worker.capture import LogWriter
 from spellbook_core.worker.child import become_subreaper, configure_streams
+from spellbook_core.worker.crash import report_crash
 from spellbook_core.worker.job import PROGRESS_INTERVAL_S, READ_BYTES, SEALED, Job, signal_group
 from spellbook_core.worker.options import Options
 from spellbook_core.worker.standby import Standby
@@ -193,6 +194,9 @@ class Zygote:
         signal_group(pid, signal.SIGKILL)  # before it is reaped: until then nobody else can have its number
         _, status, usage = os.wait4(pid, 0)
         del self._jobs[pid]
+        if not job.is_sealed:
+            ended = report_crash(os.waitstatus_to_exitcode(status), job.reason, job.child.crash_trace())
+            job.log.notice(ended.message, time.time(), level="error")
         self._finish(job, strays)
         self._tell(
             "exited",

@@ -133,7 +133,9 @@ def test_exit_is_a_failure(attempts, source, message):
     ],
 )
 def test_exception_names_reason_and_line(attempts, source, message, line):
-    error = report(attempts.run(source))
+    ended = attempts.run(source)
+    error = report(ended)
+    assert (error.exception or error.message) in ended.text
     assert message in error.message
     assert error.line == line
     assert all(os.sep + "spellbook_core" + os.sep not in frame.file for frame in error.frames)
@@ -152,6 +154,7 @@ def test_crash_names_the_signal_and_line(attempts, source, message):
     ended = attempts.run(body(source))
     assert ended.outcome is None
     assert message in report(ended).message
+    assert message in ended.text
 
 
 @pytest.mark.guarantee("F33")

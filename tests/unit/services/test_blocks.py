@@ -84,10 +84,14 @@ def test_decomposed_name_is_taken_too(ctx):
 
 
 @pytest.mark.parametrize(
-    ("block_type", "name"), [("nope", "b"), ("conditional", "b"), ("custom", "!"), ("custom", "nul")]
+    ("block_type", "name"),
+    [
+        *[("nope", "b"), ("conditional", "b"), ("custom", "!"), ("custom", "nul")],
+        *[("custom", name) for name in ("../x", "a/../../x", "..\\x", "/etc/passwd", "~/x", "./x")],
+    ],
 )
 def test_bad_type_or_name_is_refused(ctx, block_type, name):
-    with pytest.raises(BadNameError, match=r"type of block|needs a name|device"):
+    with pytest.raises(BadNameError, match=r"type of block|needs a name|device|another folder"):
         add(ctx, name, block_type=block_type)
 
 
