@@ -66,6 +66,7 @@ def is_gone(pid: int) -> bool:
 
 
 def test_engine_starts_on_demand(ctx):
+    of_other_tests = set(psutil.Process().children())
     assert not engines.status(ctx).is_running
     run = runs.start(ctx, NEW)
     status = engines.status(ctx)
@@ -73,7 +74,7 @@ def test_engine_starts_on_demand(ctx):
     assert carried(ctx, run).status is Status.COMPLETED
     assert engines.ensure(ctx).pid == status.pid
     assert psutil.Process(status.pid).ppid() != os.getpid()
-    assert psutil.Process().children() == []
+    assert set(psutil.Process().children()) <= of_other_tests
 
 
 def test_stop_ends_the_process(ctx):

@@ -30,6 +30,7 @@ def draw(editor: Editor, uuid: str) -> None:
             if block is not None:
                 editor.drawn(keys.output(uuid))
                 _result(editor, block)
+                editor.drawn(keys.output(uuid))  # drawing gave its widgets their first values
 
     st.fragment(body, key=keys.output(uuid))()
 

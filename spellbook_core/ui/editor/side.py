@@ -35,6 +35,7 @@ def draw(editor: Editor) -> None:
             editor.drawn(keys.SIDE)
             with st.container(key="side"):
                 _column(editor)
+            editor.drawn(keys.SIDE)  # drawing gave its widgets their first values
 
     st.fragment(body, key=keys.SIDE)()
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import streamlit as st
+
 from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.model.block import Block
 from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
@@ -21,6 +23,10 @@ from spellbook_core.ui.status import Look, status_look
 
 _SAME_READING_S = 0.25
 """The fragments of one redraw share one reading. An event always reads anew, so what they miss is drawn then."""
+
+
+_SIDE_CHOICES = ("graph_mode", "side_tab")
+_RESULT_CHOICES = ("tab", "chip", "sort", "search", "page")
 
 
 @dataclass(slots=True)
@@ -151,10 +157,11 @@ class Editor:
         tokens = {keys.TOOLBAR: self._last_run_token()}
         for block in self.pipeline.blocks:
             tokens[keys.head(block.uuid)] = f"{self._run_token(block.uuid)}:{self._state_token(block.uuid)}"
-        tokens[keys.SIDE] = ";".join(tokens.values())
+        tokens[keys.SIDE] = ";".join([*tokens.values(), self._choices(*_SIDE_CHOICES), str(self.session.child)])
         tokens[keys.TOOLBAR] += f":{len(self.unfresh())}"
         for block in self.pipeline.blocks:
-            tokens[keys.output(block.uuid)] = self._run_token(block.uuid)
+            chosen = self._choices(*(keys.widget(what, block.uuid) for what in _RESULT_CHOICES))
+            tokens[keys.output(block.uuid)] = f"{self._run_token(block.uuid)}:{chosen}"
         for block in self.pipeline.blocks:
             draft = self.session.drafts.get(block.uuid)
             feeding = [str(self.results[p].id) if p in self.results else "-" for p in block.upstream_blocks]
@@ -166,6 +173,14 @@ class Editor:
         """Note that these fragments are being drawn from what was read."""
         truth = self.truth()
         self.session.shown.update({key: truth[key] for key in fragments if key in truth})
+
+    @staticmethod
+    def _choices(*widgets: str) -> str:
+        """Return what is chosen in widgets that Streamlit does not draw anew when an event comes with the choice.
+
+        A callback that names fragments replaces the run that the choice would have caused.
+        """
+        return ",".join(str(st.session_state.get(key)) for key in widgets)
 
     def _run_token(self, uuid: str) -> str:
         run = self.latest.get(BlockUuid(uuid))

@@ -41,6 +41,7 @@ export class Outbox {
     this.open = this.open.filter((message) => message.name !== "draft");
     this.open.push({ name, text, rev, seq: ++this.seq, nonce: this.nonce, at: Date.now() });
     this.sentText = text;
+    this.attempts = 0; // only repeats wait longer and longer, not what the person does next
     this.send();
   }
 
