@@ -47,6 +47,8 @@ def page(rows: list[dict[str, object]]) -> str:
     ]
     for row in rows:
         bound = "-" if row.get("bound") is None else f"<= {row['bound']}"
+        if row.get("slack"):
+            bound += f" and {row['slack']:g} {row['unit']}"
         figures = [shown(row.get("ours")), shown(row.get("floor")), str(row["unit"]), shown(row.get("ratio")), bound]
         lines.append("| " + " | ".join([str(row["what"]), *figures]) + " |")
     return "\n".join(lines) + "\n"

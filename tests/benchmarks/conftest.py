@@ -23,7 +23,7 @@ def report_row() -> Report:
         what: str, *, ours: float, floor: float | None, unit: str, bound: float | None, slack: float = 0.0
     ) -> None:
         ratio = None if floor is None else ours / floor
-        row = {"what": what, "ours": ours, "floor": floor, "unit": unit, "ratio": ratio, "bound": bound}
+        row = {"what": what, "ours": ours, "floor": floor, "unit": unit, "ratio": ratio, "bound": bound, "slack": slack}
         print(json.dumps(row))
         out = os.environ.get("SPELLBOOK_BENCH_OUT")
         if out:
