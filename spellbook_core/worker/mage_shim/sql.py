@@ -141,7 +141,7 @@ class SqlClient:
         table = self.fold(str(table_name))
         try:
             self._write(frame, schema, table, str(if_exists))
-        except BaseException:
+        except BaseException:  # also an interrupt: a transaction is never left open
             self.rollback()
             raise
         self.commit()
