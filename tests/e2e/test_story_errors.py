@@ -191,7 +191,7 @@ def test_missing_file_is_named_and_made_again(visit, faulty):
     [
         ("first", "first"),
         ("FIRST", "first"),
-        ("..", "A block needs a name"),
+        ("..", "reads like a path to another folder"),
         ("가" * 100, "more than 240 bytes"),
     ],
     ids=["duplicate", "other case", "dots", "too long"],
