@@ -136,8 +136,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "e2e" in item.path.parts)
     for item in items:
         if "e2e" in item.path.parts:
-            # Streamlit loses a report now and then when a page is redrawn at that instant (docs/contributing.md). What
-            # fails three times is ours; a repeat is printed, not hidden.
+            # A report is lost now and then when a page is redrawn at that instant; the cause is not proven
+            # (docs/contributing.md). A repeat is printed, and belongs away once the loss is mended.
             item.add_marker(pytest.mark.flaky(reruns=2))
 
 
