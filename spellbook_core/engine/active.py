@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from spellbook_core.clock import to_text
 from spellbook_core.engine import state
@@ -15,7 +16,7 @@ from spellbook_core.model.run import BlockRun, PipelineRun, Status
 from spellbook_core.model.task import OUTCOME_FILE, BlockInput, BlockTask, Environment, Outcome, OutputInfo
 from spellbook_core.model.values import YamlValue
 from spellbook_core.project.layout import ProjectLayout
-from spellbook_core.runs.records import BlockSpec, Fingerprint
+from spellbook_core.runs.records import BlockEnd, BlockSpec, Fingerprint
 
 
 @dataclass(slots=True)
@@ -107,6 +108,13 @@ class ActiveRun:
         if key not in self.folders:
             self.folders[key] = self.project.workspace.attempt_dir(self.run.id, *key)
         return self.folders[key]
+
+
+Under: TypeAlias = "tuple[ActiveRun, ActiveBlock]"
+"""A block and the run it belongs to."""
+
+Change: TypeAlias = "tuple[ActiveRun, ActiveBlock, BlockEnd]"
+"""A block that has ended, and how that is recorded."""
 
 
 def initial_state(

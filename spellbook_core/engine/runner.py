@@ -6,36 +6,34 @@ descriptors are readable. Every step is recorded before it is acted on, so a kil
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TypeAlias
 
 from spellbook_core.clock import Clock
 from spellbook_core.engine import state
-from spellbook_core.engine.active import ActiveBlock, ActiveRun, initial_state, read_outcome
+from spellbook_core.engine.active import ActiveBlock, ActiveRun, Change, Under, read_outcome
+from spellbook_core.engine.attempts import Attempts, lay_out_children
+from spellbook_core.engine.beginning import begin
 from spellbook_core.engine.environment import Environments
-from spellbook_core.engine.intake import take_in
 from spellbook_core.engine.ports import Executor, Exited, Progressed, Sealed, Started
-from spellbook_core.engine.recovery import restore, stored_outputs
+from spellbook_core.engine.recovery import restore
 from spellbook_core.engine.reuse import Reuse, may_run_nothing
-from spellbook_core.engine.supervise import Supervisor, boot_id, identity, is_alive, is_locked
+from spellbook_core.engine.settling import settle_unchanged, unrun
+from spellbook_core.engine.supervise import is_alive
+from spellbook_core.engine.takeover import TakenOver
 from spellbook_core.engine.telling import Telling, report
 from spellbook_core.engine.verdict import WORKER_LOST, judge
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.naming import BlockRunId, BlockUuid, RunId
+from spellbook_core.model.naming import BlockRunId, RunId
 from spellbook_core.model.run import Status
-from spellbook_core.model.task import TASK_FILE, Outcome
+from spellbook_core.model.task import Outcome
 from spellbook_core.model.values import JsonObject
 from spellbook_core.project.layout import Workspace
-from spellbook_core.runs.records import Attempt, BlockEnd, ProcessIdentity, UnendedRun
+from spellbook_core.runs.records import ProcessIdentity, UnendedRun
 from spellbook_core.runs.store import RunNotFoundError, RunStore
 from spellbook_core.settings import Settings
-from spellbook_core.worker.wire import task_to_json
-
-_Change: TypeAlias = "tuple[ActiveRun, ActiveBlock, BlockEnd]"
 
 _LOG = logging.getLogger("spellbook.engine")
 
@@ -65,7 +63,6 @@ class Runner:
             publish: Called with each event, after what it tells is stored.
             owner: Whose runs to take; None for those without an owner, and those whose owner is gone.
         """
-        self.supervisor = Supervisor()
         self._workspace = workspace
         self._store = store
         self._executor = executor
@@ -75,11 +72,13 @@ class Runner:
         self._owner = owner
         self._environments = Environments()
         self._reuse = Reuse(workspace, store, clock)
+        self._attempts = Attempts(store, executor, clock)
+        self._taken_over = TakenOver(executor)
+        self.supervisor = self._taken_over.supervisor
+        self._running = self._attempts.running
         self._active: dict[RunId, ActiveRun] = {}
-        self._running: dict[BlockRunId, tuple[ActiveRun, ActiveBlock]] = {}
-        self._unwatched: set[BlockRunId] = set()
         self._untold: list[RunId] = []
-        self._unrecorded: list[_Change] = []
+        self._unrecorded: list[Change] = []
 
     @property
     def is_idle(self) -> bool:
@@ -115,13 +114,12 @@ class Runner:
     def on_executor(self) -> None:
         """Take in what the executor has to tell."""
         for event in self._executor.poll(0):
-            current = self._running.get(event.block_run_id)
-            if current is None or current[1].attempt != event.attempt:
-                continue  # of an attempt that was given up: the newer one is the truth
+            current = self._attempts.of(event)
+            if current is None:
+                continue
             run, block = current
             if isinstance(event, Started):
-                block.handle = event.handle
-                self._store.record_process(block.id, block.attempt, event.handle, _process(event))
+                self._attempts.started(block, event)
             elif isinstance(event, Progressed):
                 self._tell.progress(run, block, event.what)
             elif isinstance(event, Sealed):
@@ -138,10 +136,8 @@ class Runner:
 
     def look_again(self) -> None:
         """Look after attempts whose process nobody could tell us about; call every few seconds."""
-        for block_run_id in list(self._unwatched):
-            run, block = self._running[block_run_id]
-            if read_outcome(run.attempt_dir(block)) is not None or not is_locked(run.attempt_dir(block)):
-                self._end(run, block, self._lost(block_run_id))
+        for block_run_id in self._taken_over.ended():
+            self._end(*self._running[block_run_id], self._lost(block_run_id))
 
     def close(self) -> None:
         """Let go of what is watched. Running blocks go on and seal their outcome."""
@@ -172,130 +168,68 @@ class Runner:
             self._tell.run(found.id)
 
     def _begin(self, run_id: RunId) -> None:
-        asked = self._store.run(run_id)
-        intake = take_in(self._workspace, self._store, asked.project, asked.pipeline, asked.selection)
-        environment = self._environments.of(intake.project)
-        numbers = self._store.begin_run(run_id, intake.blocks, now=self._clock.now())
-        blocks = {
-            new.block: ActiveBlock(
-                id=number,
-                block=new.block,
-                block_type=new.block_type,
-                spec=new.spec,
-                source=new.source,
-                source_path=intake.paths[new.block],
-                stored_outputs=stored_outputs(self._store, new.spec),
-            )
-            for number, new in zip(numbers, intake.blocks, strict=True)
-        }
-        begun = ActiveRun(
-            run=self._store.run(run_id),
-            project=intake.project,
-            variables={**intake.pipeline.variables, **asked.variables},
-            environment=environment,
-            blocks=blocks,
-            state=initial_state({name: block.spec for name, block in blocks.items()}),
-        )
+        begun = begin(self._workspace, self._store, self._environments, run_id, now=self._clock.now())
         if not may_run_nothing(begun):
-            self._executor.prepare(environment)
+            self._executor.prepare(begun.environment)
         self._active[run_id] = begun
         self._untold.append(run_id)
 
     # -- going on -------------------------------------------------------------------------------------------------
 
-    def _step(self, changes: Sequence[_Change] = ()) -> None:
+    def _step(self, changes: Sequence[Change] = ()) -> None:
         """Record `changes` and the blocks that may start now in one transaction, start those, then tell all of it.
 
         When the store refuses (locked, disk full), the changes wait for the next step and nothing starts.
         """
         self._unrecorded += changes
-        self._unrecorded += self._settle_unchanged()
-        chosen: list[tuple[ActiveRun, ActiveBlock]] = []
+        self._unrecorded += settle_unchanged(self._active.values(), self._reuse)
+        chosen = self._choose()
         with self._store.transaction():
             for _, block, end in self._unrecorded:
                 with suppress(RunNotFoundError):  # the store was replaced under us: there is nothing to record in
                     self._store.end_block(block.id, end)
-            attempts = self._start_attempts()
+            attempts, gone = self._attempts.record(chosen)
         told, self._unrecorded = self._unrecorded, []
+        for run_id in gone:
+            del self._active[run_id]
+        started: list[Under] = []
         for run, block, attempt in attempts:
             block.attempt = attempt
             run.state = state.apply(run.state, state.BlockStarted(block.block))
             self._running[block.id] = (run, block)
-            chosen.append((run, block))
-        for run, block in chosen:
+            started.append((run, block))
+        for run, block in started:
             self._submit(run, block)
         begun, self._untold = self._untold, []
         for run_id in begun:  # only now: whoever listens would compete with the start for a processor
             self._tell.run(run_id)
         for run, block, end in told:
             self._tell.block(run, block, end.status)
-        for run, block in chosen:
+        for run, block in started:
             if block.id in self._running:
                 self._tell.block(run, block, Status.RUNNING)
         for run in list(self._active.values()):
             self._end_when_over(run)
-        for run, block in chosen:
-            self._lay_out_children(run, block)
+        for run, block in started:
+            lay_out_children(run, block)
 
-    def _settle_unchanged(self) -> list[_Change]:
-        """End the ready blocks whose stored outputs still hold, and what becomes ready by that; none of them runs."""
-        settled: list[_Change] = []
+    def _choose(self) -> list[Under]:
+        """Return the blocks that start now, within the limit, in the order of the runs and of their plans."""
+        chosen: list[Under] = []
         for run in self._active.values():
-            undecided = [run.blocks[name] for name in state.ready(run.state, len(run.blocks))]
-            for block in undecided:  # grows
-                end = None if block.is_decided or run.run.selection.tests_only else self._reuse.decide(run, block)
-                if end is None:
-                    continue
-                run.state = state.apply(run.state, state.BlockStarted(block.block))
-                run.state = state.apply(run.state, state.BlockEnded(block.block, end.status))
-                run.outputs[block.block] = end.outputs
-                settled.append((run, block, end))
-                children = set(run.state.children[block.block])
-                undecided += [run.blocks[name] for name in state.ready(run.state, len(run.blocks)) if name in children]
-        return settled
-
-    def _start_attempts(self) -> list[tuple[ActiveRun, ActiveBlock, int]]:
-        """Record an attempt of each block that may start, within the limit; forget runs that are no longer stored."""
-        chosen: list[tuple[ActiveRun, ActiveBlock, int]] = []
-        now = self._clock.now()
-        for run in list(self._active.values()):
             free = self._settings.max_parallel_blocks - len(self._running) - len(chosen)
-            for name in state.ready(run.state, free):
-                block = run.blocks[name]
-                try:
-                    chosen.append((run, block, self._store.start_attempt(block.id, now=now)))
-                except RunNotFoundError:
-                    _LOG.warning("run %s is no longer in the run store; it is given up", run.run.id)
-                    del self._active[run.run.id]
-                    break
+            chosen += [(run, run.blocks[name]) for name in state.ready(run.state, free)]
         return chosen
 
-    def _lay_out_children(self, run: ActiveRun, block: ActiveBlock) -> None:
-        """Make the folders of what comes after `block` while it runs: a file in a new folder costs 1.5 ms on ext4."""
-        with suppress(OSError):  # what is wrong with the disk is told when the child starts
-            for name in run.state.children[block.block]:
-                child = run.blocks[name]
-                folder = run.attempt_dir(child, child.attempt + 1)
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                (folder / TASK_FILE).touch(mode=0o600)
-
     def _submit(self, run: ActiveRun, block: ActiveBlock) -> None:
-        block.submitted_at = self._clock.monotonic()
-        try:
-            task = run.task(block)
-            folder = run.attempt_dir(block)
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            (folder / TASK_FILE).write_text(json.dumps(task_to_json(task), ensure_ascii=False), encoding="utf-8")
-            block.handle = self._executor.submit(task, folder)
-        except (OSError, SpellbookError, UnicodeError) as cause:
-            _LOG.warning("block run %s cannot start: %s", block.id, cause)
-            self._end(run, block, Exited(block.id, block.attempt, None, f"cannot start: {cause}"))
+        if (exited := self._attempts.submit(run, block)) is not None:
+            self._end(run, block, exited)
 
     # -- ending ---------------------------------------------------------------------------------------------------
 
     def _end(self, run: ActiveRun, block: ActiveBlock, exited: Exited, outcome: Outcome | None = None) -> None:
         del self._running[block.id]
-        self._unwatched.discard(block.id)
+        self._taken_over.forget(block)
         since = block.submitted_at
         end = judge(
             outcome or read_outcome(run.attempt_dir(block)),
@@ -312,32 +246,20 @@ class Runner:
             end = self._reuse.sealed(run, block, end)
         if end.status is Status.COMPLETED:
             run.outputs[block.block] = end.outputs
-        unrun = self._apply(run, state.BlockEnded(block.block, end.status), but=block)
-        self._step([(run, block, end), *unrun])
+        never = self._apply(run, state.BlockEnded(block.block, end.status), but=block)
+        self._step([(run, block, end), *never])
 
-    def _apply(self, run: ActiveRun, event: state.Event, but: ActiveBlock | None = None) -> list[_Change]:
+    def _apply(self, run: ActiveRun, event: state.Event, but: ActiveBlock | None = None) -> list[Change]:
         """Change the state; return the blocks that will therefore never run, with how that is recorded."""
         before, run.state = run.state, state.apply(run.state, event)
-        return self._unrun(run, before.statuses, but)
-
-    def _unrun(
-        self, run: ActiveRun, before: Mapping[BlockUuid, Status], but: ActiveBlock | None = None
-    ) -> list[_Change]:
-        now = self._clock.now()
-        return [
-            (run, run.blocks[name], BlockEnd(status, now))
-            for name, status in run.state.statuses.items()
-            if status.is_terminal and status is not before[name] and run.blocks[name] is not but
-        ]
+        return unrun(run, before.statuses, now=self._clock.now(), but=but)
 
     def _cancel(self, run: ActiveRun) -> None:
         if run.state.is_cancelling:
             return
-        unrun = self._apply(run, state.CancelRequested())
-        for _, block in [pair for pair in self._running.values() if pair[0] is run]:
-            if block.handle is not None:
-                self._executor.cancel(block.handle, self._settings.cancel_grace_s)
-        self._step(unrun)
+        never = self._apply(run, state.CancelRequested())
+        self._attempts.cancel(run, self._settings.cancel_grace_s)
+        self._step(never)
 
     def _end_when_over(self, run: ActiveRun) -> None:
         status = state.outcome(run.state)
@@ -360,36 +282,13 @@ class Runner:
             if stored[block.block] is not Status.RUNNING:
                 continue
             self._running[block.id] = (run, block)
-            if read_outcome(run.attempt_dir(block)) is not None or not self._watch(run, block, attempt):
+            if not self._taken_over.watch(run, block, attempt):
                 lost.append(block)
-        changes = self._unrun(run, stored)
+        changes = unrun(run, stored, now=self._clock.now())
         if changes:
             self._step(changes)
         for block in lost:
             self._end(run, block, self._lost(block.id))
 
-    def _watch(self, run: ActiveRun, block: ActiveBlock, attempt: Attempt) -> bool:
-        """Have the end of an attempt told that another runner submitted; False when its process is gone."""
-        block.handle = attempt.handle
-        if attempt.process is not None:
-            if not is_alive(attempt.process):
-                return False
-            if attempt.handle is not None and self._executor.adopt(attempt.handle):
-                return True
-            if self.supervisor.watch(block.id, attempt.process):
-                return True
-        if is_locked(run.attempt_dir(block)):
-            self._unwatched.add(block.id)
-            return True
-        return False
-
     def _lost(self, block_run_id: BlockRunId) -> Exited:
         return Exited(block_run_id, self._running[block_run_id][1].attempt, None, WORKER_LOST)
-
-
-def _process(event: Started) -> ProcessIdentity | None:
-    if event.pid is None:
-        return None
-    if event.started is None:
-        return identity(event.pid)
-    return ProcessIdentity(event.pid, event.started, boot_id())
