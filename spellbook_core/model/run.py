@@ -63,6 +63,40 @@ class Selection:
     is_fresh: bool = False
 
 
+class Code(StrEnum):
+    """Which text of the block files a repeated run takes: today's files, or what the earlier run stored."""
+
+    NOW = "now"
+    THEN = "then"
+
+
+class Share(StrEnum):
+    """What a repeated run takes over from the earlier one instead of running it.
+
+    `completed`: every block that completed. `above`: the same, but for one block and all below it. `nothing`.
+    """
+
+    COMPLETED = "completed"
+    ABOVE = "above"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How a run repeats an earlier one.
+
+    Attributes:
+        run_id: The earlier run; its variables and its execution date are kept.
+        share: Which of its outputs are shared.
+        start: With `Share.ABOVE`: the block where it starts again.
+    """
+
+    run_id: RunId
+    share: Share = Share.COMPLETED
+    code: Code = Code.NOW
+    start: BlockUuid | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """A request for a pipeline run.
@@ -71,6 +105,8 @@ class NewRun:
         trigger: `manual` (Run pipeline now), `notebook` (single blocks), `cli`, `api` or `schedule`.
         variables: Runtime variables, over the pipeline's own.
         request_id: Chosen by the client; a second request with the same one returns the first run.
+        again: The earlier run that this one repeats, and how; None for a run of its own.
+        execution_date: The instant that the run stands for; None for the moment of the request.
     """
 
     project: ProjectName
@@ -79,6 +115,8 @@ class NewRun:
     selection: Selection = Selection()
     variables: Mapping[str, YamlValue] = field(default_factory=dict)
     request_id: str | None = None
+    again: Again | None = None
+    execution_date: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +137,7 @@ class PipelineRun:
     error: ErrorReport | None
     blocks_total: int = 0
     blocks_done: int = 0
+    again: Again | None = None
 
     @property
     def duration_s(self) -> float | None:
@@ -120,6 +159,7 @@ class BlockRun:
         duration_s: Of the last attempt, by the monotonic clock.
         reused: Whether stored outputs were taken instead of running.
         reused_from: The block run that made them, with its log and metrics; it may have been deleted since.
+        fingerprint: Digest of what the outputs depend on; None when that is not known.
     """
 
     id: BlockRunId
@@ -143,6 +183,7 @@ class BlockRun:
     error: ErrorReport | None = None
     reused: bool = False
     reused_from: BlockRunId | None = None
+    fingerprint: str | None = None
 
     @property
     def rows(self) -> int | None:

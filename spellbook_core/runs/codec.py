@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar, cast
 
 from spellbook_core.clock import from_text
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
-from spellbook_core.model.run import BlockRun, PipelineRun, Selection, Status, Upstream
+from spellbook_core.model.run import Again, BlockRun, Code, PipelineRun, Selection, Share, Status, Upstream
 from spellbook_core.model.task import ArtifactRef, ErrorReport, OutputInfo, TestResult
 from spellbook_core.model.values import JsonObject, YamlValue
 from spellbook_core.runs.records import BlockSpec, LatestOutput, ProcessIdentity, Reusable
@@ -78,6 +78,26 @@ def _selection(text: object) -> Selection:
         downstream=bool(data["downstream"]),
         tests_only=bool(data["tests_only"]),
         is_fresh=bool(data.get("is_fresh", False)),
+    )
+
+
+def again_text(again: Again | None) -> str | None:
+    """Return how a run repeats an earlier one as a column's text."""
+    if again is None:
+        return None
+    return dump({"run": again.run_id, "share": again.share.value, "code": again.code.value, "start": again.start})
+
+
+def _again(text: object) -> Again | None:
+    if text is None:
+        return None
+    data = cast("dict[str, object]", load(text))
+    start = data["start"]
+    return Again(
+        run_id=RunId(cast("int", data["run"])),
+        share=Share(str(data["share"])),
+        code=Code(str(data["code"])),
+        start=None if start is None else BlockUuid(str(start)),
     )
 
 
@@ -163,6 +183,7 @@ def pipeline_run(row: Row) -> PipelineRun:
         error=_error(row["error"]),
         blocks_total=cast("int", row["blocks_total"]),
         blocks_done=cast("int", row["blocks_done"]),
+        again=_again(row["again"]),
     )
 
 
@@ -224,4 +245,5 @@ def block_run(row: Row) -> BlockRun:
         error=_error(row["error"]),
         reused=bool(row["reused"]),
         reused_from=None if reused_from is None else BlockRunId(cast("int", reused_from)),
+        fingerprint=cast("str | None", row["fingerprint"]),
     )

@@ -110,6 +110,7 @@ class BlockEnd:
         modules: Project files that it imported.
         fingerprint: What its outputs depend on; None when that is not known.
         reused_from: The block run whose outputs were taken instead of running; `reason` then says why.
+        attempt: Whose end it is; None where nothing was attempted.
     """
 
     status: Status
@@ -126,6 +127,7 @@ class BlockEnd:
     fingerprint: Fingerprint | None = None
     reused_from: BlockRunId | None = None
     reason: str | None = None
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

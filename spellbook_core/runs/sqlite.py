@@ -13,7 +13,7 @@ from spellbook_core.clock import to_text
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.run import BlockRun, NewRun, PipelineRun, Status
 from spellbook_core.model.task import ErrorReport
-from spellbook_core.model.values import JsonValue
+from spellbook_core.model.values import JsonValue, YamlValue
 from spellbook_core.runs import codec, reuse
 from spellbook_core.runs.database import Database
 from spellbook_core.runs.records import (
@@ -66,7 +66,7 @@ class SqliteRunStore:
                     return codec.pipeline_run(row)
             made = self._database.execute(
                 "INSERT INTO pipeline_runs (project, pipeline, status, trigger_kind, selection, variables, request_id,"
-                " owner, execution_date, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " owner, execution_date, created_at, again) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     new.project,
                     new.pipeline,
@@ -76,8 +76,9 @@ class SqliteRunStore:
                     codec.dump(dict(new.variables)),
                     new.request_id,
                     codec.process_text(owner),
+                    to_text(new.execution_date or now),
                     to_text(now),
-                    to_text(now),
+                    codec.again_text(new.again),
                 ),
             )
             return self.run(RunId(cast("int", made.lastrowid)))
@@ -92,13 +93,27 @@ class SqliteRunStore:
                 (to_text(now), run_id),
             )
 
-    def begin_run(self, run_id: RunId, blocks: Sequence[NewBlockRun], *, now: datetime) -> list[BlockRunId]:
+    def begin_run(
+        self,
+        run_id: RunId,
+        blocks: Sequence[NewBlockRun],
+        *,
+        now: datetime,
+        variables: Mapping[str, YamlValue] | None = None,
+    ) -> list[BlockRunId]:
         """See `RunStore`."""
         with self.transaction():
             run = self.run(run_id)
             self._database.execute(
-                "UPDATE pipeline_runs SET status = ?, started_at = ?, blocks_total = ? WHERE id = ?",
-                (Status.RUNNING.value, to_text(now), len(blocks), run_id),
+                "UPDATE pipeline_runs SET status = ?, started_at = ?, blocks_total = ?, pipeline_variables = ?"
+                " WHERE id = ?",
+                (
+                    Status.RUNNING.value,
+                    to_text(now),
+                    len(blocks),
+                    None if variables is None else codec.dump(dict(variables)),
+                    run_id,
+                ),
             )
             return [self._add_block_run(run, position, block, now) for position, block in enumerate(blocks)]
 
@@ -167,7 +182,7 @@ class SqliteRunStore:
         """See `RunStore`."""
         with self.transaction():
             row = self._block_run_row(block_run_id)
-            if Status(row["status"]).is_terminal:
+            if Status(row["status"]).is_terminal or end.attempt not in {None, row["attempt"]}:
                 return
             self._database.execute(
                 "UPDATE block_runs SET status = ?, started_at = ?, ended_at = ?, duration_s = ?, cpu_s = ?,"
@@ -215,6 +230,23 @@ class SqliteRunStore:
                 " WHERE id = ? AND is_ended = 0",
                 (status.value, codec.error_text(error), to_text(now), run_id),
             )
+            was_cancelled = status is Status.CANCELLED
+            self._database.execute(
+                "UPDATE block_runs SET error = CASE WHEN status = ?1 AND ?2 <> ?3 THEN ?4 END,"
+                " status = CASE WHEN status = ?1 THEN ?2 ELSE ?5 END, ended_at = ?6"
+                " WHERE run_id = ?7 AND status IN (?1, ?8, ?9)",
+                (
+                    Status.RUNNING.value,
+                    (Status.CANCELLED if was_cancelled else Status.FAILED).value,
+                    Status.CANCELLED.value,
+                    codec.error_text(error),
+                    (Status.CANCELLED if was_cancelled else Status.UPSTREAM_FAILED).value,
+                    to_text(now),
+                    run_id,
+                    Status.INITIAL.value,
+                    Status.QUEUED.value,
+                ),
+            )
 
     def unended_runs(self) -> list[UnendedRun]:
         """See `RunStore`."""
@@ -235,6 +267,11 @@ class SqliteRunStore:
         """See `RunStore`."""
         rows = self._database.rows("SELECT id, spec FROM block_runs WHERE run_id = ? ORDER BY position", (run_id,))
         return {BlockRunId(row["id"]): codec.spec(row["spec"]) for row in rows}
+
+    def pipeline_variables(self, run_id: RunId) -> dict[str, YamlValue] | None:
+        """See `RunStore`."""
+        row = self._database.row("SELECT pipeline_variables FROM pipeline_runs WHERE id = ?", (run_id,))
+        return None if row is None or row[0] is None else codec.mapping(row[0])
 
     def attempts(self, run_id: RunId) -> list[Attempt]:
         """See `RunStore`."""

@@ -14,7 +14,7 @@ from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.run import BlockRun, NewRun, PipelineRun, Status
 from spellbook_core.model.task import ErrorReport
-from spellbook_core.model.values import JsonValue
+from spellbook_core.model.values import JsonValue, YamlValue
 from spellbook_core.runs.records import (
     Attempt,
     BlockEnd,
@@ -68,8 +68,18 @@ class RunStore(Protocol):
 
     # -- the runner, sole writer of a run that began --------------------------------------------------------------
 
-    def begin_run(self, run_id: RunId, blocks: Sequence[NewBlockRun], *, now: datetime) -> list[BlockRunId]:
-        """Mark a run as running, with its block runs (status initial, positions in order) and their code."""
+    def begin_run(
+        self,
+        run_id: RunId,
+        blocks: Sequence[NewBlockRun],
+        *,
+        now: datetime,
+        variables: Mapping[str, YamlValue] | None = None,
+    ) -> list[BlockRunId]:
+        """Mark a run as running, with its block runs (status initial, positions in order) and their code.
+
+        `variables` are the pipeline's as they are now; `pipeline_variables` returns them, whatever its file says later.
+        """
 
     def start_attempt(self, block_run_id: BlockRunId, *, now: datetime) -> int:
         """Mark a block run as running and return its attempt's number; call before the process is made."""
@@ -86,17 +96,26 @@ class RunStore(Protocol):
     def end_block(self, block_run_id: BlockRunId, end: BlockEnd) -> None:
         """Record how a block run ended and count it as done. A block run that has ended stays as it is.
 
+        An end of an attempt (`BlockEnd.attempt`) that is not the newest records nothing: that attempt was given up.
+
         One that executed and completed with a fingerprint is what `find_reusable` finds from then on.
         """
 
     def end_run(self, run_id: RunId, status: Status, error: ErrorReport | None, *, now: datetime) -> None:
-        """Record how a run ended; durable."""
+        """Record how a run ended; durable.
+
+        Block runs that have not ended end with it: cancelled with a cancelled run; else the running ones fail with
+        `error`, and the others count as never reached.
+        """
 
     def unended_runs(self) -> list[UnendedRun]:
         """Return the runs that are queued or running, oldest first."""
 
     def specs(self, run_id: RunId) -> dict[BlockRunId, BlockSpec]:
         """Return what each block run of a run was planned with."""
+
+    def pipeline_variables(self, run_id: RunId) -> dict[str, YamlValue] | None:
+        """Return the pipeline's variables as they were when a run began; None when that was not stored."""
 
     def attempts(self, run_id: RunId) -> list[Attempt]:
         """Return the newest attempt of each block run that started, in the run's order."""

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
-from spellbook_core.model.run import NewRun, Selection, Status, Upstream
+from spellbook_core.model.run import Again, Code, NewRun, Selection, Share, Status, Upstream
 from spellbook_core.model.task import ArtifactRef, Column, ErrorReport, OutputInfo, OutputKind, TestResult
 from spellbook_core.runs.records import (
     Attempt,
@@ -101,6 +101,45 @@ class RunStoreContract:
         run, _ = self.completed(store, "fill")
         store.end_run(run.id, Status.FAILED, None, now=LATER)
         assert store.run(run.id).status is Status.COMPLETED
+
+    def test_end_of_an_attempt_given_up_records_nothing(self, store):
+        _, (number,) = self.begun(store, "fill")
+        store.start_attempt(number, now=NOW)
+        store.start_attempt(number, now=NOW)
+        store.end_block(number, BlockEnd(Status.COMPLETED, LATER, attempt=1))
+        assert store.block_run(number).status is Status.RUNNING
+        store.end_block(number, BlockEnd(Status.COMPLETED, LATER, attempt=2))
+        assert store.block_run(number).status is Status.COMPLETED
+
+    @pytest.mark.parametrize(
+        ("status", "expected"),
+        [
+            (Status.FAILED, ["completed", "failed", "upstream_failed"]),
+            (Status.CANCELLED, ["completed", "cancelled", "cancelled"]),
+        ],
+    )
+    def test_nothing_stays_unended_in_an_ended_run(self, store, status, expected):
+        run, numbers = self.begun(store, "a", "b", "c")
+        store.end_block(numbers[0], BlockEnd(Status.COMPLETED, LATER))
+        store.start_attempt(numbers[1], now=NOW)
+        error = ErrorReport("SB-RUN-001", "gone", "look")
+        store.end_run(run.id, status, error, now=LATER)
+        found = store.block_runs(run.id)
+        assert [block_run.status.value for block_run in found] == expected
+        assert [block_run.ended_at for block_run in found] == [LATER] * 3
+        assert found[1].error == (error if status is Status.FAILED else None)
+
+    def test_repeated_run_keeps_its_origin_and_date(self, store):
+        again = Again(RunId(3), Share.ABOVE, Code.THEN, BlockUuid("fill"))
+        run = store.create_run(new_run(again=again, execution_date=NOW), now=LATER)
+        assert (run.again, run.execution_date, run.created_at) == (again, NOW, LATER)
+        assert store.run(run.id) == run
+
+    def test_variables_of_the_pipeline_are_kept_with_a_run(self, store):
+        run = store.create_run(new_run(), now=NOW)
+        assert store.pipeline_variables(run.id) is None
+        store.begin_run(run.id, [new_block()], now=NOW, variables={"day": date(2026, 1, 5), "rows": 3})
+        assert store.pipeline_variables(run.id) == {"day": date(2026, 1, 5), "rows": 3}
 
     def test_progress_is_counted(self, store):
         run, numbers = self.begun(store, "a", "b", "c")
