@@ -31,11 +31,25 @@ class BlockEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockPostponed:
+    """The attempt of a block ended, and the block will run again later: it waits until `BlockDue`."""
+
+    block: BlockUuid
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDue:
+    """What a postponed block waited for has come: it may start again."""
+
+    block: BlockUuid
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequested:
     """Somebody wants the run to end. What runs may still complete; nothing new starts."""
 
 
-Event: TypeAlias = "BlockStarted | BlockEnded | CancelRequested"
+Event: TypeAlias = "BlockStarted | BlockEnded | BlockPostponed | BlockDue | CancelRequested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +59,14 @@ class RunState:
     Attributes:
         parents: Block -> parents that are in this run, blocks in the order of the plan.
         statuses: One entry per block.
+        waiting: Queued blocks that were postponed and are not due yet.
     """
 
     parents: Mapping[BlockUuid, tuple[BlockUuid, ...]]
     statuses: Mapping[BlockUuid, Status]
     is_cancelling: bool = False
     children: Mapping[BlockUuid, tuple[BlockUuid, ...]] = field(default_factory=dict)
+    waiting: frozenset[BlockUuid] = frozenset()
 
     def running(self) -> list[BlockUuid]:
         """Return the blocks that have an attempt under way."""
@@ -86,7 +102,11 @@ def apply(state: RunState, event: Event) -> RunState:
     """Return the state after `event`."""
     if isinstance(event, CancelRequested):
         waiting = {b: Status.CANCELLED for b, s in state.statuses.items() if s in {Status.INITIAL, Status.QUEUED}}
-        return replace(state, statuses={**state.statuses, **waiting}, is_cancelling=True)
+        return replace(state, statuses={**state.statuses, **waiting}, is_cancelling=True, waiting=frozenset())
+    if isinstance(event, BlockDue):
+        return replace(state, waiting=state.waiting - {event.block})
+    if isinstance(event, BlockPostponed):
+        return _postponed(state, event.block)
     status = state.statuses.get(event.block)
     if isinstance(event, BlockStarted):
         if event.block not in _startable(state):
@@ -122,8 +142,19 @@ def _startable(state: RunState) -> list[BlockUuid]:
         block
         for block, status in state.statuses.items()
         if status in {Status.INITIAL, Status.QUEUED}
+        and block not in state.waiting
         and all(state.statuses[parent] is Status.COMPLETED for parent in state.parents[block])
     ]
+
+
+def _postponed(state: RunState, block: BlockUuid) -> RunState:
+    """Have a running block wait; in a run that is being cancelled nothing starts again, so there it is cancelled."""
+    if state.statuses.get(block) is not Status.RUNNING:
+        return state
+    if state.is_cancelling:
+        return apply(state, BlockEnded(block, Status.CANCELLED))
+    statuses = {**state.statuses, block: Status.QUEUED}
+    return replace(state, statuses=statuses, waiting=state.waiting | {block})
 
 
 def _close_descendants(state: RunState, block: BlockUuid, status: Status) -> RunState:

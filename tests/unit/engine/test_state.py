@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spellbook_core.engine import state
-from spellbook_core.engine.state import BlockEnded, BlockStarted, CancelRequested
+from spellbook_core.engine.state import BlockDue, BlockEnded, BlockPostponed, BlockStarted, CancelRequested
 from spellbook_core.model.run import Status
 
 DIAMOND = {"load": (), "left": ("load",), "right": ("load",), "join": ("left", "right")}
@@ -72,6 +72,34 @@ def test_end_without_start_changes_nothing():
     assert state.apply(current, BlockEnded("load", Status.COMPLETED)) is current
 
 
+def test_postponed_block_waits_until_it_is_due():
+    current = run([BlockStarted("load"), BlockPostponed("load")])
+    assert (current.statuses["load"], current.statuses["left"]) == (Status.QUEUED, Status.INITIAL)
+    assert state.ready(current, 8) == []
+    assert state.outcome(current) is None
+    current = state.apply(current, BlockDue("load"))
+    assert state.ready(current, 8) == ["load"]
+    current = run([BlockStarted("load"), BlockPostponed("load"), BlockDue("load"), *ended("load")])
+    assert state.ready(current, 8) == ["left", "right"]
+
+
+def test_cancel_ends_a_postponed_block_at_once():
+    current = run([BlockStarted("load"), BlockPostponed("load"), CancelRequested()])
+    assert set(current.statuses.values()) == {Status.CANCELLED}
+    assert state.outcome(current) is Status.CANCELLED
+
+
+def test_block_postponed_while_cancelling_is_cancelled():
+    current = run([BlockStarted("load"), CancelRequested(), BlockPostponed("load")])
+    assert state.outcome(current) is Status.CANCELLED
+
+
+def test_only_a_running_block_is_postponed():
+    current = run(ended("load"))
+    assert state.apply(current, BlockPostponed("load")) is current
+    assert state.apply(current, BlockPostponed("left")) is current
+
+
 def test_restored_failure_closes_descendants():
     current = state.begin(DIAMOND, {"load": Status.FAILED})
     assert set(current.statuses.values()) == {Status.FAILED, Status.UPSTREAM_FAILED}
@@ -95,7 +123,7 @@ def graphs(draw):
 def test_any_order_ends_legal(parents, limit, data):
     """Whatever ends when and how: no block before its parents, never more than the limit, every run ends."""
     current = state.begin(parents)
-    cancelled = False
+    cancelled, postponed = False, 0
     for _ in range(200):
         starting = state.ready(current, limit - len(current.running()))
         for block in starting:
@@ -106,15 +134,20 @@ def test_any_order_ends_legal(parents, limit, data):
         assert len(running) <= limit
         if state.outcome(current) is not None:
             break
-        assert running, "a run that has not ended must have something under way"
-        event = data.draw(st.sampled_from(["end", "end", "end", "cancel", "stray"]))
+        assert running or current.waiting, "a run that has not ended must have something under way, or wait"
+        event = data.draw(st.sampled_from(["end", "end", "end", "cancel", "stray", "postpone", "due"]))
         if event == "cancel":
             current, cancelled = state.apply(current, CancelRequested()), True
         elif event == "stray":
             block = data.draw(st.sampled_from(sorted(parents)))
             if current.statuses[block] is not Status.RUNNING:
                 assert state.apply(current, BlockEnded(block, Status.FAILED)) is current
-        else:
+        elif current.waiting and (event == "due" or not running):
+            current = state.apply(current, BlockDue(data.draw(st.sampled_from(sorted(current.waiting)))))
+        elif event == "postpone" and running and postponed < 20:
+            postponed += 1
+            current = state.apply(current, BlockPostponed(data.draw(st.sampled_from(running))))
+        elif running:
             block = data.draw(st.sampled_from(running))
             current = state.apply(current, BlockEnded(block, data.draw(st.sampled_from(ENDS))))
     final = state.outcome(current)
@@ -128,7 +161,10 @@ def test_any_order_ends_legal(parents, limit, data):
             assert all(current.statuses[parent] is Status.COMPLETED for parent in its_parents)
 
 
-@given(graphs(), st.lists(st.tuples(st.integers(0, 7), st.sampled_from(["start", *ENDS, "cancel"])), max_size=60))
+@given(
+    graphs(),
+    st.lists(st.tuples(st.integers(0, 7), st.sampled_from(["start", "later", "due", *ENDS, "cancel"])), max_size=60),
+)
 def test_arbitrary_events_stay_legal(parents, noise):
     """Events in any order, also ones that make no sense, never start a block early nor change an ended one."""
     current = state.begin(parents)
@@ -137,7 +173,8 @@ def test_arbitrary_events_stay_legal(parents, noise):
         if what == "cancel":
             event = CancelRequested()
         else:
-            event = BlockStarted(block) if what == "start" else BlockEnded(block, what)
+            named = {"start": BlockStarted, "later": BlockPostponed, "due": BlockDue}
+            event = named[what](block) if what in named else BlockEnded(block, what)
         before, current = current, state.apply(current, event)
         for name, status in before.statuses.items():
             if status.is_terminal:
