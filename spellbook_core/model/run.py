@@ -107,6 +107,7 @@ class NewRun:
         request_id: Chosen by the client; a second request with the same one returns the first run.
         again: The earlier run that this one repeats, and how; None for a run of its own.
         execution_date: The instant that the run stands for; None for the moment of the request.
+        priority: Higher goes first, -100 to 100.
     """
 
     project: ProjectName
@@ -117,11 +118,17 @@ class NewRun:
     request_id: str | None = None
     again: Again | None = None
     execution_date: datetime | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineRun:
-    """One execution of a pipeline, or of some blocks of it."""
+    """One execution of a pipeline, or of some blocks of it.
+
+    Attributes:
+        waiting_for: What a queued run waits for, for people; None when nothing is known or it has begun.
+        outputs_removed_at: When its outputs were removed to free space; those that others need are still there.
+    """
 
     id: RunId
     project: ProjectName
@@ -138,6 +145,9 @@ class PipelineRun:
     blocks_total: int = 0
     blocks_done: int = 0
     again: Again | None = None
+    priority: int = 0
+    waiting_for: str | None = None
+    outputs_removed_at: datetime | None = None
 
     @property
     def duration_s(self) -> float | None:

@@ -56,20 +56,21 @@ def mapping(text: object) -> dict[str, YamlValue]:
     return cast("dict[str, YamlValue]", load(text))
 
 
-def selection_text(selection: Selection) -> str:
+def selection_text(chosen: Selection) -> str:
     """Return a selection as a column's text."""
     return dump(
         {
-            "blocks": selection.blocks,
-            "upstream": selection.upstream.value,
-            "downstream": selection.downstream,
-            "tests_only": selection.tests_only,
-            "is_fresh": selection.is_fresh,
+            "blocks": chosen.blocks,
+            "upstream": chosen.upstream.value,
+            "downstream": chosen.downstream,
+            "tests_only": chosen.tests_only,
+            "is_fresh": chosen.is_fresh,
         }
     )
 
 
-def _selection(text: object) -> Selection:
+def selection(text: object) -> Selection:
+    """Return what `selection_text` wrote."""
     data = cast("dict[str, object]", load(text))
     names = cast("list[str] | None", data["blocks"])
     return Selection(
@@ -174,7 +175,7 @@ def pipeline_run(row: Row) -> PipelineRun:
         pipeline=PipelineUuid(str(row["pipeline"])),
         status=Status(str(row["status"])),
         trigger=str(row["trigger_kind"]),
-        selection=_selection(row["selection"]),
+        selection=selection(row["selection"]),
         variables=mapping(row["variables"]),
         execution_date=from_text(str(row["execution_date"])),
         created_at=from_text(str(row["created_at"])),
@@ -183,6 +184,9 @@ def pipeline_run(row: Row) -> PipelineRun:
         error=_error(row["error"]),
         blocks_total=cast("int", row["blocks_total"]),
         blocks_done=cast("int", row["blocks_done"]),
+        priority=cast("int", row["priority"]),
+        waiting_for=None if row["waiting_for"] is None else str(row["waiting_for"]),
+        outputs_removed_at=at(row["outputs_removed_at"]),
         again=_again(row["again"]),
     )
 

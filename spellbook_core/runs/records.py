@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
-from spellbook_core.model.run import PipelineRun, Status
+from spellbook_core.model.run import PipelineRun, Selection, Status
 from spellbook_core.model.task import ArtifactRef, ErrorReport, OutputInfo, TestResult
 from spellbook_core.model.values import JsonValue, YamlValue
 
@@ -166,12 +166,20 @@ class UnendedRun:
     Attributes:
         owner: The process that runs it by itself (`spellbook run`); None for the engine.
         is_cancelled: Whether somebody asked it to end.
+        selection: With the project, the pipeline, the trigger and the priority: what decides when it begins.
+        waiting_for: What was last noted that it waits for.
     """
 
     id: RunId
     status: Status
     owner: ProcessIdentity | None
     is_cancelled: bool
+    project: ProjectName
+    pipeline: PipelineUuid
+    trigger: str
+    selection: Selection
+    priority: int = 0
+    waiting_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

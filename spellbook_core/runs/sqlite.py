@@ -14,7 +14,7 @@ from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, Pro
 from spellbook_core.model.run import BlockRun, NewRun, PipelineRun, Status
 from spellbook_core.model.task import ErrorReport
 from spellbook_core.model.values import JsonValue, YamlValue
-from spellbook_core.runs import codec, reuse
+from spellbook_core.runs import codec, queue, reuse
 from spellbook_core.runs.database import Database
 from spellbook_core.runs.records import (
     Attempt,
@@ -66,7 +66,7 @@ class SqliteRunStore:
                     return codec.pipeline_run(row)
             made = self._database.execute(
                 "INSERT INTO pipeline_runs (project, pipeline, status, trigger_kind, selection, variables, request_id,"
-                " owner, execution_date, created_at, again) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " owner, execution_date, created_at, again, priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     new.project,
                     new.pipeline,
@@ -79,6 +79,7 @@ class SqliteRunStore:
                     to_text(new.execution_date or now),
                     to_text(now),
                     codec.again_text(new.again),
+                    new.priority,
                 ),
             )
             return self.run(RunId(cast("int", made.lastrowid)))
@@ -105,8 +106,8 @@ class SqliteRunStore:
         with self.transaction():
             run = self.run(run_id)
             self._database.execute(
-                "UPDATE pipeline_runs SET status = ?, started_at = ?, blocks_total = ?, pipeline_variables = ?"
-                " WHERE id = ?",
+                "UPDATE pipeline_runs SET status = ?, started_at = ?, blocks_total = ?, pipeline_variables = ?,"
+                " waiting_for = NULL WHERE id = ?",
                 (
                     Status.RUNNING.value,
                     to_text(now),
@@ -226,7 +227,7 @@ class SqliteRunStore:
         """See `RunStore`."""
         with self.transaction(durable=True):
             self._database.execute(
-                "UPDATE pipeline_runs SET status = ?, is_ended = 1, error = ?, ended_at = ?"
+                "UPDATE pipeline_runs SET status = ?, is_ended = 1, waiting_for = NULL, error = ?, ended_at = ?"
                 " WHERE id = ? AND is_ended = 0",
                 (status.value, codec.error_text(error), to_text(now), run_id),
             )
@@ -248,20 +249,14 @@ class SqliteRunStore:
                 ),
             )
 
-    def unended_runs(self) -> list[UnendedRun]:
+    def wait_run(self, run_id: RunId, waiting_for: str | None) -> None:
         """See `RunStore`."""
-        rows = self._database.rows(
-            "SELECT id, status, owner, cancel_requested_at FROM pipeline_runs WHERE is_ended = 0 ORDER BY id"
-        )
-        return [
-            UnendedRun(
-                RunId(row["id"]),
-                Status(row["status"]),
-                codec.process(row["owner"]),
-                row["cancel_requested_at"] is not None,
-            )
-            for row in rows
-        ]
+        with self.transaction():
+            queue.wait(self._database, run_id, waiting_for)
+
+    def unended_runs(self, *, after: RunId | None = None) -> list[UnendedRun]:
+        """See `RunStore`."""
+        return queue.unended(self._database, after)
 
     def specs(self, run_id: RunId) -> dict[BlockRunId, BlockSpec]:
         """See `RunStore`."""

@@ -108,8 +108,15 @@ class RunStore(Protocol):
         `error`, and the others count as never reached.
         """
 
-    def unended_runs(self) -> list[UnendedRun]:
-        """Return the runs that are queued or running, oldest first."""
+    def wait_run(self, run_id: RunId, waiting_for: str | None) -> None:
+        """Note what a queued run waits for, for people; without effect on one that has begun."""
+
+    def unended_runs(self, *, after: RunId | None = None) -> list[UnendedRun]:
+        """Return the runs that are queued or running, oldest first.
+
+        Args:
+            after: Only those with a higher number, and those that were asked to end; None for all.
+        """
 
     def specs(self, run_id: RunId) -> dict[BlockRunId, BlockSpec]:
         """Return what each block run of a run was planned with."""

@@ -147,6 +147,28 @@ class RunStoreContract:
         found = store.run(run.id)
         assert (found.blocks_total, found.blocks_done) == (3, 1)
 
+    def test_queued_run_tells_its_priority_and_what_it_waits_for(self, store):
+        run = store.create_run(new_run(priority=7), now=NOW)
+        store.wait_run(run.id, "its turn")
+        assert (store.run(run.id).priority, store.run(run.id).waiting_for) == (7, "its turn")
+        (found,) = store.unended_runs()
+        assert (found.project, found.pipeline, found.trigger, found.selection) == (
+            PROJECT,
+            PIPELINE,
+            "manual",
+            Selection(),
+        )
+        assert (found.priority, found.waiting_for) == (7, "its turn")
+        store.begin_run(run.id, [new_block()], now=NOW)
+        store.wait_run(run.id, "too late")
+        assert store.run(run.id).waiting_for is None
+
+    def test_unended_runs_after_one_are_those_that_are_new_or_shall_end(self, store):
+        runs = [store.create_run(new_run(), now=NOW).id for _ in range(4)]
+        store.request_cancel(runs[0], now=NOW)
+        store.end_run(runs[3], Status.CANCELLED, None, now=NOW)
+        assert [found.id for found in store.unended_runs(after=runs[1])] == [runs[0], runs[2]]
+
     def test_unended_runs_come_oldest_first(self, store):
         first, _ = self.begun(store, "a")
         self.completed(store, "a")
