@@ -170,6 +170,11 @@ class BlockRun:
         reused: Whether stored outputs were taken instead of running.
         reused_from: The block run that made them, with its log and metrics; it may have been deleted since.
         fingerprint: Digest of what the outputs depend on; None when that is not known.
+        waiting_for: What a queued block run waits for, for people: `retry 2 of 3`; None while it waits for nothing.
+        waiting_since: When that began.
+        due_at: When it runs again at the latest; None when no time is set.
+        retried: How many failed attempts were followed by another one.
+        first_started_at: When its first attempt began; `started_at` is that of the newest.
     """
 
     id: BlockRunId
@@ -194,6 +199,11 @@ class BlockRun:
     reused: bool = False
     reused_from: BlockRunId | None = None
     fingerprint: str | None = None
+    waiting_for: str | None = None
+    waiting_since: datetime | None = None
+    due_at: datetime | None = None
+    retried: int = 0
+    first_started_at: datetime | None = None
 
     @property
     def rows(self) -> int | None:

@@ -9,10 +9,11 @@ from typing import Protocol, TypeVar, cast
 
 from spellbook_core.clock import from_text
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.retry import ONCE, RetryPolicy
 from spellbook_core.model.run import Again, BlockRun, Code, PipelineRun, Selection, Share, Status, Upstream
 from spellbook_core.model.task import ArtifactRef, ErrorReport, OutputInfo, TestResult
 from spellbook_core.model.values import JsonObject, YamlValue
-from spellbook_core.runs.records import BlockSpec, LatestOutput, ProcessIdentity, Reusable
+from spellbook_core.runs.records import AttemptEnd, BlockSpec, LatestOutput, ProcessIdentity, Reusable
 
 Value = TypeVar("Value")
 
@@ -112,6 +113,7 @@ def spec_text(spec: BlockSpec) -> str:
             "stored": dict(spec.stored_inputs),
             "configuration": dict(spec.configuration),
             "timeout_s": spec.timeout_s,
+            **({} if spec.retry == ONCE else {"retry": _retry_values(spec.retry)}),
         }
     )
 
@@ -127,7 +129,12 @@ def spec(text: object) -> BlockSpec:
         stored_inputs={BlockUuid(name): BlockRunId(number) for name, number in stored.items()},
         configuration=cast("Mapping[str, YamlValue]", data["configuration"]),
         timeout_s=cast("float | None", data["timeout_s"]),
+        retry=RetryPolicy(*cast("tuple[int, float, float, bool]", data["retry"])) if "retry" in data else ONCE,
     )
+
+
+def _retry_values(retry: RetryPolicy) -> list[float | bool]:
+    return [retry.retries, retry.delay_s, retry.max_delay_s, retry.exponential_backoff]
 
 
 def error_text(error: ErrorReport | None) -> str | None:
@@ -224,9 +231,21 @@ def latest_output(row: Row) -> LatestOutput:
     )
 
 
+def attempt_end(row: Row) -> AttemptEnd:
+    """Return how the attempt ended that a row of `attempts` holds."""
+    return AttemptEnd(
+        attempt=cast("int", row["attempt"]),
+        started_at=from_text(str(row["created_at"])),
+        ended_at=from_text(str(row["ended_at"])),
+        duration_s=cast("float | None", row["duration_s"]),
+        error=_error(row["error"]),
+    )
+
+
 def block_run(row: Row) -> BlockRun:
     """Return the block run that a row of `block_runs` holds."""
     reused_from = row["reused_from"]
+    waits = row["status"] == Status.QUEUED.value
     return BlockRun(
         id=BlockRunId(cast("int", row["id"])),
         run_id=RunId(cast("int", row["run_id"])),
@@ -250,4 +269,9 @@ def block_run(row: Row) -> BlockRun:
         reused=bool(row["reused"]),
         reused_from=None if reused_from is None else BlockRunId(cast("int", reused_from)),
         fingerprint=cast("str | None", row["fingerprint"]),
+        waiting_for=cast("str | None", row["waiting_for"]) if waits else None,
+        waiting_since=at(row["waiting_since"]) if waits else None,
+        due_at=at(row["due_at"]) if waits else None,
+        retried=cast("int", row["retried"]),
+        first_started_at=at(row["first_started_at"]),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.retry import ONCE, RetryPolicy
 from spellbook_core.model.run import PipelineRun, Selection, Status
 from spellbook_core.model.task import ArtifactRef, ErrorReport, OutputInfo, TestResult
 from spellbook_core.model.values import JsonValue, YamlValue
@@ -34,6 +35,7 @@ class BlockSpec:
         relative_path: Of the block file, from the project's root.
         parents: Parents whose outputs it takes, in argument order.
         stored_inputs: For the parents outside the run: which block run their outputs come from.
+        retry: What follows a failed attempt.
     """
 
     language: str = "python"
@@ -42,6 +44,7 @@ class BlockSpec:
     stored_inputs: Mapping[BlockUuid, BlockRunId] = field(default_factory=dict)
     configuration: Mapping[str, YamlValue] = field(default_factory=dict)
     timeout_s: float | None = None
+    retry: RetryPolicy = ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,42 @@ class BlockEnd:
     reused_from: BlockRunId | None = None
     reason: str | None = None
     attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnd:
+    """How an attempt ended that is followed by another one.
+
+    Attributes:
+        started_at: When it was recorded, just before its process was made.
+        error: Why it failed; None of a sensor that was not true yet.
+    """
+
+    attempt: int
+    started_at: datetime
+    ended_at: datetime
+    duration_s: float | None
+    error: ErrorReport | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """That a block run is queued, and what for.
+
+    Attributes:
+        what: For people: `retry 2 of 3`, `the sensor's next look`, `a free place`.
+        due_at: When it runs again at the latest; None when no time is set.
+        retried: Failed attempts so far that are followed by another one.
+        attempt: How the attempt ended that came before; None when none did.
+        forget: An older attempt that nobody will look at any more.
+    """
+
+    what: str
+    since: datetime
+    due_at: datetime | None = None
+    retried: int = 0
+    attempt: AttemptEnd | None = None
+    forget: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

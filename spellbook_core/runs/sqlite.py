@@ -15,9 +15,11 @@ from spellbook_core.model.run import BlockRun, NewRun, PipelineRun, Status
 from spellbook_core.model.task import ErrorReport
 from spellbook_core.model.values import JsonValue, YamlValue
 from spellbook_core.runs import codec, queue, reuse
+from spellbook_core.runs import waiting as waits
 from spellbook_core.runs.database import Database
 from spellbook_core.runs.records import (
     Attempt,
+    AttemptEnd,
     BlockEnd,
     BlockSpec,
     EngineBeat,
@@ -28,6 +30,7 @@ from spellbook_core.runs.records import (
     RunFilter,
     RunsPage,
     UnendedRun,
+    Waiting,
 )
 from spellbook_core.runs.store import RunNotFoundError
 
@@ -154,14 +157,21 @@ class SqliteRunStore:
         with self.transaction():
             attempt = int(self._block_run_row(block_run_id)["attempt"]) + 1
             self._database.execute(
-                "UPDATE block_runs SET status = ?, attempt = ?, started_at = ? WHERE id = ?",
-                (Status.RUNNING.value, attempt, to_text(now), block_run_id),
+                "UPDATE block_runs SET status = ?, attempt = ?, started_at = ?,"
+                " first_started_at = coalesce(first_started_at, ?) WHERE id = ?",
+                (Status.RUNNING.value, attempt, to_text(now), to_text(now), block_run_id),
             )
             self._database.execute(
                 "INSERT INTO attempts (block_run_id, attempt, created_at) VALUES (?, ?, ?)",
                 (block_run_id, attempt, to_text(now)),
             )
             return attempt
+
+    def postpone_block(self, block_run_id: BlockRunId, waiting: Waiting) -> None:
+        """See `RunStore`."""
+        with self.transaction():
+            self._block_run_row(block_run_id)
+            waits.postpone(self._database, block_run_id, waiting)
 
     def record_process(
         self,
@@ -276,6 +286,10 @@ class SqliteRunStore:
             (run_id,),
         )
         return [_attempt(row) for row in rows]
+
+    def earlier_attempts(self, block_run_id: BlockRunId) -> list[AttemptEnd]:
+        """See `RunStore`."""
+        return waits.earlier(self._database, block_run_id)
 
     def beat(self, beat: EngineBeat) -> None:
         """See `RunStore`."""

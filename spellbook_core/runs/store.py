@@ -17,6 +17,7 @@ from spellbook_core.model.task import ErrorReport
 from spellbook_core.model.values import JsonValue, YamlValue
 from spellbook_core.runs.records import (
     Attempt,
+    AttemptEnd,
     BlockEnd,
     BlockSpec,
     EngineBeat,
@@ -27,6 +28,7 @@ from spellbook_core.runs.records import (
     RunFilter,
     RunsPage,
     UnendedRun,
+    Waiting,
 )
 
 
@@ -84,6 +86,12 @@ class RunStore(Protocol):
     def start_attempt(self, block_run_id: BlockRunId, *, now: datetime) -> int:
         """Mark a block run as running and return its attempt's number; call before the process is made."""
 
+    def postpone_block(self, block_run_id: BlockRunId, waiting: Waiting) -> None:
+        """Mark a block run as queued, with what it waits for and how its newest attempt ended, if one did.
+
+        Without effect on a block run that has ended, or when that attempt is not its newest.
+        """
+
     def record_process(
         self,
         block_run_id: BlockRunId,
@@ -126,6 +134,9 @@ class RunStore(Protocol):
 
     def attempts(self, run_id: RunId) -> list[Attempt]:
         """Return the newest attempt of each block run that started, in the run's order."""
+
+    def earlier_attempts(self, block_run_id: BlockRunId) -> list[AttemptEnd]:
+        """Return how the attempts ended that were followed by another one, or will be; first to last."""
 
     # -- the engine's lease ---------------------------------------------------------------------------------------
 

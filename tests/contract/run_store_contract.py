@@ -8,10 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.retry import RetryPolicy
 from spellbook_core.model.run import Again, Code, NewRun, Selection, Share, Status, Upstream
 from spellbook_core.model.task import ArtifactRef, Column, ErrorReport, OutputInfo, OutputKind, TestResult
 from spellbook_core.runs.records import (
     Attempt,
+    AttemptEnd,
     BlockEnd,
     BlockSpec,
     EngineBeat,
@@ -21,6 +23,7 @@ from spellbook_core.runs.records import (
     ProcessIdentity,
     Reusable,
     RunFilter,
+    Waiting,
 )
 from spellbook_core.runs.store import RunNotFoundError
 
@@ -128,6 +131,58 @@ class RunStoreContract:
         assert [block_run.status.value for block_run in found] == expected
         assert [block_run.ended_at for block_run in found] == [LATER] * 3
         assert found[1].error == (error if status is Status.FAILED else None)
+
+    def test_postponed_block_run_waits_with_reason_and_time(self, store):
+        run, (number,) = self.begun(store, "fill")
+        attempt = store.start_attempt(number, now=NOW)
+        error = ErrorReport("SB-WRK-001", "bad", "fix", {"block": "fill"}, "ValueError: bad", line=3)
+        ended = AttemptEnd(attempt, NOW, LATER, 2.5, error)
+        due = LATER + timedelta(seconds=5)
+        store.postpone_block(number, Waiting("retry 1 of 3", LATER, due, retried=1, attempt=ended))
+        found = store.block_run(number)
+        assert (found.status, found.attempt, found.retried) == (Status.QUEUED, 1, 1)
+        assert (found.waiting_for, found.waiting_since, found.due_at) == ("retry 1 of 3", LATER, due)
+        assert store.earlier_attempts(number) == [ended]
+        assert store.run(run.id).blocks_done == 0
+        assert store.start_attempt(number, now=due) == 2
+        found = store.block_run(number)
+        assert (found.status, found.waiting_for, found.due_at, found.retried) == (Status.RUNNING, None, None, 1)
+        assert (found.first_started_at, found.started_at) == (NOW, due)
+        store.end_block(number, BlockEnd(Status.COMPLETED, due, attempt=2))
+        assert store.earlier_attempts(number) == [ended]
+
+    def test_block_run_waits_without_an_attempt_or_a_time(self, store):
+        _, (number,) = self.begun(store, "fill")
+        store.postpone_block(number, Waiting("a free place", NOW))
+        found = store.block_run(number)
+        assert (found.status, found.waiting_for, found.due_at) == (Status.QUEUED, "a free place", None)
+        assert store.earlier_attempts(number) == []
+
+    def test_end_of_a_block_run_stands_against_waiting(self, store):
+        _, (number,) = self.completed(store, "fill")
+        store.postpone_block(number, Waiting("retry 1 of 3", LATER, LATER))
+        assert store.block_run(number).status is Status.COMPLETED
+
+    def test_attempt_given_up_postpones_nothing(self, store):
+        _, (number,) = self.begun(store, "fill")
+        store.start_attempt(number, now=NOW)
+        store.start_attempt(number, now=NOW)
+        store.postpone_block(number, Waiting("retry 1 of 3", NOW, attempt=AttemptEnd(1, NOW, NOW, None, None)))
+        assert store.block_run(number).status is Status.RUNNING
+
+    def test_forgotten_attempt_is_gone(self, store):
+        _, (number,) = self.begun(store, "look")
+        for forget in (None, 1):
+            attempt = store.start_attempt(number, now=NOW)
+            ended = AttemptEnd(attempt, NOW, LATER, 0.1, None)
+            store.postpone_block(number, Waiting("the sensor", NOW, LATER, attempt=ended, forget=forget))
+        assert [end.attempt for end in store.earlier_attempts(number)] == [2]
+
+    def test_retry_policy_is_kept_with_the_plan(self, store):
+        run = store.create_run(new_run(), now=NOW)
+        policy = RetryPolicy(3, 0.5, 100.0, exponential_backoff=False)
+        (number,) = store.begin_run(run.id, [new_block(retry=policy)], now=NOW)
+        assert store.specs(run.id)[number].retry == policy
 
     def test_repeated_run_keeps_its_origin_and_date(self, store):
         again = Again(RunId(3), Share.ABOVE, Code.THEN, BlockUuid("fill"))
