@@ -6,8 +6,8 @@ from datetime import datetime
 
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, initial_state
 from spellbook_core.engine.environment import Environments
-from spellbook_core.engine.intake import take_in
 from spellbook_core.engine.recovery import stored_outputs
+from spellbook_core.engine.repeating import prepare
 from spellbook_core.model.naming import RunId
 from spellbook_core.project.layout import Workspace
 from spellbook_core.runs.store import RunStore
@@ -19,12 +19,17 @@ def begin(
     """Store the plan of a queued run, mark it as running and return it.
 
     Raises:
-        SpellbookError: It cannot run; see `intake.take_in`. Nothing was stored.
+        SpellbookError: It cannot run; see `repeating.prepare`. Nothing was stored.
     """
     asked = store.run(run_id)
-    intake = take_in(workspace, store, asked.project, asked.pipeline, asked.selection)
+    prepared = prepare(workspace, store, asked, now=now)
+    intake, shared = prepared.intake, prepared.shared
     environment = environments.of(intake.project)
-    numbers = store.begin_run(run_id, intake.blocks, now=now)
+    with store.transaction():
+        numbers = store.begin_run(run_id, intake.blocks, now=now, variables=intake.pipeline.variables)
+        for number, new in zip(numbers, intake.blocks, strict=True):
+            if new.block in shared:
+                store.end_block(number, shared[new.block])
     blocks = {
         new.block: ActiveBlock(
             id=number,
@@ -43,5 +48,8 @@ def begin(
         variables={**intake.pipeline.variables, **asked.variables},
         environment=environment,
         blocks=blocks,
-        state=initial_state({name: block.spec for name, block in blocks.items()}),
+        state=initial_state(
+            {name: block.spec for name, block in blocks.items()}, {name: end.status for name, end in shared.items()}
+        ),
+        outputs={name: end.outputs for name, end in shared.items()},
     )

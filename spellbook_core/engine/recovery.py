@@ -21,14 +21,16 @@ def restore(
 ) -> tuple[ActiveRun, Mapping[BlockUuid, Status]]:
     """Return a run under way, and the status of each block as it was stored.
 
-    The plan, the code and the inputs are those the run began with; only the pipeline's variables are read again.
+    The plan, the code, the variables and the inputs are those the run began with, whatever the files say now.
 
     Raises:
-        SpellbookError: The project or pipeline is gone or cannot be read.
+        SpellbookError: The project is gone.
     """
     run = store.run(run_id)
     project = workspace.project(run.project)
-    pipeline = load_pipeline(project.pipeline_file(run.pipeline)).pipeline
+    variables = store.pipeline_variables(run_id)
+    if variables is None:  # begun by a version that did not store them
+        variables = dict(load_pipeline(project.pipeline_file(run.pipeline)).pipeline.variables)
     block_runs = store.block_runs(run_id)
     specs = store.specs(run_id)
     statuses = {found.block: found.status for found in block_runs}
@@ -36,7 +38,7 @@ def restore(
     active = ActiveRun(
         run=run,
         project=project,
-        variables={**pipeline.variables, **run.variables},
+        variables={**variables, **run.variables},
         environment=environments.of(project),
         blocks=blocks,
         state=initial_state({found.block: specs[found.id] for found in block_runs}, statuses),

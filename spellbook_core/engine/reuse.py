@@ -143,6 +143,8 @@ def may_reuse(run: PipelineRun, block: ActiveBlock) -> bool:
     """Return whether this run allows the block not to execute, whatever is stored."""
     if run.selection.is_fresh or block.attempt or block.block in (run.selection.blocks or ()):
         return False
+    if run.again is not None and block.block == run.again.start:
+        return False
     try:
         return policy_of(block.block_type, block.spec.configuration).allows
     except SpellbookError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from spellbook_core.clock import to_text
-from spellbook_core.model.run import BlockRun, PipelineRun
+from spellbook_core.model.run import Again, BlockRun, PipelineRun
 from spellbook_core.model.task import ErrorReport, OutputInfo, OutputKind
 from spellbook_core.model.values import JsonObject, JsonValue, YamlValue
 
@@ -28,10 +28,15 @@ def run_report(run: PipelineRun, block_runs: Sequence[BlockRun] | None = None) -
         "blocks_total": run.blocks_total,
         "blocks_done": run.blocks_done,
         "error": None if run.error is None else _error(run.error),
+        "again": None if run.again is None else _again(run.again),
     }
     if block_runs is not None:
         report["blocks"] = [block_report(block_run) for block_run in block_runs]
     return report
+
+
+def _again(again: Again) -> JsonObject:
+    return {"run_id": again.run_id, "share": again.share.value, "code": again.code.value, "start": again.start}
 
 
 def block_report(block_run: BlockRun) -> JsonObject:

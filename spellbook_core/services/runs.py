@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spellbook_core.engine.intake import states_of, take_in
+from spellbook_core.engine.intake import states_of
+from spellbook_core.engine.repeating import prepare
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.run import BlockRun, NewRun, PipelineRun, Selection, Status, Upstream
 from spellbook_core.model.staleness import Staleness
@@ -35,7 +36,7 @@ def start(ctx: Context, new: NewRun) -> PipelineRun:
             was queued.
         EngineStartError: No engine answers and none can be started; nothing was queued. [SB-RUN-008]
     """
-    take_in(ctx.workspace, ctx.store, new.project, new.pipeline, new.selection)
+    prepare(ctx.workspace, ctx.store, new)
     with engines.connected(ctx) as send:
         run = ctx.store.create_run(new, now=ctx.clock.now())
         send({"op": "wake"})
@@ -104,7 +105,7 @@ def run_here(ctx: Context, new: NewRun, on_event: Callable[[JsonObject], None]) 
     """
     from spellbook_core.engine.solo import run_alone
 
-    take_in(ctx.workspace, ctx.store, new.project, new.pipeline, new.selection)
+    prepare(ctx.workspace, ctx.store, new)
     executor = ctx.make_executor()
     try:
         return run_alone(ctx.workspace, ctx.store, executor, ctx.clock, ctx.settings, new, on_event)

@@ -138,7 +138,7 @@ def one_block(ctx, listener) -> tuple[float, float]:
     """Return seconds from the click, and from the command at the engine, until the result was read."""
     clicked = time.perf_counter()
     new = NewRun("demo", "one", "notebook", Selection(("b0",), is_fresh=True))
-    runs.take_in(ctx.workspace, ctx.store, new.project, new.pipeline, new.selection)
+    runs.prepare(ctx.workspace, ctx.store, new)
     with engines.connected(ctx) as send:
         run = ctx.store.create_run(new, now=ctx.clock.now())
         accepted = time.perf_counter()
