@@ -20,10 +20,12 @@ from spellbook_core.engine.environment import Environments
 from spellbook_core.engine.ports import Executor, Exited, Progressed, Sealed, Started
 from spellbook_core.engine.recovery import restore
 from spellbook_core.engine.reuse import Reuse, may_run_nothing
+from spellbook_core.engine.run_queue import RunSkippedError, is_held
 from spellbook_core.engine.settling import settle_unchanged, unrun
 from spellbook_core.engine.supervise import is_alive
 from spellbook_core.engine.takeover import TakenOver
 from spellbook_core.engine.telling import Telling, report
+from spellbook_core.engine.turns import Turns
 from spellbook_core.engine.verdict import WORKER_LOST, judge
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.naming import BlockRunId, RunId
@@ -34,6 +36,11 @@ from spellbook_core.project.layout import Workspace
 from spellbook_core.runs.records import ProcessIdentity, UnendedRun
 from spellbook_core.runs.store import RunNotFoundError, RunStore
 from spellbook_core.settings import Settings
+
+LOOK_S = 4.0
+"""How long new runs are all that is read, in seconds; then all runs are looked at once more."""
+
+SKIPPED_HINT = "change 'if_running' below 'concurrency_config' of the pipeline to have such runs wait."
 
 _LOG = logging.getLogger("spellbook.engine")
 
@@ -77,13 +84,17 @@ class Runner:
         self.supervisor = self._taken_over.supervisor
         self._running = self._attempts.running
         self._active: dict[RunId, ActiveRun] = {}
+        self._turns = Turns(workspace, settings.max_parallel_blocks)
+        self._touched: dict[RunId, ActiveRun] = {}
+        self._newest: RunId | None = None
+        self._looked_at = 0.0
         self._untold: list[RunId] = []
         self._unrecorded: list[Change] = []
 
     @property
     def is_idle(self) -> bool:
-        """Whether no run is under way."""
-        return not self._active
+        """Whether no run is under way or waits for its turn."""
+        return not self._active and not self._turns.has_waiting
 
     @property
     def is_cancelling(self) -> bool:
@@ -102,12 +113,26 @@ class Runner:
     # -- what the owner calls -------------------------------------------------------------------------------------
 
     def take_new(self) -> None:
-        """Begin queued runs, pass on requests to cancel, and take over runs that nobody carries any more."""
-        for found in self._store.unended_runs():
+        """Queue what is new, pass on requests to cancel, and take over runs that nobody carries any more.
+
+        Between the looks at all runs, every few seconds, only those are read that are new or shall end.
+        """
+        now = self._clock.monotonic()
+        is_due = self._newest is None or now - self._looked_at >= LOOK_S
+        if is_due:
+            self._looked_at = now
+            self._turns.look_anew()
+        for found in self._store.unended_runs(after=None if is_due else self._newest):
+            self._newest = max(self._newest or found.id, found.id)
             if found.id in self._active:
                 if found.is_cancelled:
                     self._cancel(self._active[found.id])
-            elif self._is_mine(found):
+            elif not self._is_mine(found):
+                self._turns.goes_elsewhere(found)
+            elif found.status is Status.QUEUED and not found.is_cancelled and self._is_held(found):
+                self._turns.ask(found)
+            else:
+                self._turns.forget(found)
                 self._take(found)
         self._step()
 
@@ -150,6 +175,29 @@ class Runner:
             return True
         return self._owner is None and found.owner is not None and not is_alive(found.owner)
 
+    def _is_held(self, found: UnendedRun) -> bool:
+        """Whether the limits on runs decide when it begins; who runs one by himself wants it now."""
+        return self._owner is None and is_held(found.trigger, found.selection)
+
+    def _begin_next(self) -> None:
+        """Begin the queued runs whose turn it is; note what the others wait for, or why they are skipped."""
+        for decision, asked in self._turns.decide():
+            for run_id, why in decision.skip.items():
+                skipped = RunSkippedError(f"The run was skipped: {why}.", hint=SKIPPED_HINT, run=run_id)
+                self._store.end_run(run_id, Status.CANCELLED, report(skipped), now=self._clock.now())
+                self._tell.run(run_id)
+            for run_id, what in decision.wait.items():
+                if asked[run_id].waiting_for != what:
+                    self._store.wait_run(run_id, what)
+                    self._turns.ask_again(asked[run_id], what)
+                    self._tell.run(run_id)
+            for run_id in decision.cancel:
+                self._store.request_cancel(run_id, now=self._clock.now())
+                if run_id in self._active:
+                    self._cancel(self._active[run_id])
+            for run_id in decision.begin:
+                self._take(asked[run_id])
+
     def _take(self, found: UnendedRun) -> None:
         """Begin or take over one run; a run that cannot go on fails with the reason, and the others go on."""
         try:
@@ -171,27 +219,44 @@ class Runner:
         begun = begin(self._workspace, self._store, self._environments, run_id, now=self._clock.now())
         if not may_run_nothing(begun):
             self._executor.prepare(begun.environment)
-        self._active[run_id] = begun
+        self._active[run_id] = self._touched[run_id] = begun
+        self._turns.enter(begun)
         self._untold.append(run_id)
 
     # -- going on -------------------------------------------------------------------------------------------------
 
     def _step(self, changes: Sequence[Change] = ()) -> None:
-        """Record `changes` and the blocks that may start now in one transaction, start those, then tell all of it.
-
-        When the store refuses (locked, disk full), the changes wait for the next step and nothing starts.
-        """
+        """Record `changes`, and go on until nothing more may begin or start now."""
         self._unrecorded += changes
-        self._unrecorded += settle_unchanged(self._active.values(), self._reuse)
-        chosen = self._choose()
-        with self._store.transaction():
-            for _, block, end in self._unrecorded:
-                with suppress(RunNotFoundError):  # the store was replaced under us: there is nothing to record in
-                    self._store.end_block(block.id, end)
-            attempts, gone = self._attempts.record(chosen)
+        self._touched |= {run.run.id: run for run, _, _ in changes}
+        self._begin_next()
+        self._advance()
+        while self._turns.has_changed:  # a run ended, perhaps at once because nothing in it had changed
+            self._begin_next()
+            self._advance()
+
+    def _advance(self) -> None:
+        """Record changes and the blocks that may start now in one transaction, start those, then tell all of it.
+
+        Only runs in which something changed are looked at. When the store refuses (locked, disk full), the changes
+        wait for the next step and nothing starts.
+        """
+        touched = {run_id: run for run_id, run in self._touched.items() if run_id in self._active}
+        self._unrecorded += settle_unchanged(touched.values(), self._reuse)
+        chosen = self._turns.choose(touched.values(), self._active)
+        try:
+            with self._store.transaction():
+                for _, block, end in self._unrecorded:
+                    with suppress(RunNotFoundError):  # the store was replaced under us: there is nothing to record in
+                        self._store.end_block(block.id, end)
+                attempts, gone = self._attempts.record(chosen)
+        except BaseException:  # also KeyboardInterrupt: places must not stay taken by what did not start
+            self._turns.give_back()
+            raise
+        self._touched = {}
         told, self._unrecorded = self._unrecorded, []
         for run_id in gone:
-            del self._active[run_id]
+            self._turns.leave(self._active.pop(run_id))
         started: list[Under] = []
         for run, block, attempt in attempts:
             block.attempt = attempt
@@ -208,18 +273,10 @@ class Runner:
         for run, block in started:
             if block.id in self._running:
                 self._tell.block(run, block, Status.RUNNING)
-        for run in list(self._active.values()):
+        for run in touched.values():
             self._end_when_over(run)
         for run, block in started:
             lay_out_children(run, block)
-
-    def _choose(self) -> list[Under]:
-        """Return the blocks that start now, within the limit, in the order of the runs and of their plans."""
-        chosen: list[Under] = []
-        for run in self._active.values():
-            free = self._settings.max_parallel_blocks - len(self._running) - len(chosen)
-            chosen += [(run, run.blocks[name]) for name in state.ready(run.state, free)]
-        return chosen
 
     def _submit(self, run: ActiveRun, block: ActiveBlock) -> None:
         if (exited := self._attempts.submit(run, block)) is not None:
@@ -229,6 +286,7 @@ class Runner:
 
     def _end(self, run: ActiveRun, block: ActiveBlock, exited: Exited, outcome: Outcome | None = None) -> None:
         del self._running[block.id]
+        self._turns.ended(run)
         self._taken_over.forget(block)
         since = block.submitted_at
         end = judge(
@@ -252,12 +310,14 @@ class Runner:
     def _apply(self, run: ActiveRun, event: state.Event, but: ActiveBlock | None = None) -> list[Change]:
         """Change the state; return the blocks that will therefore never run, with how that is recorded."""
         before, run.state = run.state, state.apply(run.state, event)
+        self._touched[run.run.id] = run
         return unrun(run, before.statuses, now=self._clock.now(), but=but)
 
     def _cancel(self, run: ActiveRun) -> None:
         if run.state.is_cancelling:
             return
         never = self._apply(run, state.CancelRequested())
+        self._turns.ending(run)
         self._attempts.cancel(run, self._settings.cancel_grace_s)
         self._step(never)
 
@@ -267,6 +327,7 @@ class Runner:
             return
         self._store.end_run(run.run.id, status, None, now=self._clock.now())
         del self._active[run.run.id]
+        self._turns.leave(run)
         self._tell.run(run.run.id)
 
     # -- taking over ----------------------------------------------------------------------------------------------
@@ -274,7 +335,7 @@ class Runner:
     def _resume(self, run_id: RunId) -> None:
         """Go on with a run that another runner left: adopt what was sealed, watch what lives, fail what is lost."""
         run, stored = restore(self._workspace, self._store, run_id, self._environments)
-        self._active[run_id] = run
+        self._active[run_id] = self._touched[run_id] = run
         by_id = {block.id: block for block in run.blocks.values()}
         lost = []
         for attempt in self._store.attempts(run_id):
@@ -284,6 +345,7 @@ class Runner:
             self._running[block.id] = (run, block)
             if not self._taken_over.watch(run, block, attempt):
                 lost.append(block)
+        self._turns.enter(run, running=sum(under is run for under, _ in self._running.values()))
         changes = unrun(run, stored, now=self._clock.now())
         if changes:
             self._step(changes)

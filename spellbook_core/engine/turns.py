@@ -1,0 +1,176 @@
+"""Whose turn it is: the queued runs and the ready blocks of one runner, held against what the files allow.
+
+What is decided is pure (`admission`, `run_queue`); here it is fed from the run store and the projects' files.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TypeAlias
+
+from spellbook_core.engine import state
+from spellbook_core.engine.active import ActiveRun, Under
+from spellbook_core.engine.admission import Admission, Claim
+from spellbook_core.engine.run_queue import AWAITED, Asked, Decision, decide, is_held
+from spellbook_core.errors import SpellbookError
+from spellbook_core.model.concurrency import Concurrency
+from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.project.concurrency import concurrency_of, project_block_limit
+from spellbook_core.project.layout import ProjectLayout, Workspace
+from spellbook_core.project.metadata import load_pipeline
+from spellbook_core.runs.records import UnendedRun
+
+_LOG = logging.getLogger("spellbook.engine")
+_Place: TypeAlias = "tuple[ProjectName, PipelineUuid]"
+
+
+class Turns:
+    """The queue of runs, and the places of blocks."""
+
+    def __init__(self, workspace: Workspace, max_parallel_blocks: int) -> None:
+        """Hold no run; every place is free."""
+        self._workspace = workspace
+        self._places = Admission(max_parallel_blocks)
+        self._waiting: dict[_Place, dict[RunId, UnendedRun]] = defaultdict(dict)
+        self._carried: dict[_Place, dict[RunId, Asked]] = defaultdict(dict)
+        self._elsewhere: dict[_Place, dict[RunId, Asked]] = defaultdict(dict)
+        self._changed: set[_Place] = set()
+        self._chosen: list[tuple[RunId, str]] = []
+
+    # -- runs -----------------------------------------------------------------------------------------------------
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a run waits for its turn."""
+        return any(self._waiting.values())
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether `decide` has something new to decide."""
+        return bool(self._changed)
+
+    def look_anew(self) -> None:
+        """Forget what waits and what others carry: the caller asks for all of it again."""
+        self._changed |= {place for place, runs in self._waiting.items() if runs}
+        self._waiting.clear()
+        self._elsewhere.clear()
+
+    def ask(self, found: UnendedRun) -> None:
+        """Queue a run that has not begun."""
+        place = (found.project, found.pipeline)
+        if self._waiting[place].get(found.id) != found:
+            self._waiting[place][found.id] = found
+            self._changed.add(place)
+
+    def ask_again(self, found: UnendedRun, waiting_for: str) -> None:
+        """Note that it is stored what a queued run waits for."""
+        self._waiting[found.project, found.pipeline][found.id] = replace(found, waiting_for=waiting_for)
+
+    def goes_elsewhere(self, found: UnendedRun) -> None:
+        """Count a run that another process carries."""
+        if is_held(found.trigger, found.selection):
+            self._elsewhere[found.project, found.pipeline][found.id] = _asked(found)
+
+    def forget(self, found: UnendedRun) -> None:
+        """Take a run out of the queue."""
+        self._waiting[found.project, found.pipeline].pop(found.id, None)
+
+    def decide(self) -> list[tuple[Decision, dict[RunId, UnendedRun]]]:
+        """Return what happens to the queued runs of each pipeline where something changed, and those runs.
+
+        Those that begin or are skipped have left the queue.
+        """
+        decisions = []
+        changed, self._changed = self._changed, set()
+        for place in sorted(changed):
+            waiting = self._waiting.get(place)
+            if not waiting:
+                continue
+            carried = {**self._elsewhere.get(place, {}), **self._carried.get(place, {})}
+            asked = [_asked(found) for found in waiting.values()]
+            decision = decide(place[1], asked, list(carried.values()), self._limits(place))
+            decisions.append((decision, dict(waiting)))
+            for run_id in (*decision.begin, *decision.skip):
+                del waiting[run_id]
+        return decisions
+
+    def _limits(self, place: _Place) -> Concurrency:
+        """Return the limits of a pipeline; where they cannot be read, the run begins and fails with the reason."""
+        try:
+            return concurrency_of(_document(self._workspace.project(place[0]), place[1]))
+        except (SpellbookError, OSError):
+            return Concurrency()
+
+    # -- blocks ---------------------------------------------------------------------------------------------------
+
+    def enter(self, run: ActiveRun, *, running: int = 0) -> None:
+        """Serve a run that is under way, `running` of whose blocks run already."""
+        self._places.enter(run.run.id, _claim(run), running=running)
+        if is_held(run.run.trigger, run.run.selection):
+            asked = Asked(run.run.id, run.run.trigger, run.run.priority)
+            self._carried[run.run.project, run.run.pipeline][run.run.id] = asked
+
+    def leave(self, run: ActiveRun) -> None:
+        """Serve a run no more: it has ended."""
+        place = (run.run.project, run.run.pipeline)
+        self._places.leave(run.run.id)
+        self._carried[place].pop(run.run.id, None)
+        self._changed.add(place)
+
+    def ending(self, run: ActiveRun) -> None:
+        """Note that a run was asked to end."""
+        carried = self._carried[run.run.project, run.run.pipeline]
+        if run.run.id in carried:
+            carried[run.run.id] = Asked(run.run.id, run.run.trigger, run.run.priority, is_ending=True)
+
+    def ended(self, run: ActiveRun) -> None:
+        """Free the place of a block of a run."""
+        self._places.ended(run.run.id)
+
+    def choose(self, touched: Iterable[ActiveRun], active: dict[RunId, ActiveRun]) -> list[Under]:
+        """Return the blocks that start now, each with a place, in order.
+
+        Args:
+            touched: The runs in which something changed since the last time.
+            active: All runs that were entered.
+        """
+        for run in touched:
+            self._places.offer(run.run.id, state.ready(run.state, len(run.blocks)))
+        self._chosen = self._places.take()
+        return [(active[run_id], active[run_id].blocks[BlockUuid(key)]) for run_id, key in self._chosen]
+
+    def give_back(self) -> None:
+        """Free the places of what was chosen last: it did not start."""
+        self._places.give_back(self._chosen)
+
+    def waits_for(self, run: ActiveRun) -> str | None:
+        """Return what the ready blocks of a run that were not chosen wait for, for people."""
+        return self._places.waits_for(run.run.id)
+
+
+def _asked(found: UnendedRun) -> Asked:
+    return Asked(found.id, found.trigger, found.priority, found.is_cancelled)
+
+
+def _claim(run: ActiveRun) -> Claim:
+    """Return what a run may take; limits that cannot be read any more do not stop a run that has begun."""
+    try:
+        block_limit = concurrency_of(_document(run.project, run.run.pipeline)).block_limit
+    except (SpellbookError, OSError) as wrong:
+        _LOG.warning("run %s has no limit of its own: %s", run.run.id, wrong)
+        block_limit = None
+    return Claim(
+        project=run.run.project,
+        pipeline=run.run.pipeline,
+        priority=run.run.priority,
+        is_awaited=run.run.trigger == AWAITED,
+        limit=block_limit,
+        project_limit=project_block_limit(run.project),
+    )
+
+
+def _document(project: ProjectLayout, pipeline: PipelineUuid) -> dict[str, object]:
+    return load_pipeline(project.pipeline_file(pipeline)).document
