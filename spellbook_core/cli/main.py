@@ -21,6 +21,7 @@ INTERRUPTED = 130
 
 VERBS = (
     *("init", "new", "start", "stop", "token", "run", "validate", "list", "show", "runs", "logs", "cancel"),
+    *("retry", "resume"),
     *("output", "rewrite", "engine", "doctor"),
 )
 
@@ -52,6 +53,10 @@ def _load_other(name: str) -> click.Command | None:
         from spellbook_core.cli.making import init as command
     elif name == "validate":
         from spellbook_core.cli.checking import validate as command
+    elif name == "retry":
+        from spellbook_core.cli.repeating import retry as command
+    elif name == "resume":
+        from spellbook_core.cli.repeating import resume as command
     elif name == "logs":
         from spellbook_core.cli.following import logs as command
     elif name == "doctor":

@@ -51,12 +51,17 @@ def run(
     wanted = NewRun(name, PipelineUuid(pipeline), "cli", selection, parse_variables(variables))
     context = place.context()
     try:
-        told = _Teller(context, is_quiet=as_json)
-        ended = runs.run_here(context, wanted, told.event)
-        told.rest(ended)
-        _conclude(context, ended, as_json=as_json)
+        carry(context, wanted, as_json=as_json)
     finally:
         context.close()
+
+
+def carry(context: Context, wanted: NewRun, *, as_json: bool) -> None:
+    """Run a request here, tell its blocks and its end, and leave with status 1 when it failed, 130 when cancelled."""
+    told = _Teller(context, is_quiet=as_json)
+    ended = runs.run_here(context, wanted, told.event)
+    told.rest(ended)
+    _conclude(context, ended, as_json=as_json)
 
 
 def parse_variables(texts: Sequence[str]) -> dict[str, YamlValue]:

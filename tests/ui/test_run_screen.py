@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from spellbook_core.model.run import NewRun
 from spellbook_core.services import runs
-from tests.conftest import chain, make_project
+from tests.conftest import LOADER, PASS_ON, chain, make_project
 from tests.ui.conftest import texts
 
 
@@ -93,3 +94,39 @@ def test_failed_run_offers_to_retry_what_is_missing(open_screen, tmp_path, conte
     assert f"retry_{failed}" in {button.key for button in app.button}
     app = open_screen("run", id=str(done))
     assert f"retry_{done}" not in {button.key for button in app.button}
+
+
+def test_acts_of_the_run_page_start_the_runs_that_they_name(open_screen, tmp_path, context, monkeypatch):
+    """Retry from failed, Retry from this block, As it was, With today's code: each button, as a run that ended."""
+    from spellbook_core.engine.solo import run_alone
+    from spellbook_core.executors.inline import InlineExecutor
+
+    make_project(tmp_path, blocks={"load": LOADER, "change": PASS_ON.replace("return data", "raise ValueError('bad')")})
+    monkeypatch.setattr(runs, "start", lambda ctx, new: run_here(new))
+
+    def run_here(new):
+        executor = InlineExecutor()
+        told = (context.workspace, context.store, executor, context.clock, context.settings)
+        try:
+            return run_alone(*told, new, lambda event: None)
+        finally:
+            executor.close()
+
+    first = run_here(NewRun("demo", "main", "manual", variables={"rows": 3}))
+    acts = {
+        "retry_": ("completed", "now", None, [True, False]),
+        "retry_from_": ("above", "now", "load", [False, False]),
+        "as_it_was_": ("nothing", "then", None, [False, False]),
+        "again_": ("nothing", "now", None, [False, False]),
+    }
+    for key, (share, code, start, reused) in acts.items():
+        app = open_screen("run", id=str(first.id), block="load")
+        app.button(key=f"{key}{first.id}").click().run()
+        assert not app.exception
+        newest = runs.list_runs(context).runs[0]
+        assert (newest.again.share, newest.again.code, newest.again.start) == (share, code, start)
+        assert (newest.again.run_id, newest.variables) == (first.id, {"rows": 3})
+        assert [found.reused for found in runs.block_runs(context, newest.id)] == reused
+    assert len(runs.list_runs(context).runs) == 5
+    app = open_screen("run", id=str(newest.id))
+    assert "with the code of its start" in texts(app)

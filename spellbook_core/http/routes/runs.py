@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -11,11 +12,13 @@ from starlette.responses import JSONResponse, Response
 from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.http.errors import BadRequestError
 from spellbook_core.http.routes.answers import json_body, query_number
-from spellbook_core.model.naming import PipelineUuid, ProjectName, RunId, validate_uuid
-from spellbook_core.model.run import NewRun, Status
+from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId, validate_uuid
+from spellbook_core.model.run import Code, NewRun, PipelineRun, Share, Status
 from spellbook_core.model.values import YamlValue
-from spellbook_core.services import reports, runs
+from spellbook_core.services import reports, retries, runs
 from spellbook_core.services.wiring import Context
+
+Choice = TypeVar("Choice")
 
 MAX_RUNS = 500
 MAX_REQUEST_ID_CHARS = 200
@@ -84,6 +87,40 @@ class RunsRoutes:
             return dict(reports.run_report(runs.get(context, run_id)))
 
         return JSONResponse(await run_in_threadpool(work), 202)
+
+    async def retried(self, request: Request) -> Response:
+        """POST /api/runs/{id}/retry with {from, share, code, request_id} -> 201 and the new run.
+
+        `from`: a block, which runs with all below it. `share`: `completed` (default) or `nothing`. `code`: `now`
+        (default) or `then`, the block files' text when the run began.
+        """
+        run_id = _run_id(request)
+        body = await json_body(request)
+        share = _one_of(body, "share", {Share.COMPLETED.value: Share.COMPLETED, Share.NOTHING.value: Share.NOTHING})
+        code = _one_of(body, "code", {code.value: code for code in (Code.NOW, Code.THEN)})
+        start = body.get("from")
+        if start is not None and (not isinstance(start, str) or "share" in body):
+            raise _bad("from", start, "the name of a block, without 'share'")
+        request_id = _request_id(body)
+
+        def work() -> PipelineRun:
+            context = self._context()
+            block = None if start is None else BlockUuid(validate_uuid(start, "block"))
+            new = retries.repeat_of(
+                context, run_id, share=share, start=block, code=code, trigger="api", request_id=request_id
+            )
+            return runs.start(context, new)
+
+        run = await run_in_threadpool(work)
+        return JSONResponse(reports.run_report(run), 201, {"Location": f"/api/runs/{run.id}"})
+
+
+def _one_of(body: Mapping[str, object], name: str, choices: Mapping[str, Choice]) -> Choice:
+    """Return the choice that the body names; the first one when it names none."""
+    given = body.get(name, next(iter(choices)))
+    if not isinstance(given, str) or given not in choices:
+        raise _bad(name, given, f"one of {', '.join(choices)}")
+    return choices[given]
 
 
 def _run_id(request: Request) -> RunId:

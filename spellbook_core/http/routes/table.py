@@ -24,6 +24,7 @@ RULES = {
     ("GET", "/api/runs/{run_id:int}"): "session or token",
     ("POST", "/api/projects/{project}/pipelines/{pipeline}/runs"): "token in the header",
     ("POST", "/api/runs/{run_id:int}/cancel"): "token in the header",
+    ("POST", "/api/runs/{run_id:int}/retry"): "token in the header",
 }
 """Method and path of every route -> what admits a request. A test fails for a route without a rule."""
 
@@ -57,6 +58,7 @@ def routes(context: Callable[[], Context], hub: EventHub) -> list[Route]:
         Route("/api/runs/{run_id:int}", answering(handlers.shown), methods=["GET"]),
         Route("/api/projects/{project}/pipelines/{pipeline}/runs", answering(handlers.started), methods=["POST"]),
         Route("/api/runs/{run_id:int}/cancel", answering(handlers.cancelled), methods=["POST"]),
+        Route("/api/runs/{run_id:int}/retry", answering(handlers.retried), methods=["POST"]),
         Route("/api", answering(unknown), methods=every_method),
         Route("/api/{rest:path}", answering(unknown), methods=every_method),
     ]

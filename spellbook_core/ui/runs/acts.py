@@ -1,14 +1,16 @@
-"""What can be done with a run, and where it leads: cancel, run again, open."""
+"""What can be done with a run, and where it leads: cancel, retry, run again, open."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from typing import Any, Literal
 
 import streamlit as st
 
-from spellbook_core.model.naming import RunId
-from spellbook_core.model.run import NewRun, PipelineRun, Selection, Status
-from spellbook_core.services import runs
+from spellbook_core.model.naming import BlockUuid, RunId
+from spellbook_core.model.run import Code, PipelineRun, Status
+from spellbook_core.services import retries, runs
 from spellbook_core.ui import boundary, state
 
 _OPEN = "_open_run"
@@ -34,46 +36,68 @@ def elapsed(run: PipelineRun) -> float | None:
 
 
 def run_acts(run: PipelineRun, *, with_retry: bool = False) -> None:
-    """Draw Cancel while the run is active, else Run again and, after a failure, Retry: today's code, same variables."""
-    if run.status.is_terminal:
-        if with_retry and run.status is Status.FAILED:
-            st.button(
-                "Retry from failed",
-                key=f"retry_{run.id}",
-                icon=":material/replay:",
-                type="primary",
-                help="Run only what failed and what waited for it; the stored outputs above are used",
-                on_click=_retry,
-                args=(run,),
-            )
-        st.button(
-            "Run again",
-            key=f"again_{run.id}",
-            icon=":material/replay:",
-            on_click=_again,
-            args=(run,),
-        )
-    else:
+    """Draw Cancel while the run is active, else Run again; with `with_retry` also Retry, and with which code."""
+    if not run.status.is_terminal:
         st.button("Cancel", key=f"cancel_{run.id}", icon=":material/stop_circle:", on_click=_cancel, args=(run.id,))
+        return
+    if not with_retry:
+        _button("Run again", f"again_{run.id}", _again, run.id, Code.NOW)
+        return
+    if run.status is not Status.COMPLETED:
+        _button(
+            "Retry from failed",
+            f"retry_{run.id}",
+            _retry,
+            run.id,
+            None,
+            type="primary",
+            help="A new run of what did not complete and of what was edited since; the other stored outputs are used",
+        )
+    with st.popover("Run again", icon=":material/replay:", key=f"again_menu_{run.id}"):
+        _button("With today's code", f"again_{run.id}", _again, run.id, Code.NOW, type="tertiary", help=_NOW_HELP)
+        _button("As it was", f"as_it_was_{run.id}", _again, run.id, Code.THEN, type="tertiary", help=_THEN_HELP)
 
 
-def _again(run: PipelineRun) -> None:
-    trigger = "notebook" if run.trigger == "notebook" else "manual"
-    new = NewRun(run.project, run.pipeline, trigger, run.selection, run.variables, uuid.uuid4().hex)
-    started = boundary.attempt(runs.start, state.context(), new)
-    if started is not None:
-        open_next(started.id)
+def retry_from(run: PipelineRun, block: str) -> None:
+    """Draw the act that repeats an ended run from a block on."""
+    if run.status.is_terminal:
+        _button(
+            "Retry from this block",
+            f"retry_from_{run.id}",
+            _retry,
+            run.id,
+            BlockUuid(block),
+            help="A new run of this block and all below it; stored outputs of the others are used",
+        )
 
 
-def _retry(run: PipelineRun) -> None:
-    missed = tuple(
-        block_run.block
-        for block_run in runs.block_runs(state.context(), run.id)
-        if block_run.status in {Status.FAILED, Status.UPSTREAM_FAILED, Status.CANCELLED}
-    )
-    trigger = "notebook" if run.trigger == "notebook" else "manual"
-    new = NewRun(run.project, run.pipeline, trigger, Selection(missed or None), run.variables, uuid.uuid4().hex)
-    started = boundary.attempt(runs.start, state.context(), new)
+_NOW_HELP = "A new run with the files as they are now, and the variables and execution date of this run"
+_THEN_HELP = "A new run with the blocks, their code and the variables that this run stored; project modules are today's"
+
+
+def _button(
+    label: str,
+    key: str,
+    act: Callable[[RunId, Any], None],
+    run_id: RunId,
+    choice: object,
+    *,
+    type: Literal["primary", "secondary", "tertiary"] = "secondary",  # Streamlit's name for it
+    help: str | None = None,
+) -> None:
+    icon = ":material/replay:" if type != "tertiary" else None
+    st.button(label, key=key, icon=icon, type=type, help=help, on_click=act, args=(run_id, choice))
+
+
+def _again(run_id: RunId, code: Code) -> None:
+    _open(boundary.attempt(retries.run_again, state.context(), run_id, code=code, request_id=uuid.uuid4().hex))
+
+
+def _retry(run_id: RunId, start: BlockUuid | None) -> None:
+    _open(boundary.attempt(retries.retry, state.context(), run_id, start=start, request_id=uuid.uuid4().hex))
+
+
+def _open(started: PipelineRun | None) -> None:
     if started is not None:
         open_next(started.id)
 

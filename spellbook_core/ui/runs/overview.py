@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.run import BlockRun, PipelineRun
+from spellbook_core.model.run import BlockRun, Code, PipelineRun, Share
 from spellbook_core.services import pipelines
 from spellbook_core.ui import boundary, parts, reuse, state, text
 from spellbook_core.ui.components.dag import DagNode, dag
@@ -27,6 +27,9 @@ _STARTED_BY = {
     "api": "the API",
     "schedule": "a schedule",
 }
+
+_HOW = {Share.COMPLETED: "Retry of", Share.ABOVE: "Retry of", Share.NOTHING: "Repeats"}
+_REPEATED = {Code.NOW: "with the code of its start", Code.THEN: "with the code of that run"}
 
 _PANE_PX = 250
 _LARGE_PANE_PX = 400
@@ -53,6 +56,9 @@ def header(run: PipelineRun) -> None:
     ]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(" · ".join(facts), width="content")
+        if run.again is not None:
+            state.link("run", f"{_HOW[run.again.share]} run {run.again.run_id}", id=run.again.run_id)
+            st.caption(_REPEATED[run.again.code], width="content")
         if run.variables:
             with st.popover(f"Variables ({len(run.variables)})", type="tertiary", icon=":material/tune:"):
                 st.dataframe(

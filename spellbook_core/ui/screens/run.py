@@ -88,7 +88,7 @@ def _detail(run_id: RunId) -> None:
         block_runs = runs.block_runs(ctx, run_id)
         if not block_runs:
             return
-        chosen = _choose(block_runs)
+        chosen = _choose(run, block_runs)
         one = next((block_run for block_run in block_runs if block_run.block == chosen), None)
         tab = st.session_state.get("tab", TABS[0])
         if one is None:
@@ -101,7 +101,7 @@ def _detail(run_id: RunId) -> None:
             _tab(tab, run, one)
 
 
-def _choose(block_runs: list[BlockRun]) -> str:
+def _choose(run: PipelineRun, block_runs: list[BlockRun]) -> str:
     names = [ALL, *(block_run.block for block_run in block_runs)]
     if st.session_state.get(overview.BLOCK) not in names:
         st.session_state.pop(overview.BLOCK, None)
@@ -125,6 +125,8 @@ def _choose(block_runs: list[BlockRun]) -> str:
                 bind="query-params",
                 label_visibility="collapsed",
             )
+            st.space("stretch")
+            acts.retry_from(run, chosen)
     return chosen
 
 
