@@ -56,14 +56,14 @@ class Decorator(Protocol):
     @overload
     def __call__(self, function: Function, /) -> Function: ...  # type: ignore[overload-overlap]  # told apart at run time
     @overload
-    def __call__(self, *arguments: object) -> Callable[[Function], Function]: ...
+    def __call__(self, *arguments: object, **options: object) -> Callable[[Function], Function]: ...
 
 
 def _make(name: str) -> Decorator:
-    def decorator(*arguments: object) -> object:
-        if len(arguments) == 1 and callable(arguments[0]):
+    def decorator(*arguments: object, **options: object) -> object:
+        if len(arguments) == 1 and callable(arguments[0]) and not options:
             return _record(name, arguments[0], ())
-        return lambda function: _record(name, function, arguments)
+        return lambda function: _record(name, function, (*arguments, *options.values()))
 
     decorator.__name__ = name
     decorator.__doc__ = f"Mark a function of a block file as its `{name}`."
@@ -110,3 +110,8 @@ ALL_DECORATORS: dict[str, Decorator] = {
     "test": test,
 }
 """What a block file finds in its globals without importing anything."""
+
+CHART_DECORATORS: dict[str, Decorator] = {
+    name: _make(name) for name in ("data_source", "x", "y", "xy", "columns", "configuration", "render")
+}
+"""What a chart's file finds in its globals besides. Source: mage-ai 0.9.80's widgets."""

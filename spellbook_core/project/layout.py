@@ -135,6 +135,11 @@ class Workspace:
         return self.state_dir / "runs"
 
     @property
+    @property
+    def charts_dir(self) -> Path:
+        """Pictures of charts, by what they are drawn from; anything in it can be drawn again."""
+        return self.state_dir / "charts"
+
     def trash_dir(self) -> Path:
         """What was deleted and can be restored."""
         return self.state_dir / "trash"

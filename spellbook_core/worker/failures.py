@@ -88,3 +88,9 @@ class AttemptTakenError(SpellbookError):
     """Another process holds this attempt's lock."""
 
     code = "SB-WRK-014"
+
+
+class ChartError(SpellbookError, ValueError):
+    """A chart has nothing to draw, or its settings do not fit its data."""
+
+    code = "SB-WRK-045"

@@ -9,7 +9,7 @@ import importlib.util
 import linecache
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -99,10 +99,14 @@ class ProjectFinder(importlib.abc.MetaPathFinder):
         return None
 
 
-def load_block(task: BlockTask) -> tuple[ModuleType, Collection]:
+def load_block(task: BlockTask, names: Mapping[str, object] | None = None) -> tuple[ModuleType, Collection]:
     """Execute the block's source in a fresh module, decorators in its globals, and return what it declared.
 
     Raises:
+    Args:
+        task: The attempt.
+        names: Further globals that the source finds.
+
         BlockSyntaxError: The text does not compile. [SB-WRK-002]
         UnreadableSourceError: There is no text. [SB-WRK-013]
         BaseException: Whatever the block's own top-level code raises.
@@ -129,7 +133,7 @@ def load_block(task: BlockTask) -> tuple[ModuleType, Collection]:
         ) from cause
     module = ModuleType(MODULE_PREFIX + re.sub(r"\W", "_", task.block))
     module.__file__ = path
-    vars(module).update(ALL_DECORATORS)
+    vars(module).update({**ALL_DECORATORS, **(names or {})})
     sys.modules[module.__name__] = module
     import cloudpickle
 

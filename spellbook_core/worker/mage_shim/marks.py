@@ -1,10 +1,11 @@
-"""The decorators of mage: ours where they mean a block's function, and marks without effect where nothing is run."""
+"""The decorators of mage: ours where they mean a function of a block or chart, else marks without effect."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from spellbook_core.decorators import (
+    CHART_DECORATORS,
     callback,
     condition,
     custom,
@@ -42,8 +43,6 @@ def _identity(function: object) -> object:
     return function
 
 
-data_source = x = y = xy = columns = configuration = render = _mark
+data_source, x, y, xy = (CHART_DECORATORS[name] for name in ("data_source", "x", "y", "xy"))
+columns, configuration, render = (CHART_DECORATORS[name] for name in ("columns", "configuration", "render"))
 extension = factory = streaming_source = streaming_sink = _mark
-
-NO_EFFECT: Sequence[str] = ("data_source", "x", "y", "xy", "columns", "configuration", "render", "extension")
-"""Decorators of charts and extensions: such files import, but a run never calls them."""
