@@ -49,12 +49,58 @@ class CancelRequested:
     """Somebody wants the run to end. What runs may still complete; nothing new starts."""
 
 
-Event: TypeAlias = "BlockStarted | BlockEnded | BlockPostponed | BlockDue | CancelRequested"
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A block that runs once per item: by itself it never starts, it ends when its children have.
+
+    Attributes:
+        over: Blocks whose outputs tell how many children there are; they must have completed before.
+        like: Groups whose children it follows one by one, so that it need not wait for their end.
+        members: Its children; None until they are known.
+    """
+
+    over: tuple[BlockUuid, ...] = ()
+    like: tuple[BlockUuid, ...] = ()
+    members: tuple[BlockUuid, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bonds:
+    """What binds the blocks of a run beside their links.
+
+    Attributes:
+        guards: Condition -> the block it guards, which has it among its parents.
+        after: Callback -> the block whose end it hears of.
+        groups: Block that runs once per item -> what it consists of.
+    """
+
+    guards: Mapping[BlockUuid, BlockUuid] = field(default_factory=dict)
+    after: Mapping[BlockUuid, BlockUuid] = field(default_factory=dict)
+    groups: Mapping[BlockUuid, Group] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockExpanded:
+    """The children of a group are known.
+
+    Attributes:
+        members: Its children, in order.
+        parents: Child, or condition or callback of one -> what it waits for, in the order of the plan.
+        bonds: Of these conditions and callbacks.
+    """
+
+    block: BlockUuid
+    members: tuple[BlockUuid, ...]
+    parents: Mapping[BlockUuid, tuple[BlockUuid, ...]]
+    bonds: Bonds = Bonds()
+
+
+Event: TypeAlias = "BlockStarted | BlockEnded | BlockPostponed | BlockDue | BlockExpanded | CancelRequested"
 
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """Where each block of a run stands.
+    """Where each block of a run stands: by key, which is the uuid, or `uuid:0` for a child, `name@key` for an add-on.
 
     Attributes:
         parents: Block -> parents that are in this run, blocks in the order of the plan.
@@ -67,10 +113,12 @@ class RunState:
     is_cancelling: bool = False
     children: Mapping[BlockUuid, tuple[BlockUuid, ...]] = field(default_factory=dict)
     waiting: frozenset[BlockUuid] = frozenset()
+    bonds: Bonds = Bonds()
 
     def running(self) -> list[BlockUuid]:
         """Return the blocks that have an attempt under way."""
-        return [block for block, status in self.statuses.items() if status is Status.RUNNING]
+        groups = self.bonds.groups
+        return [block for block, status in self.statuses.items() if status is Status.RUNNING and block not in groups]
 
     @property
     def is_ended(self) -> bool:
@@ -79,7 +127,9 @@ class RunState:
 
 
 def begin(
-    parents: Mapping[BlockUuid, Iterable[BlockUuid]], statuses: Mapping[BlockUuid, Status] | None = None
+    parents: Mapping[BlockUuid, Iterable[BlockUuid]],
+    statuses: Mapping[BlockUuid, Status] | None = None,
+    bonds: Bonds | None = None,
 ) -> RunState:
     """Return the state of a run that begins, or of one found in the run store with these statuses.
 
@@ -91,18 +141,22 @@ def begin(
         parents=inside,
         statuses={block: known.get(block, Status.INITIAL) for block in inside},
         children=graph.children_of(inside),
+        bonds=bonds or Bonds(),
     )
     for block, status in list(state.statuses.items()):
         if status.is_terminal and status is not Status.COMPLETED:
             state = _close_descendants(state, block, status)
-    return state
+        if status in _NEVER_HEARD:
+            state = _silence(state, {block: status})
+    return _end_groups(state)
 
 
 def apply(state: RunState, event: Event) -> RunState:
     """Return the state after `event`."""
     if isinstance(event, CancelRequested):
-        waiting = {b: Status.CANCELLED for b, s in state.statuses.items() if s in {Status.INITIAL, Status.QUEUED}}
-        return replace(state, statuses={**state.statuses, **waiting}, is_cancelling=True, waiting=frozenset())
+        return _cancelling(state)
+    if isinstance(event, BlockExpanded):
+        return _expanded(state, event)
     if isinstance(event, BlockDue):
         return replace(state, waiting=state.waiting - {event.block})
     if isinstance(event, BlockPostponed):
@@ -112,10 +166,25 @@ def apply(state: RunState, event: Event) -> RunState:
         if event.block not in _startable(state):
             return state
         return replace(state, statuses={**state.statuses, event.block: Status.RUNNING})
-    if status is not Status.RUNNING or not event.status.is_terminal:
+    if status is not Status.RUNNING or not event.status.is_terminal or event.block in state.bonds.groups:
         return state
     state = replace(state, statuses={**state.statuses, event.block: event.status})
-    return state if event.status is Status.COMPLETED else _close_descendants(state, event.block, event.status)
+    if event.status is not Status.COMPLETED:
+        state = _close_descendants(state, event.block, event.status)
+    return _end_groups(state)
+
+
+def expandable(state: RunState) -> list[BlockUuid]:
+    """Return the groups whose children can be known now, in the order of the plan."""
+    groups, statuses = state.bonds.groups, state.statuses
+    return [
+        name
+        for name, group in groups.items()
+        if group.members is None
+        and statuses[name] is Status.INITIAL
+        and all(statuses[parent] is Status.COMPLETED for parent in group.over)
+        and all(groups[parent].members is not None for parent in group.like)
+    ]
 
 
 def ready(state: RunState, free: int) -> list[BlockUuid]:
@@ -127,7 +196,7 @@ def outcome(state: RunState) -> Status | None:
     """Return the status of the whole run, or None while a block has not ended."""
     if not state.is_ended:
         return None
-    found = set(state.statuses.values())
+    found = {status for block, status in state.statuses.items() if block not in state.bonds.after}
     if state.is_cancelling and found != {Status.COMPLETED}:
         return Status.CANCELLED
     if found & {Status.FAILED, Status.UPSTREAM_FAILED}:
@@ -135,16 +204,95 @@ def outcome(state: RunState) -> Status | None:
     return Status.CANCELLED if Status.CANCELLED in found else Status.COMPLETED
 
 
+_WAITS = frozenset({Status.INITIAL, Status.QUEUED})
+_NEVER_HEARD = frozenset({Status.UPSTREAM_FAILED, Status.CONDITION_FAILED})
+"""Ends of blocks that never ran: their callbacks are not called."""
+
+
 def _startable(state: RunState) -> list[BlockUuid]:
-    if state.is_cancelling:
-        return []
-    return [
-        block
+    statuses, parents, bonds = state.statuses, state.parents, state.bonds
+    found = []
+    for block, status in statuses.items():
+        if status not in _WAITS or block in state.waiting or block in bonds.groups:
+            continue
+        if block in bonds.after:
+            if statuses[bonds.after[block]].is_terminal:
+                found.append(block)
+        elif not state.is_cancelling and all(statuses[parent] is Status.COMPLETED for parent in parents[block]):
+            found.append(block)
+    return found
+
+
+def _cancelling(state: RunState) -> RunState:
+    """End what waits; the callbacks of what has begun are still called."""
+    closed = {
+        block: Status.CANCELLED
         for block, status in state.statuses.items()
-        if status in {Status.INITIAL, Status.QUEUED}
-        and block not in state.waiting
-        and all(state.statuses[parent] is Status.COMPLETED for parent in state.parents[block])
-    ]
+        if status in _WAITS and block not in state.bonds.after
+    }
+    begun = state.waiting
+    statuses = {**state.statuses, **closed}
+    state = replace(state, statuses=statuses, is_cancelling=True, waiting=frozenset())
+    state = _silence(state, {block: status for block, status in closed.items() if block not in begun})
+    return _end_groups(state)
+
+
+def _silence(state: RunState, closed: Mapping[BlockUuid, Status]) -> RunState:
+    """End the callbacks of blocks that never began as these ended."""
+    silent = {
+        name: closed[block]
+        for name, block in state.bonds.after.items()
+        if block in closed and state.statuses[name] in _WAITS
+    }
+    return replace(state, statuses={**state.statuses, **silent}) if silent else state
+
+
+def _expanded(state: RunState, event: BlockExpanded) -> RunState:
+    if event.block not in expandable(state):
+        return state
+    parents: dict[BlockUuid, tuple[BlockUuid, ...]] = {}
+    for block, its_parents in state.parents.items():
+        parents[block] = its_parents
+        if block == event.block:
+            parents.update(event.parents)
+    inside = {block: tuple(name for name in names if name in parents) for block, names in parents.items()}
+    old, new = state.bonds, event.bonds
+    groups = {**old.groups, event.block: replace(old.groups[event.block], members=event.members)}
+    known = {**state.statuses, event.block: Status.RUNNING}
+    state = replace(
+        state,
+        parents=inside,
+        statuses={block: known.get(block, Status.INITIAL) for block in inside},
+        children=graph.children_of(inside),
+        bonds=Bonds({**old.guards, **new.guards}, {**old.after, **new.after}, groups),
+    )
+    for block in {parent for name in event.parents for parent in inside[name]}:
+        status = state.statuses[block]
+        if status.is_terminal and status is not Status.COMPLETED:
+            state = _close_descendants(state, block, status)
+    return _end_groups(state)
+
+
+def _end_groups(state: RunState) -> RunState:
+    """End the groups whose children have all ended, and what can never run because of that."""
+    for name, group in state.bonds.groups.items():
+        if state.statuses[name] is not Status.RUNNING or group.members is None:
+            continue
+        if not all(state.statuses[member].is_terminal for member in group.members):
+            continue
+        status = _together({state.statuses[member] for member in group.members})
+        state = replace(state, statuses={**state.statuses, name: status})
+        if status is not Status.COMPLETED:
+            state = _close_descendants(state, name, status)
+    return state
+
+
+def _together(found: set[Status]) -> Status:
+    """Return how a group ended; children whose condition did not hold are left out of it unless all are."""
+    for status in (Status.FAILED, Status.CANCELLED, Status.UPSTREAM_FAILED):
+        if status in found:
+            return status
+    return Status.CONDITION_FAILED if found == {Status.CONDITION_FAILED} else Status.COMPLETED
 
 
 def _postponed(state: RunState, block: BlockUuid) -> RunState:
@@ -158,11 +306,13 @@ def _postponed(state: RunState, block: BlockUuid) -> RunState:
 
 
 def _close_descendants(state: RunState, block: BlockUuid, status: Status) -> RunState:
-    """End what can never run because `block` did not complete."""
+    """End what can never run because `block` did not complete; a condition that failed fails what it guards."""
     inherited = status if status in {Status.CONDITION_FAILED, Status.CANCELLED} else Status.UPSTREAM_FAILED
-    closed = {
-        name: inherited
-        for name in graph.reachable(state.children, [block])
-        if state.statuses[name] in {Status.INITIAL, Status.QUEUED}
+    closed: dict[BlockUuid, Status] = {
+        name: inherited for name in graph.reachable(state.children, [block]) if state.statuses[name] in _WAITS
     }
-    return replace(state, statuses={**state.statuses, **closed})
+    guarded = state.bonds.guards.get(block)
+    if guarded in closed and status is Status.FAILED:
+        closed[guarded] = Status.FAILED
+    state = replace(state, statuses={**state.statuses, **closed})
+    return _silence(state, {name: ended for name, ended in closed.items() if ended is not Status.FAILED})

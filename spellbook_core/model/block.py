@@ -31,7 +31,10 @@ class BlockType(StrEnum):
 RUNNABLE_TYPES = frozenset(
     {BlockType.DATA_LOADER, BlockType.TRANSFORMER, BlockType.CUSTOM, BlockType.DATA_EXPORTER, BlockType.SENSOR}
 )
-"""Types that take part in a pipeline run today; the others are drawn and kept."""
+"""Types that take part in a pipeline run as blocks of its graph; the others are drawn and kept."""
+
+ADD_ON_TYPES = frozenset({BlockType.CONDITIONAL, BlockType.CALLBACK})
+"""Types that run because of the block they hang on."""
 
 RUNNABLE_LANGUAGES = frozenset({"python"})
 """Languages that run today."""
@@ -72,8 +75,20 @@ class Block:
 
     @property
     def is_dynamic(self) -> bool:
-        """Whether mage would make one child run per item of this block's output."""
-        given = self.configuration.get("dynamic")
-        if isinstance(given, Mapping):
-            given = given.get("parent", True)
-        return given is True or str(given).lower() == "true"
+        """Whether its children run once per item of its output."""
+        return is_dynamic(self.configuration)
+
+    @property
+    def reduces_output(self) -> bool:
+        """Whether its children get the outputs of all its runs as one list, instead of running once per item too."""
+        return _is_true(self.configuration.get("reduce_output"))
+
+
+def is_dynamic(configuration: Mapping[str, YamlValue]) -> bool:
+    """Return whether a block of this configuration hands each item of its output to a child of its own."""
+    given = configuration.get("dynamic")
+    return _is_true(given.get("parent", True) if isinstance(given, Mapping) else given)
+
+
+def _is_true(given: YamlValue) -> bool:
+    return given is True or str(given).lower() == "true"

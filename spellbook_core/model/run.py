@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from spellbook_core.model.children import node_key
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.task import ErrorReport, OutputInfo, TestResult
 from spellbook_core.model.values import YamlValue
@@ -175,6 +176,11 @@ class BlockRun:
         due_at: When it runs again at the latest; None when no time is set.
         retried: How many failed attempts were followed by another one.
         first_started_at: When its first attempt began; `started_at` is that of the newest.
+        child: Of a block that runs once per item: which child this is, `3` or `0:2`; empty for the block as a whole,
+            which starts no process itself.
+        hangs_on: Of a condition or callback: the block it belongs to; empty for any other.
+        children: Of a block that runs once per item, as a whole: its children, once they are known; when it has ended,
+            those whose outputs it has. None for any other.
     """
 
     id: BlockRunId
@@ -204,6 +210,14 @@ class BlockRun:
     due_at: datetime | None = None
     retried: int = 0
     first_started_at: datetime | None = None
+    child: str = ""
+    hangs_on: str = ""
+    children: tuple[str, ...] | None = None
+
+    @property
+    def key(self) -> BlockUuid:
+        """Return what names it in its run: its uuid, `uuid:3` for a child, `condition@uuid` for what hangs on it."""
+        return node_key(self.block, self.child, self.hangs_on)
 
     @property
     def rows(self) -> int | None:

@@ -51,6 +51,21 @@ class ArtifactRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """One item that a dynamic block hands to one child.
+
+    Attributes:
+        digest: Of the item's value together with its metadata; equal items have equal digests.
+        artifact: The item by itself; None where the whole list is read instead, because it is plain data.
+        label: `block_uuid` of its metadata, or empty: what people call the child.
+    """
+
+    digest: str
+    artifact: ArtifactRef | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OutputInfo:
     """One stored output of a block run, with what screens show without reading it.
 
@@ -62,6 +77,8 @@ class OutputInfo:
         size_bytes: Of the stored data.
         summary: One line for people, e.g. `891 rows x 12 columns`, `Sequential, 71 parameters`, `float32 (891, 1)`.
         warnings: What was noticed while storing, e.g. merged duplicate columns.
+        items: Of the first output of a dynamic block: what each child gets. None for every other output.
+        child: Of a block that ran once per item: which child made it, e.g. `3` or `0:2`; empty otherwise.
     """
 
     index: int
@@ -73,6 +90,8 @@ class OutputInfo:
     size_bytes: int
     summary: str
     warnings: tuple[str, ...] = ()
+    items: tuple[Item, ...] | None = None
+    child: str = ""
 
     @property
     def name(self) -> str:
@@ -81,7 +100,18 @@ class OutputInfo:
 
     def to_json(self) -> JsonObject:
         """Return the JSON form."""
+        rare: JsonObject = {} if not self.child else {"child": self.child}
+        if self.items is not None:
+            rare["items"] = [
+                [
+                    item.digest,
+                    *((item.artifact.digest, item.artifact.format) if item.artifact else (None, None)),
+                    item.label,
+                ]
+                for item in self.items
+            ]
         return {
+            **rare,
             "index": self.index,
             "digest": self.artifact.digest,
             "format": self.artifact.format,
@@ -107,15 +137,39 @@ class OutputInfo:
             size_bytes=_int(data["size_bytes"]),
             summary=str(data["summary"]),
             warnings=tuple(str(text) for text in _list(data["warnings"])),
+            items=None if data.get("items") is None else tuple(_item(entry) for entry in _list(data["items"])),
+            child=str(data.get("child", "")),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class BlockInput:
-    """What one parent hands over: its outputs in order."""
+    """What one parent hands over: its outputs in order.
+
+    Attributes:
+        item: Of a dynamic parent: which of its items is handed over instead; `items` of its output then holds only it.
+        children: Of a parent that ran once per item: its children in order; their outputs are handed over as one list
+            with an entry per child. None for every other parent.
+    """
 
     block: BlockUuid
     outputs: tuple[OutputInfo, ...]
+    item: int | None = None
+    children: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HangsOn:
+    """The block that a condition guards, or whose end a callback hears of.
+
+    Attributes:
+        status: How it ended; empty for a condition, which comes before it.
+        error: Why it failed, if it did.
+    """
+
+    block: BlockUuid
+    status: str = ""
+    error: ErrorReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +259,7 @@ class Outcome:
         peak_memory_bytes: Largest resident set of the worker.
         modules: Project files that were imported, relative to the project (for the fingerprint).
         warnings: What the person should know, e.g. a fallback to sample data.
+        is_met: Whether a condition holds; None of anything else.
     """
 
     outputs: tuple[OutputInfo, ...]
@@ -217,10 +272,12 @@ class Outcome:
     peak_memory_bytes: int
     modules: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    is_met: bool | None = None
 
     def to_json(self) -> JsonObject:
         """Return the JSON form."""
         return {
+            "is_met": self.is_met,
             "outputs": [output.to_json() for output in self.outputs],
             "tests": [[t.name, t.passed, t.message, t.line] for t in self.tests],
             "error": None if self.error is None else self.error.to_json(),
@@ -248,6 +305,7 @@ class Outcome:
             peak_memory_bytes=_int(data["peak_memory_bytes"]),
             modules=tuple(str(name) for name in _list(data["modules"])),
             warnings=tuple(str(text) for text in _list(data["warnings"])),
+            is_met=None if data.get("is_met") is None else bool(data["is_met"]),
         )
 
 
@@ -279,6 +337,9 @@ class BlockTask:
         trigger: `notebook`, `manual`, `cli`, `api` or `schedule`.
         run_tests: Whether `@test` functions run after the block.
         tests_only: Whether only they run, on stored outputs: `inputs` then holds one entry, the block's own.
+        child: Of a block that runs once per item: which child this is, e.g. `3` or `0:2`; likewise `child_index`, its
+            place among them, from 0. Empty and None for every other block.
+        hangs_on: Of a condition or callback: the block it belongs to.
         timeout_s: Seconds one attempt may take; None for no limit.
     """
 
@@ -303,6 +364,14 @@ class BlockTask:
     run_tests: bool = True
     timeout_s: float | None = None
     tests_only: bool = False
+    child: str = ""
+    child_index: int | None = None
+    hangs_on: HangsOn | None = None
+
+
+def _item(entry: object) -> Item:
+    digest, artifact, form, label = _list(entry)
+    return Item(str(digest), None if artifact is None else ArtifactRef(str(artifact), str(form)), str(label))
 
 
 def _int(value: object) -> int:

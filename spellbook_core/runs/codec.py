@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Protocol, TypeVar, cast
 
 from spellbook_core.clock import from_text
+from spellbook_core.model.children import Over, Pick
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.retry import ONCE, RetryPolicy
 from spellbook_core.model.run import Again, BlockRun, Code, PipelineRun, Selection, Share, Status, Upstream
@@ -114,8 +115,25 @@ def spec_text(spec: BlockSpec) -> str:
             "configuration": dict(spec.configuration),
             "timeout_s": spec.timeout_s,
             **({} if spec.retry == ONCE else {"retry": _retry_values(spec.retry)}),
+            **_rare_values(spec),
         }
     )
+
+
+def _rare_values(spec: BlockSpec) -> JsonObject:
+    """Return what few specs have, so that the others stay short."""
+    values: JsonObject = {}
+    if spec.over:
+        values["over"] = [[each.parent, list(each.sources), each.is_dynamic, each.is_group] for each in spec.over]
+    if spec.picks:
+        values["picks"] = {name: [pick.child, pick.item] for name, pick in spec.picks.items()}
+    if spec.child:
+        values["child"] = spec.child
+    if spec.hangs_on:
+        values["hangs_on"] = spec.hangs_on
+    if spec.conditions:
+        values["conditions"] = list(spec.conditions)
+    return values
 
 
 def spec(text: object) -> BlockSpec:
@@ -130,7 +148,20 @@ def spec(text: object) -> BlockSpec:
         configuration=cast("Mapping[str, YamlValue]", data["configuration"]),
         timeout_s=cast("float | None", data["timeout_s"]),
         retry=RetryPolicy(*cast("tuple[int, float, float, bool]", data["retry"])) if "retry" in data else ONCE,
+        over=tuple(_over(entry) for entry in cast("list[tuple[str, list[str], bool, bool]]", data.get("over", []))),
+        child=str(data.get("child", "")),
+        picks={
+            BlockUuid(name): Pick(*pick)
+            for name, pick in cast("dict[str, tuple[str, int | None]]", data.get("picks", {})).items()
+        },
+        hangs_on=str(data.get("hangs_on", "")),
+        conditions=tuple(BlockUuid(name) for name in cast("list[str]", data.get("conditions", []))),
     )
+
+
+def _over(entry: tuple[str, list[str], bool, bool]) -> Over:
+    parent, sources, is_dynamic, is_group = entry
+    return Over(BlockUuid(parent), tuple(BlockUuid(name) for name in sources), is_dynamic, is_group)
 
 
 def _retry_values(retry: RetryPolicy) -> list[float | bool]:
@@ -228,6 +259,7 @@ def latest_output(row: Row) -> LatestOutput:
         outputs=tuple(ArtifactRef(str(output["digest"]), str(output["format"])) for output in outputs),
         parts=None if row["parts"] is None else str(row["parts"]),
         recorded={} if row["recorded"] is None else cast("dict[str, str]", load(row["recorded"])),
+        shape=None if row["children"] is None else tuple(str(output.get("child", "")) for output in outputs),
     )
 
 
@@ -274,4 +306,7 @@ def block_run(row: Row) -> BlockRun:
         due_at=at(row["due_at"]) if waits else None,
         retried=cast("int", row["retried"]),
         first_started_at=at(row["first_started_at"]),
+        child=str(row["child"]),
+        hangs_on=str(row["hangs_on"]),
+        children=None if row["children"] is None else tuple(cast("list[str]", load(row["children"]))),
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from spellbook_core.model.children import Over, Pick, node_key
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.retry import ONCE, RetryPolicy
 from spellbook_core.model.run import PipelineRun, Selection, Status
@@ -36,6 +37,10 @@ class BlockSpec:
         parents: Parents whose outputs it takes, in argument order.
         stored_inputs: For the parents outside the run: which block run their outputs come from.
         retry: What follows a failed attempt.
+        over: The parents whose items or children it runs once for; empty for a block that runs once, and for a child.
+        child: Which child this is; `picks` then says what it takes of the parents in `over`.
+        hangs_on: Of a condition or callback: the block it belongs to.
+        conditions: Keys of the conditions that guard it, which are blocks of the run too.
     """
 
     language: str = "python"
@@ -45,6 +50,11 @@ class BlockSpec:
     configuration: Mapping[str, YamlValue] = field(default_factory=dict)
     timeout_s: float | None = None
     retry: RetryPolicy = ONCE
+    over: tuple[Over, ...] = ()
+    child: str = ""
+    picks: Mapping[BlockUuid, Pick] = field(default_factory=dict)
+    hangs_on: str = ""
+    conditions: tuple[BlockUuid, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,11 @@ class NewBlockRun:
     source: str
     code_hash: str
     spec: BlockSpec
+
+    @property
+    def key(self) -> BlockUuid:
+        """Return what names it in its run."""
+        return node_key(self.block, self.spec.child, self.spec.hangs_on)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +112,14 @@ class LatestOutput:
         made_at: When they were made, by the run that executed the block.
         parts: What they were made from; None when that is not known.
         recorded: As in `Fingerprint`.
+        shape: Of a block that ran once per item: which child made each of `outputs`. None for any other.
     """
 
     made_at: datetime
     outputs: tuple[ArtifactRef, ...]
     parts: str | None
     recorded: Mapping[str, str] = field(default_factory=dict)
+    shape: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +131,7 @@ class BlockEnd:
         fingerprint: What its outputs depend on; None when that is not known.
         reused_from: The block run whose outputs were taken instead of running; `reason` then says why.
         attempt: Whose end it is; None where nothing was attempted.
+        children: Of a block that ran once per item: the children whose outputs it has.
     """
 
     status: Status
@@ -131,6 +149,7 @@ class BlockEnd:
     reused_from: BlockRunId | None = None
     reason: str | None = None
     attempt: int | None = None
+    children: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

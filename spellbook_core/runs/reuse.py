@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 
 from spellbook_core.clock import to_text
+from spellbook_core.model.children import node_key
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName
 from spellbook_core.runs import codec
 from spellbook_core.runs.database import Database
@@ -26,7 +27,7 @@ def keep(
     place = database.row("SELECT project, pipeline FROM pipeline_runs WHERE id = ?", (row["run_id"],))
     if place is None:
         return
-    where = (place["project"], place["pipeline"], row["block"])
+    where = (place["project"], place["pipeline"], node_key(row["block"], row["child"]))
     database.execute(
         "DELETE FROM fingerprints WHERE project = ? AND pipeline = ? AND block = ? AND (fingerprint = ? OR id <="
         " (SELECT id FROM fingerprints WHERE project = ?1 AND pipeline = ?2 AND block = ?3"
@@ -69,7 +70,8 @@ def find(
 def latest(database: Database, project: ProjectName, pipeline: PipelineUuid) -> dict[BlockUuid, LatestOutput]:
     """See `RunStore.latest_made`."""
     rows = database.rows(
-        "SELECT block_heads.block, block_runs.outputs, block_runs.ended_at, fingerprints.made_at, fingerprints.parts,"
+        "SELECT block_heads.block, block_runs.outputs, block_runs.children, block_runs.ended_at, fingerprints.made_at,"
+        " fingerprints.parts,"
         " fingerprints.recorded FROM block_heads JOIN block_runs ON block_runs.id = block_heads.completed_id"
         " LEFT JOIN fingerprints ON fingerprints.project = block_heads.project"
         " AND fingerprints.pipeline = block_heads.pipeline AND fingerprints.block = block_heads.block"

@@ -114,7 +114,7 @@ class SqliteRunStore:
                 (
                     Status.RUNNING.value,
                     to_text(now),
-                    len(blocks),
+                    sum(not block.spec.hangs_on for block in blocks),
                     None if variables is None else codec.dump(dict(variables)),
                     run_id,
                 ),
@@ -127,8 +127,8 @@ class SqliteRunStore:
                 "INSERT INTO code (code_hash, source) VALUES (?, ?)", (block.code_hash, block.source)
             )
         made = self._database.execute(
-            "INSERT INTO block_runs (run_id, block, block_type, status, position, reason, code_hash, spec, queued_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO block_runs (run_id, block, block_type, status, position, reason, code_hash, spec, queued_at,"
+            " child, hangs_on) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 run.id,
                 block.block,
@@ -139,10 +139,14 @@ class SqliteRunStore:
                 block.code_hash,
                 codec.spec_text(block.spec),
                 to_text(now),
+                block.spec.child,
+                block.spec.hangs_on,
             ),
         )
         number = BlockRunId(cast("int", made.lastrowid))
-        place = (run.project, run.pipeline, block.block)
+        if block.spec.child:  # the block as a whole is what a notebook shows
+            return number
+        place = (run.project, run.pipeline, block.key)
         updated = self._database.execute(
             "UPDATE block_heads SET newest_id = ? WHERE project = ? AND pipeline = ? AND block = ?", (number, *place)
         )
@@ -151,6 +155,19 @@ class SqliteRunStore:
                 "INSERT INTO block_heads (project, pipeline, block, newest_id) VALUES (?, ?, ?, ?)", (*place, number)
             )
         return number
+
+    def expand_block(
+        self, block_run_id: BlockRunId, names: Sequence[str], blocks: Sequence[NewBlockRun], *, now: datetime
+    ) -> list[BlockRunId]:
+        """See `RunStore`."""
+        with self.transaction():
+            row = self._block_run_row(block_run_id)
+            self._database.execute(
+                "UPDATE block_runs SET status = ?, started_at = ?, children = ? WHERE id = ?",
+                (Status.RUNNING.value, to_text(now), codec.dump(list(names)), block_run_id),
+            )
+            run = self.run(RunId(row["run_id"]))
+            return [self._add_block_run(run, row["position"], block, now) for block in blocks]
 
     def start_attempt(self, block_run_id: BlockRunId, *, now: datetime) -> int:
         """See `RunStore`."""
@@ -199,7 +216,8 @@ class SqliteRunStore:
                 "UPDATE block_runs SET status = ?, started_at = ?, ended_at = ?, duration_s = ?, cpu_s = ?,"
                 " peak_memory_bytes = ?, outputs = ?, tests = ?, warnings = ?, error = ?,"
                 " fingerprint = coalesce(?, (SELECT fingerprint FROM block_runs WHERE id = ?)),"
-                " reused = ?, reused_from = ?, reason = coalesce(?, reason) WHERE id = ?",
+                " reused = ?, reused_from = ?, reason = coalesce(?, reason), children = coalesce(?, children)"
+                " WHERE id = ?",
                 (
                     end.status.value,
                     row["started_at"] if end.started_at is None else to_text(end.started_at),
@@ -216,22 +234,28 @@ class SqliteRunStore:
                     end.reused_from is not None,
                     end.reused_from,
                     end.reason,
+                    None if end.children is None else codec.dump(list(end.children)),
                     block_run_id,
                 ),
             )
-            self._database.execute(
-                "UPDATE pipeline_runs SET blocks_done = blocks_done + 1 WHERE id = ?", (row["run_id"],)
-            )
-            if end.status is Status.COMPLETED:
+            if not row["child"] and not row["hangs_on"]:
                 self._database.execute(
-                    "UPDATE block_heads SET completed_id = ?1 WHERE block = ?2"
-                    " AND project = (SELECT project FROM pipeline_runs WHERE id = ?3)"
-                    " AND pipeline = (SELECT pipeline FROM pipeline_runs WHERE id = ?3)"
-                    " AND (completed_id IS NULL OR completed_id < ?1)",
-                    (block_run_id, row["block"], row["run_id"]),
+                    "UPDATE pipeline_runs SET blocks_done = blocks_done + 1 WHERE id = ?", (row["run_id"],)
                 )
+            if end.status is Status.COMPLETED and not row["hangs_on"]:
+                if not row["child"]:
+                    self._note_completed(block_run_id, row)
                 if end.fingerprint is not None and end.reused_from is None:
                     reuse.keep(self._database, block_run_id, row, end, end.fingerprint)
+
+    def _note_completed(self, block_run_id: BlockRunId, row: sqlite3.Row) -> None:
+        self._database.execute(
+            "UPDATE block_heads SET completed_id = ?1 WHERE block = ?2"
+            " AND project = (SELECT project FROM pipeline_runs WHERE id = ?3)"
+            " AND pipeline = (SELECT pipeline FROM pipeline_runs WHERE id = ?3)"
+            " AND (completed_id IS NULL OR completed_id < ?1)",
+            (block_run_id, row["block"], row["run_id"]),
+        )
 
     def end_run(self, run_id: RunId, status: Status, error: ErrorReport | None, *, now: datetime) -> None:
         """See `RunStore`."""
@@ -270,7 +294,7 @@ class SqliteRunStore:
 
     def specs(self, run_id: RunId) -> dict[BlockRunId, BlockSpec]:
         """See `RunStore`."""
-        rows = self._database.rows("SELECT id, spec FROM block_runs WHERE run_id = ? ORDER BY position", (run_id,))
+        rows = self._database.rows("SELECT id, spec FROM block_runs WHERE run_id = ? ORDER BY position, id", (run_id,))
         return {BlockRunId(row["id"]): codec.spec(row["spec"]) for row in rows}
 
     def pipeline_variables(self, run_id: RunId) -> dict[str, YamlValue] | None:
@@ -354,7 +378,7 @@ class SqliteRunStore:
 
     def block_runs(self, run_id: RunId) -> list[BlockRun]:
         """See `RunStore`."""
-        rows = self._database.rows("SELECT * FROM block_runs WHERE run_id = ? ORDER BY position", (run_id,))
+        rows = self._database.rows("SELECT * FROM block_runs WHERE run_id = ? ORDER BY position, id", (run_id,))
         if not rows:
             self.run(run_id)
         return [codec.block_run(row) for row in rows]
@@ -379,7 +403,8 @@ class SqliteRunStore:
             " WHERE block_heads.project = ? AND block_heads.pipeline = ?",
             (project, pipeline),
         )
-        return {BlockUuid(row["block"]): codec.block_run(row) for row in rows}
+        found = [codec.block_run(row) for row in rows]
+        return {block_run.key: block_run for block_run in found}
 
     def find_reusable(
         self, project: ProjectName, pipeline: PipelineUuid, block: BlockUuid, fingerprint: str

@@ -83,6 +83,18 @@ class RunStore(Protocol):
         `variables` are the pipeline's as they are now; `pipeline_variables` returns them, whatever its file says later.
         """
 
+    def expand_block(
+        self, block_run_id: BlockRunId, names: Sequence[str], blocks: Sequence[NewBlockRun], *, now: datetime
+    ) -> list[BlockRunId]:
+        """Add the children of a block that runs once per item, and mark it as running.
+
+        Args:
+            block_run_id: The block as a whole.
+            names: Of its children, in order.
+            blocks: One per child, at the block's own position.
+            now: When the children became known.
+        """
+
     def start_attempt(self, block_run_id: BlockRunId, *, now: datetime) -> int:
         """Mark a block run as running and return its attempt's number; call before the process is made."""
 
@@ -158,13 +170,19 @@ class RunStore(Protocol):
         """Return a block run. Raises RunNotFoundError."""
 
     def block_runs(self, run_id: RunId) -> list[BlockRun]:
-        """Return the block runs of a run in the order of its plan; empty until it begins. Raises RunNotFoundError."""
+        """Return the block runs of a run in the order of its plan; empty until it begins. Raises RunNotFoundError.
+
+        Children come behind their block, in their order; conditions before what they guard, callbacks behind.
+        """
 
     def block_runs_by_id(self, ids: Collection[BlockRunId]) -> dict[BlockRunId, BlockRun]:
         """Return those of the block runs that exist."""
 
     def latest_block_runs(self, project: ProjectName, pipeline: PipelineUuid) -> dict[BlockUuid, BlockRun]:
-        """Return the newest block run of each block, whatever its status."""
+        """Return the newest block run of each block, whatever its status; children are not among them.
+
+        A condition or callback is found as `name@block`.
+        """
 
     def latest_outputs(self, project: ProjectName, pipeline: PipelineUuid) -> dict[BlockUuid, BlockRun]:
         """Return the newest completed block run of each block that has one."""

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import cast
 
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
-from spellbook_core.model.task import BlockInput, BlockTask, Environment, OutputInfo
+from spellbook_core.model.task import BlockInput, BlockTask, Environment, ErrorReport, HangsOn, OutputInfo
 from spellbook_core.model.values import JsonObject, JsonValue, YamlValue
 
 _RECEIVE_BYTES = 256 * 1024
@@ -30,7 +30,7 @@ def task_to_json(task: BlockTask) -> JsonObject:
         "language": task.language,
         "source": task.source,
         "source_path": task.source_path,
-        "inputs": [[entry.block, [output.to_json() for output in entry.outputs]] for entry in task.inputs],
+        "inputs": [_input_to_json(entry) for entry in task.inputs],
         "variables": _tagged(task.variables),
         "configuration": _tagged(task.configuration),
         "execution_date": task.execution_date,
@@ -40,12 +40,16 @@ def task_to_json(task: BlockTask) -> JsonObject:
         "run_tests": task.run_tests,
         "timeout_s": task.timeout_s,
         "tests_only": task.tests_only,
+        "child": task.child,
+        "child_index": task.child_index,
+        "hangs_on": None if task.hangs_on is None else _hangs_on_to_json(task.hangs_on),
     }
 
 
 def task_from_json(data: Mapping[str, object]) -> BlockTask:
     """Return the task that `task_to_json` wrote."""
-    inputs = cast("list[tuple[str, list[JsonObject]]]", data["inputs"])
+    inputs = cast("list[Mapping[str, object]]", data["inputs"])
+    hangs_on = cast("Mapping[str, object] | None", data.get("hangs_on"))
     timeout_s, source = data["timeout_s"], data["source"]
     return BlockTask(
         run_id=RunId(cast(int, data["run_id"])),
@@ -60,10 +64,7 @@ def task_from_json(data: Mapping[str, object]) -> BlockTask:
         language=str(data["language"]),
         source=None if source is None else str(source),
         source_path=str(data["source_path"]),
-        inputs=tuple(
-            BlockInput(BlockUuid(block), tuple(OutputInfo.from_json(output) for output in outputs))
-            for block, outputs in inputs
-        ),
+        inputs=tuple(_input_from_json(entry) for entry in inputs),
         variables=cast("Mapping[str, YamlValue]", _untagged(data["variables"])),
         configuration=cast("Mapping[str, YamlValue]", _untagged(data["configuration"])),
         execution_date=str(data["execution_date"]),
@@ -75,6 +76,42 @@ def task_from_json(data: Mapping[str, object]) -> BlockTask:
         run_tests=bool(data["run_tests"]),
         timeout_s=None if timeout_s is None else float(cast(float, timeout_s)),
         tests_only=bool(data.get("tests_only", False)),
+        child=str(data.get("child", "")),
+        child_index=cast("int | None", data.get("child_index")),
+        hangs_on=None if hangs_on is None else _hangs_on_from_json(hangs_on),
+    )
+
+
+def _input_to_json(entry: BlockInput) -> JsonObject:
+    found: JsonObject = {"block": entry.block, "outputs": [output.to_json() for output in entry.outputs]}
+    if entry.item is not None:
+        found["item"] = entry.item
+    if entry.children is not None:
+        found["children"] = list(entry.children)
+    return found
+
+
+def _input_from_json(data: Mapping[str, object]) -> BlockInput:
+    children = cast("list[str] | None", data.get("children"))
+    return BlockInput(
+        block=BlockUuid(str(data["block"])),
+        outputs=tuple(OutputInfo.from_json(output) for output in cast("list[JsonObject]", data["outputs"])),
+        item=cast("int | None", data.get("item")),
+        children=None if children is None else tuple(children),
+    )
+
+
+def _hangs_on_to_json(hangs_on: HangsOn) -> JsonObject:
+    error = None if hangs_on.error is None else hangs_on.error.to_json()
+    return {"block": hangs_on.block, "status": hangs_on.status, "error": error}
+
+
+def _hangs_on_from_json(data: Mapping[str, object]) -> HangsOn:
+    error = cast("Mapping[str, object] | None", data["error"])
+    return HangsOn(
+        block=BlockUuid(str(data["block"])),
+        status=str(data["status"]),
+        error=None if error is None else ErrorReport.from_json(error),
     )
 
 
