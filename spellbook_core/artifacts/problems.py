@@ -57,3 +57,9 @@ class NotExportableError(SpellbookError, TypeError):
     """An output cannot be written in the file format that was asked for."""
 
     code = "SB-ART-009"
+
+
+class PackageNeededError(SpellbookError, ModuleNotFoundError):
+    """A value cannot be stored because the block's environment lacks a package; which one is said."""
+
+    code = "SB-ART-011"

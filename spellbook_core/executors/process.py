@@ -87,7 +87,10 @@ class ProcessExecutor(Executor):
         """Ask the attempt to end: INT, TERM and KILL, `grace_s` seconds apart."""
         key = _key(handle)
         process, adopted = self._jobs.get(key), self._adopted.get(key)
-        if process is not None:
+        if process is not None and process.take_back(key):
+            del self._jobs[key]
+            self._tell(Exited(BlockRunId(key[0]), key[1], None, reason="cancelled"))
+        elif process is not None:
             process.cancel(key, grace_s)
             self._watch_unsent(process)
         elif adopted is not None:
@@ -115,10 +118,11 @@ class ProcessExecutor(Executor):
             os.close(self._wake)
 
     def describe(self) -> list[dict[str, JsonValue]]:
-        """Return each warm process's pid, mode (`starting`, `fork` or `spare`), packages and running attempts."""
+        """Return each warm process: pid, Python, mode (`starting`, `fork` or `spare`), packages, running attempts."""
         return [
             {
                 "pid": process.pid,
+                "python": process.python,
                 "mode": process.mode,
                 "preload": list(process.loaded),
                 "running": sum(1 for entry in self._jobs.values() if entry is process),

@@ -13,8 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
 
+from spellbook_core.executors.building import is_made, take
+from spellbook_core.model.recipe import Recipe
 from spellbook_core.model.task import Environment
 from spellbook_core.model.values import JsonValue
+from spellbook_core.settings import STATE_FOLDER
+from spellbook_core.worker import boot as boot_file
 from spellbook_core.worker import preload
 from spellbook_core.worker.options import Options
 from spellbook_core.worker.wire import Channel
@@ -36,6 +40,8 @@ class WarmProcess:
         loaded: Packages that are warm in it; fewer than `preload` when not all were safe to fork after.
         used_at: Monotonic seconds of the last use.
         folders: The attempts that run in it, with their folders.
+        recipe: Of an environment of ours; while that is made, attempts are `waiting` here, and can be taken back.
+        hold: Keeps the environment from being removed.
     """
 
     python: str | None
@@ -43,6 +49,9 @@ class WarmProcess:
     channel: Channel
     process: subprocess.Popen[bytes]
     errors: IO[bytes]
+    recipe: Recipe | None = None
+    hold: int | None = None
+    waiting: dict[tuple[int, int], tuple[Path, float | None]] = field(default_factory=dict)
     mode: str = "starting"
     loaded: tuple[str, ...] = ()
     used_at: float = field(default_factory=time.monotonic)
@@ -56,25 +65,22 @@ class WarmProcess:
             OSError: The interpreter cannot be started.
         """
         packages = preload.preload_list(environment.preload)
-        variables = {**os.environ, **preload.ENVIRONMENT}
-        restore = {name: os.environ.get(name) for name in preload.ENVIRONMENT}
-        if environment.python is not None:  # another interpreter finds Spellbook by path
-            root = str(Path(preload.__file__).parents[2])
-            variables["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), root]))
-            restore["PYTHONPATH"] = os.environ.get("PYTHONPATH")
-        options = Options(packages, packages if mode == "fork" else (), mode, restore)
+        variables, restore = {**os.environ, **preload.ENVIRONMENT}, dict.fromkeys(preload.ENVIRONMENT)
+        restore |= {name: os.environ[name] for name in preload.ENVIRONMENT if name in os.environ}
+        boot = None
+        if environment.python is not None:  # another interpreter finds Spellbook by its own folder, and nothing else
+            boot = boot_file.__file__
+            foreign = _foreign(environment.python)
+            variables.update({name: value for name, value in foreign.items() if value is not None})
+            for name in [name for name, value in foreign.items() if value is None]:
+                variables.pop(name, None)
+        options = Options(packages, packages if mode == "fork" else (), mode, restore, boot)
+        command = options.command("spellbook_core.worker.zygote", environment.python or sys.executable)
         ours, theirs = socket.socketpair()
         errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process; closed in `close`
         try:
             process = subprocess.Popen(
-                [
-                    environment.python or sys.executable,
-                    "-P",
-                    "-m",
-                    "spellbook_core.worker.zygote",
-                    str(theirs.fileno()),
-                    options.to_text(),
-                ],
+                [*_making(environment), *command, str(theirs.fileno()), options.to_text()],
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
@@ -89,7 +95,7 @@ class WarmProcess:
             raise
         finally:
             theirs.close()
-        return cls(environment.python, packages, Channel(ours), process, errors)
+        return cls(environment.python, packages, Channel(ours), process, errors, recipe=environment.recipe)
 
     @property
     def pid(self) -> int:
@@ -114,18 +120,33 @@ class WarmProcess:
         """Ask for an attempt; one that is still importing begins it when it has finished."""
         self.folders[key] = str(attempt_dir)
         self.used_at = time.monotonic()
+        if self.recipe is not None and not self.is_ready:
+            self.waiting[key] = (attempt_dir, timeout_s)
+            return
         self.channel.send(
             {"op": "run", "id": key[0], "attempt": key[1], "dir": str(attempt_dir), "timeout_s": timeout_s}
         )
+
+    def take_back(self, key: tuple[int, int]) -> bool:
+        """Forget an attempt that waits for the environment; False when it does not wait any more."""
+        if self.waiting.pop(key, None) is None:
+            return False
+        del self.folders[key]
+        return True
 
     def cancel(self, key: tuple[int, int], grace_s: float) -> None:
         """Ask for the end of an attempt."""
         self.channel.send({"op": "cancel", "id": key[0], "attempt": key[1], "grace_s": grace_s})
 
     def on_ready(self, message: dict[str, JsonValue]) -> None:
-        """Take note that it serves."""
+        """Take note that it serves, and begin what waited for it."""
         self.mode = str(message["mode"])
         self.loaded = tuple(cast("list[str]", message["preload"]))
+        if self.recipe is not None:
+            self.hold = take(self.recipe.folder, alone=False, wait=False)
+        waiting, self.waiting = self.waiting, {}
+        for key, (folder, timeout_s) in waiting.items():
+            self.run(key, folder, timeout_s)
 
     def last_words(self) -> str:
         """Return the last line that it printed, e.g. the import error that ended it."""
@@ -139,6 +160,8 @@ class WarmProcess:
         """Let it end: at once when nothing runs in it, else after the last attempt has sealed."""
         self.channel.close()
         self.errors.close()
+        if self.hold is not None:
+            os.close(self.hold)
         if is_busy:
             _LEFT.append(self.process)
             return
@@ -147,3 +170,27 @@ class WarmProcess:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def _making(environment: Environment) -> list[str]:
+    """Return what comes before the command of a process whose environment must be made first."""
+    recipe = environment.recipe
+    if recipe is None or recipe.into is not None or is_made(recipe):
+        return []
+    return [sys.executable, boot_file.__file__, "spellbook_core.executors.building", recipe.to_text()]
+
+
+def _foreign(python: str) -> dict[str, str | None]:
+    """Return the variables of a process of another interpreter; None removes one.
+
+    Our own packages are named by PYTHONPATH when the engine was started from a checkout; they are no business of its.
+    """
+    root = str(Path(preload.__file__).parents[2])
+    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    kept = os.pathsep.join(entry for entry in known if entry and entry != root)
+    found: dict[str, str | None] = {"PYTHONPATH": kept or None, "PYTHONHOME": None, "VIRTUAL_ENV": None}
+    prefix = Path(python).parent.parent
+    if STATE_FOLDER in prefix.parts or (prefix / "pyvenv.cfg").is_file():
+        found["VIRTUAL_ENV"] = str(prefix)
+    found["PATH"] = os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", os.defpath)])
+    return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.recipe import Recipe
 from spellbook_core.model.values import JsonObject, JsonValue, YamlValue
 
 TASK_FILE = "task.json"
@@ -317,10 +318,13 @@ class Environment:
         python: An interpreter's path; None for the one Spellbook runs in.
         preload: Third-party packages that the project's block files import statically and that are safe to import
             before the fork (`pandas`, `pyarrow`, `duckdb`, `torch`, `sklearn`), sorted.
+        recipe: How the environment of `python` is made when it is not there yet; None for one that is not ours. Only
+            executors look at it: it does not reach the worker.
     """
 
     python: str | None = None
     preload: tuple[str, ...] = ()
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,21 +11,14 @@ from pathlib import Path
 
 from spellbook_core.atomic import content_hash
 from spellbook_core.project.layout import ProjectLayout
+from spellbook_core.project.packages import install_name, normalized
+from spellbook_core.project.site_packages import site_folders
+from spellbook_core.settings import STATE_FOLDER
 
 LOCK_FILES = ("requirements.txt", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock")
 
 ALWAYS_COUNTED = ("numpy", "pandas", "pyarrow", "torch")
 """Packages that make up the values which pass between blocks, whoever imports them."""
-
-_PROJECTS_OF = {
-    "sklearn": "scikit_learn",
-    "PIL": "pillow",
-    "cv2": "opencv_python",
-    "yaml": "pyyaml",
-    "bs4": "beautifulsoup4",
-    "dateutil": "python_dateutil",
-}
-"""Import name -> name of the distribution, where they differ."""
 
 
 def environment_of(project: ProjectLayout, packages: frozenset[str], python: str | None = None) -> dict[str, str]:
@@ -37,12 +30,16 @@ def environment_of(project: ProjectLayout, packages: frozenset[str], python: str
         python: An interpreter's path; None for the one that runs this.
     """
     found = {"platform": f"{sys.platform} {platform.machine()}"}
-    places = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
+    made = None if python is None else made_digest(python)
     if python is None:
         found["Python"] = platform.python_version()
-    else:
+        places = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
+    elif made is None:
         found["Python"] = python
-        places = [str(path) for path in sorted(Path(python).parent.parent.glob("lib/python*/site-packages"))]
+        places = list(site_folders(python))
+    else:  # it may not be made yet: what it is made from stands for what will be in it
+        found["environment"] = made[:16]
+        places = []
     for name in LOCK_FILES:
         digest = _file_digest(f"{project.root}/{name}")
         if digest:
@@ -51,10 +48,26 @@ def environment_of(project: ProjectLayout, packages: frozenset[str], python: str
     for place in reversed(places):
         versions.update(_installed(place, _changed(place)))
     for package in {*ALWAYS_COUNTED, *packages}:
-        version = versions.get(_PROJECTS_OF.get(package, package).lower())
+        version = versions.get(normalized(install_name(package)))
         if version is not None:
             found[package] = version
     return dict(sorted(found.items()))
+
+
+def own_versions() -> dict[str, str]:
+    """Return the versions of Spellbook's own packages that environments which inherit them see."""
+    places = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
+    versions: dict[str, str] = {}
+    for place in reversed(places):
+        versions.update(_installed(place, _changed(place)))
+    return {name: versions[name] for name in ALWAYS_COUNTED if name in versions}
+
+
+def made_digest(python: str) -> str | None:
+    """Return the digest of an environment that Spellbook makes, from its interpreter's path; None for another one."""
+    *above, state, environments, digest, binaries, name = ["", "", "", "", "", *python.split("/")]
+    is_ours = above and (state, environments, binaries, name) == (STATE_FOLDER, "environments", "bin", "python")
+    return digest if is_ours else None
 
 
 def _changed(path: str) -> int:

@@ -40,6 +40,7 @@ TYPE_FOLDERS = {
 EXTENSIONS = {"python": "py", "sql": "sql", "yaml": "yaml", "markdown": "md", "r": "r"}
 """Language -> file extension."""
 
+_ENVIRONMENT_DIGEST = re.compile(r"[0-9a-f]{32}")
 _TRASH_TOKEN = re.compile(r"[0-9a-f]{16,64}")
 
 
@@ -143,6 +144,17 @@ class Workspace:
     def trash_dir(self) -> Path:
         """What was deleted and can be restored."""
         return self.state_dir / "trash"
+
+    @property
+    def environments_dir(self) -> Path:
+        """The Python environments that Spellbook made for blocks."""
+        return self.state_dir / "environments"
+
+    def environment_dir(self, digest: str) -> Path:
+        """Return the folder of one of them; `digest` is 32 hexadecimal digits."""
+        if not _ENVIRONMENT_DIGEST.fullmatch(digest):
+            raise BadNameError(f"'{ascii(digest[:40])[1:-1]}' is no environment.", hint="choose one of the list.")
+        return self.environments_dir / digest
 
     def ensure_state_dir(self) -> Path:
         """Return the state folder, made with mode 0700 and a `.gitignore` that hides everything in it.

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from spellbook_core.artifacts.formats.pickles import forget_by_value, keep_by_value
 from spellbook_core.decorators import ALL_DECORATORS, Collection, collecting
 from spellbook_core.model.task import BlockTask
 from spellbook_core.worker import mage_shim
@@ -135,9 +136,7 @@ def load_block(task: BlockTask, names: Mapping[str, object] | None = None) -> tu
     module.__file__ = path
     vars(module).update({**ALL_DECORATORS, **(names or {})})
     sys.modules[module.__name__] = module
-    import cloudpickle
-
-    cloudpickle.register_pickle_by_value(module)  # the next block cannot import this one's classes
+    keep_by_value(module)  # the next block cannot import this one's classes
     with collecting() as collection:
         exec(code, vars(module))  # noqa: S102  # running the person's block is what this process is for
     return module, collection
@@ -145,9 +144,7 @@ def load_block(task: BlockTask, names: Mapping[str, object] | None = None) -> tu
 
 def forget_block(name: str) -> None:
     """Undo what `load_block` did for the module `name`."""
-    import cloudpickle
-
-    cloudpickle.unregister_pickle_by_value(sys.modules.pop(name))
+    forget_by_value(sys.modules.pop(name))
 
 
 def project_modules(project_root: Path) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ class Standby:
     def _spawn(self, ends: Ends) -> int:
         descriptors = (ends.control, ends.stdout, ends.stderr, ends.crash)
         options = json.dumps({"preload": list(self._options.wanted), "restore": dict(self._options.restore)})
-        command = [sys.executable, "-P", "-m", "spellbook_core.worker.child", *map(str, descriptors), options]
+        command = [*self._options.command("spellbook_core.worker.child"), *map(str, descriptors), options]
         for descriptor in descriptors:
             os.set_inheritable(descriptor, True)
         try:

@@ -254,7 +254,7 @@ def start_ticks(pid: int) -> int | None:
 
 def _start_anew(descriptor: int, options: Options) -> NoReturn:
     os.set_inheritable(descriptor, True)
-    arguments = [sys.executable, "-P", "-m", "spellbook_core.worker.zygote", str(descriptor), options.to_text()]
+    arguments = [*options.command("spellbook_core.worker.zygote"), str(descriptor), options.to_text()]
     os.execv(sys.executable, arguments)  # noqa: S606  # the same program anew, with a list of arguments
 
 

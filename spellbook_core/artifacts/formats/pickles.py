@@ -20,6 +20,8 @@ from spellbook_core.artifacts.sketch import describe_shortly, type_name
 PICKLE_FORMAT = "pickle5"
 CLOUDPICKLE_FORMAT = "cloudpickle"
 
+_by_value: set[str] = set()
+
 
 class _RefusedError(Exception):
     """Something that no block can hand to another was reached."""
@@ -94,6 +96,24 @@ def decode(path: Path) -> object:
         ) from cause
 
 
+def keep_by_value(module: types.ModuleType) -> None:
+    """Have the classes and functions of `module` stored whole: no later process can import it."""
+    _by_value.add(module.__name__)
+    try:
+        import cloudpickle
+    except ImportError:  # only values that need it fail, and say so
+        return
+    cloudpickle.register_pickle_by_value(module)
+
+
+def forget_by_value(module: types.ModuleType) -> None:
+    """Undo `keep_by_value`."""
+    _by_value.discard(module.__name__)
+    cloudpickle = sys.modules.get("cloudpickle")
+    if cloudpickle is not None:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
 def _value_pickler(file: Any) -> Any:
     import cloudpickle
 
@@ -112,7 +132,8 @@ def _value_pickler(file: Any) -> Any:
 
 def _modules_by_value() -> frozenset[str]:
     cloudpickle = sys.modules.get("cloudpickle")
-    return frozenset(cloudpickle.list_registry_pickle_by_value()) if cloudpickle is not None else frozenset()
+    registered = cloudpickle.list_registry_pickle_by_value() if cloudpickle is not None else ()
+    return frozenset({*_by_value, *registered})
 
 
 def _refuse(value: object) -> None:
