@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from spellbook_core.services.runs import run_pipeline
     from spellbook_core.training import batches
     from spellbook_core.worker.api import current_run, log_metric, notice, progress
+    from spellbook_core.worker.secrecy import secret
 
 _HOMES = {
     **dict.fromkeys(
@@ -43,6 +44,7 @@ _HOMES = {
     ),
     **dict.fromkeys(("current_run", "log_metric", "notice", "progress"), "spellbook_core.worker.api"),
     "batches": "spellbook_core.training",
+    "secret": "spellbook_core.worker.secrecy",
     "Pipeline": "spellbook_core.model.pipeline",
     "run_pipeline": "spellbook_core.services.runs",
 }
@@ -61,6 +63,7 @@ __all__ = [
     "preprocesser",
     "progress",
     "run_pipeline",
+    "secret",
     "sensor",
     "test",
     "transformer",

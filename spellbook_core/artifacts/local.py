@@ -21,6 +21,7 @@ from spellbook_core.artifacts.sink import HASH_NAME, Digest, Sink, digest_of
 from spellbook_core.artifacts.store import META_FILE
 from spellbook_core.clock import to_text
 from spellbook_core.errors import StorageError
+from spellbook_core.model.masking import Masker
 from spellbook_core.model.task import ArtifactRef, OutputInfo
 from spellbook_core.model.values import JsonObject
 
@@ -30,12 +31,18 @@ _DIGEST = re.compile(r"[0-9a-f]{32}")
 
 
 class LocalArtifactStore:
-    """An `ArtifactStore` in the folder `root`; the signing key lies beside it. Safe for many processes at once."""
+    """An `ArtifactStore` in the folder `root`; the signing key lies beside it. Safe for many processes at once.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: Made when first written to.
+        masker: Called for what masks secrets in previews and descriptions; the stored values stay as they are.
+    """
+
+    def __init__(self, root: Path, *, masker: Callable[[], Masker] = Masker) -> None:
         self._root = root
         self._seal = Seal(root.parent / KEY_FILE)
 
+        self._masker = masker
     def put(self, value: object, *, index: int = 0, origin: str = "") -> OutputInfo:
         """Store `value` under the hash of its bytes; what is stored already (and intact) is used again."""
         encoded = registry.encode(value)
@@ -181,6 +188,9 @@ class LocalArtifactStore:
         problem = _write_preview(encoded.preview, draft)
         meta: JsonObject = {
             "version": META_VERSION,
+        masker = self._masker()
+        if masker:
+            mask_previews(draft, masker)
             "digest": digest.name(),
             "hash": digest.hash_name,
             "blake2b": digest.strong(),
@@ -198,6 +208,7 @@ class LocalArtifactStore:
         }
         meta["signature"] = self._seal.sign(meta)
         (draft / META_FILE).write_text(json.dumps(meta, separators=(",", ":")), encoding="utf-8")
+        meta = masker.value(meta, but=_NO_TEXTS)
         for path in draft.iterdir():
             path.chmod(0o600)
 

@@ -12,6 +12,7 @@ from typing import Any
 from spellbook_core.artifacts.cells import JsonScalar, cells
 from spellbook_core.artifacts.formats.arrow_file import open_table
 from spellbook_core.artifacts.formats.registry import ARROW_FORMATS
+from spellbook_core.artifacts.masked import mask_table
 from spellbook_core.artifacts.problems import BadPageError, CorruptArtifactError, NotATableError
 from spellbook_core.artifacts.query import first_rows, matching_rows
 from spellbook_core.artifacts.store import PREVIEW_TABLE_FILE, ArtifactStore
@@ -50,7 +51,7 @@ def page(
     descending: bool = False,
     search: str | None = None,
 ) -> Page:
-    """Return rows offset … offset+limit-1 of a stored table, reading no other rows into Python.
+    """Return rows offset … offset+limit-1 of a stored table, secrets masked, reading no other rows into Python.
 
     Args:
         store: Where `ref` lies.
@@ -73,6 +74,9 @@ def page(
             hint=f"ask for 1 to {MAX_PAGE_ROWS} rows from row 0 or later.",
         )
     table, columns, is_partial = open_shown(store, ref)
+    masker = store.masker()
+    names = masker.names([column.name for column in columns])
+    columns = tuple(Column(name, column.dtype) for name, column in zip(names, columns, strict=True))
     position = None if sort is None else _position(columns, sort)
     if search:
         found = matching_rows(table, sort=position, descending=descending, search=search)
@@ -84,6 +88,7 @@ def page(
     else:
         total = table.num_rows
         part = table.slice(offset, limit)
+    part = mask_table(part, masker)
     shown = [cells(column) for column in part.columns]
     rows = [list(row) for row in zip(*(column for column, _ in shown), strict=True)] if shown else []
     return Page(columns, rows, total, sum(cut for _, cut in shown), part, is_partial)

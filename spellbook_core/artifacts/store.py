@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from spellbook_core.model.masking import Masker
 from spellbook_core.model.task import ArtifactRef, OutputInfo
 from spellbook_core.model.values import JsonObject
 
@@ -39,6 +40,9 @@ class ArtifactStore(Protocol):
             UntrustedArtifactError: A pickle that this workspace did not write. [SB-ART-003]
             UnreadableArtifactError: A module or class that the value needs is not importable. [SB-ART-007]
         """
+
+    def masker(self) -> Masker:
+        """Return what masks secrets wherever a stored value is shown; the values themselves are never masked."""
 
     def has(self, ref: ArtifactRef) -> bool:
         """Return whether `ref` is stored; its bytes are not checked."""

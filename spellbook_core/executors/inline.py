@@ -21,6 +21,7 @@ from pathlib import Path
 
 from spellbook_core.engine.ports import Executor, ExecutorEvent, Exited, Handle, Progressed, Sealed, Started
 from spellbook_core.model.task import LOG_FILE, TASK_FILE, BlockTask, Environment
+from spellbook_core.worker import secrecy
 from spellbook_core.worker.capture import LogWriter
 from spellbook_core.worker.entry import run_task
 from spellbook_core.worker.load import MODULE_PREFIX
@@ -87,6 +88,7 @@ class InlineExecutor(Executor):
         with _process_put_back(), out, err:
             outcome = run_task(task, folder)
         log = LogWriter(folder / LOG_FILE)
+        log.masker = secrecy.masker()
         for stream, text in prints.items():
             log.feed(stream, text.getvalue().encode("utf-8", "replace"), time.time())
         log.close(time.time())

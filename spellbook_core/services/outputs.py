@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -15,6 +15,7 @@ from spellbook_core.artifacts.preview import Page
 from spellbook_core.artifacts.profile import ColumnProfile
 from spellbook_core.artifacts.store import PREVIEW_IMAGE_FILE, PREVIEW_JSON_FILE, PREVIEW_TABLE_FILE, ArtifactStore
 from spellbook_core.errors import NotFoundError
+from spellbook_core.model.masking import Masker
 from spellbook_core.model.task import OutputInfo, OutputKind
 from spellbook_core.model.values import JsonObject, JsonValue
 
@@ -115,7 +116,7 @@ def preview(ctx: HasArtifacts, output: OutputInfo) -> Preview:
     folder = store.folder(output.artifact)
     problem = meta.get("preview_problem")
     png = _read(folder / PREVIEW_IMAGE_FILE)
-    found = _read_json(folder / PREVIEW_JSON_FILE)
+    found = store.masker().value(_read_json(folder / PREVIEW_JSON_FILE))
     text = found.get("text")
     layers = found.get("layers")
     language = found.get("spec_language")
@@ -143,7 +144,7 @@ def profile(ctx: HasArtifacts, output: OutputInfo) -> list[ColumnProfile]:
     Raises:
         NotATableError: The output has no rows. [SB-ART-005]
     """
-    return profiling.profile(ctx.artifacts, output.artifact)
+    return [_masked(column, ctx.artifacts.masker()) for column in profiling.profile(ctx.artifacts, output.artifact)]
 
 
 def export(
@@ -164,6 +165,14 @@ def export(
     if not to.parent.is_dir():
         raise NotFoundError(f"The folder {to.parent} does not exist.", hint="make it, or choose another.", path=str(to))
     return exporting.export(ctx.artifacts, output.artifact, to, format, neutralise=neutralise)
+
+
+def _masked(column: ColumnProfile, masker: Masker) -> ColumnProfile:
+    if not masker:
+        return column
+    top = tuple((masker.value(value), number) for value, number in column.top)
+    low, high = masker.value(column.minimum), masker.value(column.maximum)
+    return replace(column, name=masker.text(column.name), minimum=low, maximum=high, top=top)
 
 
 def _count(value: JsonValue) -> int | None:

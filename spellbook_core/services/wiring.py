@@ -18,6 +18,7 @@ from spellbook_core.settings import Settings, load_settings, workspace_path
 if TYPE_CHECKING:
     from spellbook_core.artifacts.store import ArtifactStore
     from spellbook_core.engine.ports import Executor
+    from spellbook_core.model.masking import Masker
 
 
 class Context:
@@ -40,7 +41,13 @@ class Context:
         """The store of block outputs."""
         from spellbook_core.artifacts.local import LocalArtifactStore
 
-        return LocalArtifactStore(self.workspace.artifacts_dir)
+        return LocalArtifactStore(self.workspace.artifacts_dir, masker=self._masker)
+
+    def _masker(self) -> Masker:
+        from spellbook_core.project.secrets import masker_of
+
+        workspace = self.workspace
+        return masker_of((workspace.project(name).root for name in workspace.project_names()), workspace.root)
 
     def make_executor(self) -> Executor:
         """Return a new executor for a runner in this process, which owns it and closes it."""

@@ -1,7 +1,8 @@
 """What a block prints, as bounded log lines: read from its pipes by the zygote, written to `log.jsonl` at once.
 
 Everything is bounded, whatever a block prints: the length of a line, the bytes of the file (its head and its tail are
-kept and the middle is dropped, which a notice tells), and the memory held meanwhile.
+kept and the middle is dropped, which a notice tells), and the memory held meanwhile. Secrets are masked line by line,
+so one that was printed in two pieces is masked too. A progress bar is one line, however often it is drawn.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import re
 from collections import deque
 from pathlib import Path
 
+from spellbook_core.model.masking import Masker
 from spellbook_core.settings import MAX_LOG_BYTES
+from spellbook_core.worker.bars import Bar, read_bar
 
 MAX_LINE_BYTES = 16 * 1024
 """Longest line kept; a screen shows a few hundred characters, a printed traceback line rarely more than 1,000."""
@@ -57,6 +60,8 @@ class _Stream:
         self.line = bytearray()
         self.is_progress = False
         self.line_dropped = 0
+        self.begins_cut = False
+        self.held: bytes | None = None
         self.tail: deque[bytes] = deque()
         self.tail_bytes = 0
 
@@ -67,9 +72,15 @@ class LogWriter:
     Args:
         path: The file; it is made with the first line, so a silent block leaves none.
         max_bytes: Most bytes of the file.
+
+    Attributes:
+        masker: Masks the secrets of the attempt; replaced when more of them become known.
+        bar: The newest progress bar that was drawn and not yet taken by whoever tells it.
     """
 
     def __init__(self, path: Path, max_bytes: int = MAX_LOG_BYTES) -> None:
+        self.masker = Masker()
+        self.bar: Bar | None = None
         self._path = path
         self._head_left = max_bytes // 2
         self._tail_left = max_bytes - max_bytes // 2 - 1024
@@ -97,7 +108,7 @@ class LogWriter:
 
     def notice(self, text: str, now: float, *, level: str = "warning", dropped: int | None = None) -> None:
         """Write a line of our own, whatever the cap."""
-        entry: dict[str, object] = {"t": now, "s": "engine", "l": level, "m": text}
+        entry: dict[str, object] = {"t": now, "s": "engine", "l": level, "m": self.masker.text(text)}
         if dropped is not None:
             entry["dropped"] = dropped
         self._append(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
@@ -108,7 +119,11 @@ class LogWriter:
             if self._is_full:
                 self._write_tail(stream, now)
             elif stream.line or stream.line_dropped:
-                self._write([self._entry(stream, now)], stream)
+                stream.held = None
+                self._write([self._entry(stream, now)[0]], stream)
+            elif stream.held:
+                self._write([stream.held], stream)
+                stream.held = None
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -118,8 +133,16 @@ class LogWriter:
         entries = []
         for part in ended:
             self._extend(stream, part)
-            entries.append(self._entry(stream, now))
+            entry, bar = self._entry(stream, now)
+            if stream.held and bar is None:
+                entries.append(stream.held)
+            # Several bars are drawn by going down and up again, which ends the upper ones' lines each time.
+            stream.held = entry if bar is not None and not bar.is_complete else None
+            if stream.held is None:
+                entries.append(entry)
         self._extend(stream, rest)
+        if stream.is_progress and stream.line:
+            self.bar = read_bar(self.masker.text(clean_text(bytes(stream.line)))) or self.bar
         return entries
 
     def _extend(self, stream: _Stream, part: bytes) -> None:
@@ -134,8 +157,13 @@ class LogWriter:
         stream.line += part[:room]
         stream.line_dropped += max(0, len(part) - room)
 
-    def _entry(self, stream: _Stream, now: float) -> bytes:
+    def _entry(self, stream: _Stream, now: float) -> tuple[bytes, Bar | None]:
+        """Return the finished line as it is written, and the bar that it shows when it was redrawn."""
         text = clean_text(bytes(stream.line.rstrip(b"\r")))
+        text = self.masker.part(text, begins_cut=stream.begins_cut, ends_cut=stream.line_dropped > 0)
+        bar = read_bar(text) if stream.is_progress else None
+        self.bar = bar or self.bar
+        stream.begins_cut = False
         if stream.line_dropped:
             text += f" … {stream.line_dropped} bytes of this line dropped"
         entry: dict[str, object] = {"t": round(now, 3), "s": stream.name, "l": level_of(text, stream.name), "m": text}
@@ -144,7 +172,7 @@ class LogWriter:
         stream.line.clear()
         stream.line_dropped = 0
         stream.is_progress = False
-        return json.dumps(entry, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        return json.dumps(entry, ensure_ascii=False).encode("utf-8", "replace") + b"\n", bar
 
     def _write(self, entries: list[bytes], stream: _Stream) -> bool:
         if not entries:
@@ -172,6 +200,7 @@ class LogWriter:
             gone = stream.tail.popleft()
             stream.tail_bytes -= len(gone)
             self._dropped += len(gone)
+            stream.begins_cut = True
 
     def _write_tail(self, stream: _Stream, now: float) -> None:
         raw = b"".join(stream.tail)
@@ -180,7 +209,10 @@ class LogWriter:
         stream.line.clear()
         entries: deque[bytes] = deque(self._lines(stream, kept, now))
         if stream.line:
-            entries.append(self._entry(stream, now))
+            entries.append(self._entry(stream, now)[0])
+        elif stream.held:
+            entries.append(stream.held)
+        stream.held = None
         size = sum(map(len, entries))
         while entries and size > self._tail_left // 2:
             size -= len(entries[0])

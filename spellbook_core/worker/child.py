@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from spellbook_core.worker import preload
+from spellbook_core.worker.control import SEALED
 from spellbook_core.worker.entry import read_task, run_task
-from spellbook_core.worker.job import SEALED
 from spellbook_core.worker.rehearsal import rehearse, rehearse_training
 from spellbook_core.worker.strays import MARKER
 

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +20,16 @@ from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.clock import from_text, to_text
 from spellbook_core.model.task import LOCK_FILE, METRICS_FILE, OUTCOME_FILE, TASK_FILE, BlockTask, Outcome
 from spellbook_core.project.layout import Workspace
-from spellbook_core.worker import api
+from spellbook_core.worker import api, secrecy
 from spellbook_core.worker.call import Artifacts, CallResult, call_block
+from spellbook_core.worker.control import send
 from spellbook_core.worker.failures import AttemptTakenError
 from spellbook_core.worker.load import extend_import_path, project_modules
 from spellbook_core.worker.report import log_text, report_exception
 from spellbook_core.worker.wire import task_from_json
+
+_NO_TEXTS = frozenset({"digest", "format", "kind", "code", "started_at", "ended_at", "modules", "child"})
+"""Keys of an outcome whose values nobody wrote by hand: a secret `json` must not make an output unreadable."""
 
 
 def read_task(attempt_dir: Path) -> BlockTask:
@@ -52,7 +56,9 @@ def run_task(task: BlockTask, attempt_dir: Path, *, ping: int | None = None) -> 
     lock = _lock(attempt_dir, task)
     try:
         started_at, start, pid = datetime.now(UTC), time.monotonic(), os.getpid()
+        secrecy.begin(task, (lambda texts: send(ping, {"secrets": list(texts)})) if ping is not None else _untold)
         api.activate(_current(task), attempt_dir / METRICS_FILE, ping)
+        os.environ.update(secrecy.exported())
         result = _call(task)
         if os.getpid() != pid:
             os._exit(0)  # the block forked, and this is the fork: it has no say in the outcome
@@ -72,6 +78,7 @@ def run_task(task: BlockTask, attempt_dir: Path, *, ping: int | None = None) -> 
             modules=project_modules(Path(task.project_root)),
             warnings=api.deactivate() + tuple(text for output in result.outputs for text in output.warnings),
         )
+        outcome = _masked(outcome)
         seal(outcome, attempt_dir)
         return outcome
     finally:
@@ -84,6 +91,18 @@ def seal(outcome: Outcome, attempt_dir: Path) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(outcome.to_json()), encoding="utf-8", errors="replace")
     os.replace(temporary, path)
+
+
+def _untold(texts: Iterable[str]) -> None:
+    """Tell nobody: whoever runs attempts in its own process asks for the masker afterwards."""
+
+
+def _masked(outcome: Outcome) -> Outcome:
+    """Return the outcome without a secret in any of its texts; what points at stored values stays."""
+    masker = secrecy.masker()
+    if not masker:
+        return outcome
+    return Outcome.from_json(masker.value(outcome.to_json(), but=_NO_TEXTS))
 
 
 def _print(text: str) -> None:
@@ -107,6 +126,13 @@ def _lock(attempt_dir: Path, task: BlockTask) -> int:
             hint="wait for it to end.",
             block=task.block,
         ) from None
+    if os.read(lock, 1):  # who held it wrote so first: a worker, or an engine that gave the attempt up
+        os.close(lock)
+        raise AttemptTakenError(
+            f"Attempt {task.attempt} of block '{task.block}' was begun before, or given up.",
+            hint="look at the newest attempt.",
+            block=task.block,
+        )
     os.write(lock, str(os.getpid()).encode())
     return lock
 
@@ -136,7 +162,7 @@ def _call(task: BlockTask) -> CallResult:
 
 
 def _artifacts(task: BlockTask) -> Artifacts:
-    return LocalArtifactStore(Workspace.open(Path(task.workspace)).artifacts_dir)
+    return LocalArtifactStore(Workspace.open(Path(task.workspace)).artifacts_dir, masker=secrecy.masker)
 
 
 @contextmanager

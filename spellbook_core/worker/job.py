@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import tempfile
@@ -9,17 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spellbook_core.model.task import METRICS_FILE
 from spellbook_core.worker.capture import LogWriter
+from spellbook_core.worker.control import ControlReader
 
 READ_BYTES = 1024 * 1024
 """Most bytes taken from a pipe at a time, and the size asked for a pipe: fewer wake-ups of a block that prints much."""
 
 PROGRESS_INTERVAL_S = 0.1
 """Least seconds between two messages about the same attempt's prints or metrics."""
-
-
-SEALED = b"S"
-"""What a child writes to its control socket once its outcome is in place; a metric is any other byte."""
 
 LEAVE_S = 2.0
 """How long a child may take to end after it has sealed; it only has to exit."""
@@ -94,6 +93,40 @@ class Job:
     dirty: set[str] = field(default_factory=set)
     told_at: float = 0.0
     is_sealed: bool = False
+    control: ControlReader = field(default_factory=ControlReader)
+
+    def listen(self) -> bool:
+        """Take in what the process has told so far; return whether it has sealed."""
+        try:
+            return self.hear(os.read(self.child.control, READ_BYTES))
+        except OSError:  # nothing new, or closed
+            return False
+
+    def hear(self, data: bytes) -> bool:
+        """Take in bytes of the control socket; return whether they say that the process has sealed."""
+        heard = self.control.feed(data)
+        if heard.has_metric:
+            self.dirty.add("metric")
+        for message in heard.messages:
+            secrets = message.get("secrets")
+            if isinstance(secrets, list):
+                self.log.masker = self.log.masker.with_values(str(one) for one in secrets)
+        return heard.is_sealed
+
+    def write_bar(self, now: float) -> None:
+        """Append the newest progress bar that the block printed to the attempt's metrics.
+
+        Args:
+            now: Epoch seconds.
+        """
+        bar, self.log.bar = self.log.bar, None
+        if bar is not None:
+            entry = {"t": round(now, 3), "progress": {"done": bar.done, "total": bar.total, "text": bar.text}}
+            with suppress(OSError):  # a full disk: the bar is not drawn
+                path = self.folder / METRICS_FILE
+                file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+                os.write(file, json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+                os.close(file)
 
     def next_at(self) -> float | None:
         """Return the monotonic instant at which something is due; None when nothing is."""

@@ -28,7 +28,7 @@ from spellbook_core.worker import preload
 from spellbook_core.worker.capture import LogWriter
 from spellbook_core.worker.child import become_subreaper, configure_streams
 from spellbook_core.worker.crash import report_crash
-from spellbook_core.worker.job import PROGRESS_INTERVAL_S, READ_BYTES, SEALED, Job, signal_group
+from spellbook_core.worker.job import PROGRESS_INTERVAL_S, READ_BYTES, Job, signal_group
 from spellbook_core.worker.options import Options
 from spellbook_core.worker.standby import Standby
 from spellbook_core.worker.strays import end_strays
@@ -146,13 +146,19 @@ class Zygote:
                 self._selector.unregister(descriptor)
             return False
         if stream == "control":
-            if data.strip(SEALED):
-                job.dirty.add("metric")
-            if SEALED in data and not job.is_sealed:
-                self._on_sealed(job)
-        elif job.log.feed(stream, data, time.time()):
+            self._when_sealed(job, job.hear(data))
+            return True
+        is_sealed = job.listen()  # a secret is told before it is printed: it must be known before the print is written
+        if job.log.feed(stream, data, time.time()):
             job.dirty.add("log")
+        if job.log.bar is not None:
+            job.dirty.add("metric")
+        self._when_sealed(job, is_sealed)
         return True
+
+    def _when_sealed(self, job: Job, is_sealed: bool) -> None:
+        if is_sealed and not job.is_sealed:
+            self._on_sealed(job)
 
     def _on_sealed(self, job: Job) -> None:
         """Take what the child printed, all of which is in its pipes by now, and tell; its exit is waited for apart."""
@@ -167,6 +173,7 @@ class Zygote:
 
     def _tell_progress(self, job: Job, now: float) -> None:
         if job.dirty and now >= job.told_at + PROGRESS_INTERVAL_S:
+            job.write_bar(time.time())
             for what in sorted(job.dirty):
                 self._tell("progressed", job, what=what)
             job.dirty.clear()
@@ -190,6 +197,7 @@ class Zygote:
             os.waitpid(pid, 0)
             self._standby.drop(pid)
             return
+        self._when_sealed(job, job.listen())
         strays = self._end_strays(job)
         signal_group(pid, signal.SIGKILL)  # before it is reaped: until then nobody else can have its number
         _, status, usage = os.wait4(pid, 0)

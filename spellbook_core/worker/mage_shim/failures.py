@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spellbook_core.errors import NotFoundError, SpellbookError
+from spellbook_core.errors import SpellbookError
 
 
 class OutsideOfRunError(SpellbookError):
@@ -15,12 +15,6 @@ class MissingFromMageError(SpellbookError, ImportError):
     """A block imports a name of mage-ai that Spellbook does not offer."""
 
     code = "SB-WRK-031"
-
-
-class SecretMissingError(NotFoundError):
-    """A secret is neither in the environment nor in a `.env` file."""
-
-    code = "SB-WRK-032"
 
 
 class ConfigurationFileError(SpellbookError, ValueError):
