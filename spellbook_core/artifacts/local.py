@@ -28,6 +28,8 @@ from spellbook_core.model.values import JsonObject
 KEY_FILE = "artifact.key"
 META_VERSION = 1
 _DIGEST = re.compile(r"[0-9a-f]{32}")
+_NO_TEXTS = frozenset({"digest", "hash", "blake2b", "format", "kind", "created_at"})
+"""Keys of `meta.json` that reading needs as they are."""
 
 
 class LocalArtifactStore:
@@ -40,11 +42,15 @@ class LocalArtifactStore:
 
     def __init__(self, root: Path, *, masker: Callable[[], Masker] = Masker) -> None:
         self._root = root
+        self._masker = masker
         self._seal = Seal(root.parent / KEY_FILE)
 
-        self._masker = masker
     def put(self, value: object, *, index: int = 0, origin: str = "") -> OutputInfo:
         """Store `value` under the hash of its bytes; what is stored already (and intact) is used again."""
+        with packages_told(value):
+            return self._put(value, index, origin)
+
+    def _put(self, value: object, index: int, origin: str) -> OutputInfo:
         encoded = registry.encode(value)
         draft = self._draft()
         try:
@@ -54,10 +60,6 @@ class LocalArtifactStore:
                 if encoded.fallback is None:
                     raise
                 encoded = encoded.fallback
-        with packages_told(value):
-            return self._put(value, index, origin)
-
-    def _put(self, value: object, index: int, origin: str) -> OutputInfo:
                 self._data_file(draft, encoded.format).unlink(missing_ok=True)
                 digest, size = self._write(encoded, draft)
             ref = ArtifactRef(digest.name() or "", encoded.format)
@@ -186,11 +188,11 @@ class LocalArtifactStore:
 
     def _finish(self, encoded: Encoded, draft: Path, digest: Digest, size: int, origin: str) -> None:
         problem = _write_preview(encoded.preview, draft)
-        meta: JsonObject = {
-            "version": META_VERSION,
         masker = self._masker()
         if masker:
             mask_previews(draft, masker)
+        meta: JsonObject = {
+            "version": META_VERSION,
             "digest": digest.name(),
             "hash": digest.hash_name,
             "blake2b": digest.strong(),
@@ -206,9 +208,9 @@ class LocalArtifactStore:
             "origin": origin,
             "created_at": to_text(datetime.now(UTC)),
         }
+        meta = masker.value(meta, but=_NO_TEXTS)
         meta["signature"] = self._seal.sign(meta)
         (draft / META_FILE).write_text(json.dumps(meta, separators=(",", ":")), encoding="utf-8")
-        meta = masker.value(meta, but=_NO_TEXTS)
         for path in draft.iterdir():
             path.chmod(0o600)
 
