@@ -51,6 +51,31 @@ def is_locked(attempt_dir: Path) -> bool:
     return False
 
 
+_GIVEN_UP = b"given up"
+
+
+def give_up(attempt_dir: Path) -> bool:
+    """Return whether no worker began an attempt; then none ever will, however late it comes.
+
+    A worker writes its number into the lock that it holds before it looks at user code, and leaves a lock alone in
+    which something is written. So whoever writes first decides.
+    """
+    try:
+        handle = os.open(attempt_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        return True  # without its folder an attempt was never handed to anybody
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = os.read(handle, len(_GIVEN_UP))
+        return found == _GIVEN_UP or (not found and os.write(handle, _GIVEN_UP) == len(_GIVEN_UP))
+    except OSError:  # held by a worker, or a disk on which nothing can be decided
+        return False
+    finally:
+        os.close(handle)
+
+
 class Supervisor:
     """Tells when processes that are no children of ours end, without looking again and again (pidfd_open)."""
 

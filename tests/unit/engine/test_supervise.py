@@ -4,7 +4,7 @@ import dataclasses
 import fcntl
 import os
 
-from spellbook_core.engine.supervise import identity, is_alive, is_locked
+from spellbook_core.engine.supervise import give_up, identity, is_alive, is_locked
 from spellbook_core.model.task import LOCK_FILE
 
 
@@ -29,3 +29,18 @@ def test_lock_tells_whether_a_worker_lives(tmp_path):
         fcntl.flock(file, fcntl.LOCK_EX)
         assert is_locked(tmp_path)
     assert not is_locked(tmp_path)
+
+
+def test_attempt_given_up_before_it_began_stays_so(tmp_path):
+    assert give_up(tmp_path)
+    assert give_up(tmp_path), "an engine that comes after may ask again"
+    assert give_up(tmp_path / "never made")
+
+
+def test_attempt_that_a_worker_began_is_not_given_up(tmp_path):
+    (tmp_path / LOCK_FILE).write_text("4711")
+    assert not give_up(tmp_path)
+    (tmp_path / LOCK_FILE).write_text("")
+    with (tmp_path / LOCK_FILE).open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert not give_up(tmp_path), "its worker is about to write"
