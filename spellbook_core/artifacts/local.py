@@ -19,6 +19,7 @@ from spellbook_core.artifacts.problems import ArtifactMissingError, CorruptArtif
 from spellbook_core.artifacts.seal import Seal
 from spellbook_core.artifacts.sink import HASH_NAME, Digest, Sink, digest_of
 from spellbook_core.artifacts.store import META_FILE
+from spellbook_core.artifacts.sweep import hold
 from spellbook_core.clock import to_text
 from spellbook_core.errors import StorageError
 from spellbook_core.model.masking import Masker
@@ -63,6 +64,7 @@ class LocalArtifactStore:
                 self._data_file(draft, encoded.format).unlink(missing_ok=True)
                 digest, size = self._write(encoded, draft)
             ref = ArtifactRef(digest.name() or "", encoded.format)
+            hold(self._root, self.folder(ref))  # before it is looked at: housekeeping must not take it afterwards
             if not self._is_intact(ref):
                 self._finish(encoded, draft, digest, size, origin)
                 self._move_in(draft, ref)
@@ -106,6 +108,13 @@ class LocalArtifactStore:
         """Return whether `ref` is stored."""
         try:
             return (self.folder(ref) / META_FILE).is_file()
+        except ArtifactMissingError:
+            return False
+
+    def hold(self, ref: ArtifactRef) -> bool:
+        """Keep `ref` from housekeeping until it is recorded who needs it."""
+        try:
+            return hold(self._root, self.folder(ref))
         except ArtifactMissingError:
             return False
 

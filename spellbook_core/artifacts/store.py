@@ -47,6 +47,9 @@ class ArtifactStore(Protocol):
     def has(self, ref: ArtifactRef) -> bool:
         """Return whether `ref` is stored; its bytes are not checked."""
 
+    def hold(self, ref: ArtifactRef) -> bool:
+        """Keep `ref` from housekeeping until it is recorded who needs it; False when it is not stored."""
+
     def verify(self, ref: ArtifactRef) -> None:
         """Read every byte of `ref` and compare it with the hash; 0.12 CPU seconds per GiB.
 

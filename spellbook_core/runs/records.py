@@ -241,6 +241,26 @@ class UnendedRun:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputHolder:
+    """Something stored that needs outputs.
+
+    Attributes:
+        kind: `run`, `fingerprint` (what may be reused), or `head` (the newest outputs of a block).
+        id: Of the run, fingerprint or block run.
+        at: When it was made; None where age does not count.
+        digests: Of the outputs; there may be more in it than outputs.
+        is_current: Whether it is what the editor shows and children read: it is never let go of.
+    """
+
+    kind: str
+    id: int
+    project: ProjectName
+    at: datetime | None
+    digests: frozenset[str]
+    is_current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class EngineBeat:
     """What the leading engine tells about itself every few seconds."""
 

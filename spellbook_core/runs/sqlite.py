@@ -17,6 +17,7 @@ from spellbook_core.model.values import JsonValue, YamlValue
 from spellbook_core.runs import codec, queue, reuse
 from spellbook_core.runs import waiting as waits
 from spellbook_core.runs.database import Database
+from spellbook_core.runs.housekeeping import Upkeep
 from spellbook_core.runs.records import (
     Attempt,
     AttemptEnd,
@@ -432,6 +433,11 @@ class SqliteRunStore:
     def warnings(self) -> list[str]:
         """See `RunStore`."""
         return list(self._database.notices)
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """See `RunStore`."""
+        return Upkeep(self._database)
 
     def close(self) -> None:
         """See `RunStore`."""

@@ -5,7 +5,7 @@ Several processes use one store at once. Every method is safe to call from any t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -23,6 +23,7 @@ from spellbook_core.runs.records import (
     EngineBeat,
     LatestOutput,
     NewBlockRun,
+    OutputHolder,
     ProcessIdentity,
     Reusable,
     RunFilter,
@@ -30,6 +31,7 @@ from spellbook_core.runs.records import (
     UnendedRun,
     Waiting,
 )
+from spellbook_core.runs.retention import EndedRun
 
 
 class RunNotFoundError(NotFoundError):
@@ -206,3 +208,59 @@ class RunStore(Protocol):
 
     def close(self) -> None:
         """Close every connection of this process; the store opens again when it is used."""
+
+    @property
+    def upkeep(self) -> RunUpkeep:
+        """What finds and removes what is no longer needed."""
+
+
+class RunUpkeep(Protocol):
+    """Finds and removes in a run store. Each method that writes looks again, in its transaction, at what is needed."""
+
+    def ended_runs(self) -> list[EndedRun]:
+        """Return the runs that have ended, oldest first."""
+
+    def known_runs(self) -> set[RunId]:
+        """Return all runs."""
+
+    def unended_ids(self) -> set[RunId]:
+        """Return the runs that have not ended."""
+
+    def unended_since(self) -> datetime | None:
+        """Return when the oldest run was asked for that has not ended; None without any."""
+
+    def needed_runs(self) -> set[RunId]:
+        """Return the runs that must stay.
+
+        Those that have not ended, those whose outputs they take or which they repeat, and those with the newest block
+        run of a block, the newest that completed, or the execution which that one reuses.
+        """
+
+    def holders(self) -> Iterator[OutputHolder]:
+        """Return everything stored that needs outputs, and which."""
+
+    def running_attempts(self) -> list[tuple[RunId, int, int]]:
+        """Return (run, block run, attempt) of the attempts under way; an outcome they sealed needs its outputs."""
+
+    def remove_runs(self, ids: Sequence[RunId], put_aside: Callable[[RunId], None]) -> list[RunId]:
+        """Delete ended runs that nothing needs, in small transactions, and return which.
+
+        Args:
+            ids: Runs to delete.
+            put_aside: Called for each, inside the transaction, to move its files away.
+        """
+
+    def release_outputs(self, runs: Sequence[RunId], *, now: datetime) -> None:
+        """Count the outputs of ended runs as no longer needed by them."""
+
+    def forget_fingerprints(self, ids: Sequence[int]) -> None:
+        """Delete fingerprints; those of the newest completed block runs stay."""
+
+    def forget_heads(self, exists: Callable[[ProjectName, PipelineUuid], bool], *, before: datetime) -> int:
+        """Delete the heads of pipelines that are gone and last ran before that time; return how many."""
+
+    def tidy(self) -> int:
+        """Delete code that no block run ran and meanings that no fingerprint names; return how many."""
+
+    def compact(self) -> int:
+        """Give free space back to the disk where it is much; return the bytes."""
