@@ -18,7 +18,7 @@ from spellbook_core.project.sourcefacts import MOMENTS, REST, SourceFacts
 SCHEMA = 1
 """Raised when a fingerprint means something else; everything then runs once more."""
 
-NOT_FINGERPRINTED = frozenset({"cache", "file_source", "file_path"})
+NOT_FINGERPRINTED = frozenset({"cache", "file_source", "file_path", "memory_limit"})
 """Configuration that says when a block runs or where its text is, not what it does."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode

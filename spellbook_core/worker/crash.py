@@ -7,6 +7,7 @@ import signal
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.task import ErrorReport, Frame
+from spellbook_core.worker import memory
 from spellbook_core.worker.failures import (
     CancelledRunError,
     CrashedError,
@@ -71,6 +72,8 @@ def _error(exit_status: int | None, reason: str | None, who: str, timeout_s: flo
             f"{who} took longer than its time limit{limit} and was ended.",
             hint="make the block faster, or raise `timeout` in its settings.",
         )
+    if reason is not None and reason.startswith(memory.REASON):
+        return memory.exceeded(reason, who)
     if reason == "cancelled":
         return CancelledRunError(f"{who} was cancelled.", hint="run it again when you want its result.")
     if reason is not None and reason.startswith("cannot start"):

@@ -20,9 +20,10 @@ from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.clock import from_text, to_text
 from spellbook_core.model.task import LOCK_FILE, METRICS_FILE, OUTCOME_FILE, TASK_FILE, BlockTask, Outcome
 from spellbook_core.project.layout import Workspace
-from spellbook_core.worker import api, secrecy
+from spellbook_core.worker import api, memory, secrecy
 from spellbook_core.worker.call import Artifacts, CallResult, call_block
 from spellbook_core.worker.control import send
+from spellbook_core.worker.environment import environment_of
 from spellbook_core.worker.failures import AttemptTakenError
 from spellbook_core.worker.load import extend_import_path, project_modules
 from spellbook_core.worker.report import log_text, report_exception
@@ -59,7 +60,7 @@ def run_task(task: BlockTask, attempt_dir: Path, *, ping: int | None = None) -> 
         secrecy.begin(task, (lambda texts: send(ping, {"secrets": list(texts)})) if ping is not None else _untold)
         api.activate(_current(task), attempt_dir / METRICS_FILE, ping)
         os.environ.update(secrecy.exported())
-        result = _call(task)
+        result = _call(task, ping)
         if os.getpid() != pid:
             os._exit(0)  # the block forked, and this is the fork: it has no say in the outcome
         if result.error is not None:
@@ -150,9 +151,12 @@ def _current(task: BlockTask) -> api.CurrentRun:
     )
 
 
-def _call(task: BlockTask) -> CallResult:
+def _call(task: BlockTask, ping: int | None) -> CallResult:
     root = Path(task.project_root)
     try:
+        os.environ.update(environment_of(task.configuration))
+        if ping is not None and (limit := memory.restrict(task)) is not None:  # in a process of its own only
+            send(ping, {"memory_limit": limit})
         os.chdir(root.parent)
         extend_import_path(root)
         with _warnings_kept(task.project_root):

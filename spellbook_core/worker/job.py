@@ -13,6 +13,7 @@ from pathlib import Path
 from spellbook_core.model.task import METRICS_FILE
 from spellbook_core.worker.capture import LogWriter
 from spellbook_core.worker.control import ControlReader
+from spellbook_core.worker.memory import CHECK_S, MemoryWatch
 
 READ_BYTES = 1024 * 1024
 """Most bytes taken from a pipe at a time, and the size asked for a pipe: fewer wake-ups of a block that prints much."""
@@ -81,6 +82,7 @@ class Job:
         reason: Why we ended it; None while nobody did.
         dirty: What happened since the last message: `log`, `metric`.
         told_at: Monotonic seconds of that message.
+        memory: Looks after its memory limit, next at the monotonic second `look_at`; None without a limit.
     """
 
     key: tuple[int, int]
@@ -94,6 +96,8 @@ class Job:
     told_at: float = 0.0
     is_sealed: bool = False
     control: ControlReader = field(default_factory=ControlReader)
+    memory: MemoryWatch | None = None
+    look_at: float = 0.0
 
     def listen(self) -> bool:
         """Take in what the process has told so far; return whether it has sealed."""
@@ -111,6 +115,9 @@ class Job:
             secrets = message.get("secrets")
             if isinstance(secrets, list):
                 self.log.masker = self.log.masker.with_values(str(one) for one in secrets)
+            limit = message.get("memory_limit")
+            if isinstance(limit, int):
+                self.memory = MemoryWatch(self.child.pid, limit)
         return heard.is_sealed
 
     def write_bar(self, now: float) -> None:
@@ -133,11 +140,13 @@ class Job:
         due = [self.deadline, self.ladder.next_at if self.ladder else None]
         if self.dirty:
             due.append(self.told_at + PROGRESS_INTERVAL_S)
+        if self.memory is not None:
+            due.append(self.look_at)
         return min((at for at in due if at is not None), default=None)
 
     def seal(self, now: float) -> None:
         """Note that its outcome is in place: no time limit counts any more, only that it leaves."""
-        self.is_sealed = True
+        self.is_sealed, self.memory = True, None
         self.deadline = None if self.ladder else now + LEAVE_S
 
     def end(self, reason: str | None, now: float, grace_s: float) -> None:
@@ -146,7 +155,12 @@ class Job:
             self.reason, self.ladder, self.deadline = reason, Ladder(now, grace_s), None
 
     def act(self, now: float) -> None:
-        """Send the signal that is due."""
+        """Send the signal that is due; end at once what uses more memory than it may."""
+        if self.memory is not None and now >= self.look_at:
+            self.look_at = now + CHECK_S
+            if reason := self.memory.reason():
+                self.reason, self.memory, self.ladder, self.deadline = reason, None, None, None
+                signal_group(self.child.pid, signal.SIGKILL)
         number = self.ladder.due(now) if self.ladder else None
         if number is not None:
             signal_group(self.child.pid, number)

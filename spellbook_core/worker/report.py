@@ -9,6 +9,7 @@ from types import TracebackType
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.task import BlockTask, ErrorReport, Frame, TestResult
+from spellbook_core.worker import memory
 from spellbook_core.worker.failures import BlockExitedError, BlockSyntaxError, UserCodeError
 
 MAX_FRAMES = 40
@@ -39,7 +40,9 @@ def report_exception(exception: BaseException, task: BlockTask) -> ErrorReport:
         return _build(error, text, (), None if cause is None else "".join(_only(cause)), line)
     if raised_by_us:
         cause = exception.__cause__
-        return _build(error, None if cause is None else _exception_line(cause), (), _traceback_text(exception), None)
+        place = error.facts.get("line")
+        line = place if isinstance(place, int) else None
+        return _build(error, None if cause is None else _exception_line(cause), (), _traceback_text(exception), line)
     return _build(error, _exception_line(exception), frames, _traceback_text(exception), line)
 
 
@@ -75,6 +78,9 @@ def _build(
 def _as_error(exception: BaseException, task: BlockTask) -> SpellbookError:
     """Return the `SpellbookError` that says what `exception` means to the person."""
     place = {"project": task.project, "pipeline": task.pipeline, "block": task.block}
+    if (refused := memory.explained(exception, task.block)) is not None:
+        refused.facts = {**place, **refused.facts}
+        return refused
     if isinstance(exception, SpellbookError):
         exception.facts = {**place, **exception.facts}
         return exception

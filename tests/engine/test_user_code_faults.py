@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.executors.process import ProcessExecutor
 from spellbook_core.model.task import BlockInput, BlockTask
 from spellbook_core.project.layout import Workspace
@@ -500,3 +501,95 @@ def test_metrics_and_notices_reach_files(attempts):
     assert ended.outcome.warnings == ("sample data were used", "UserWarning: this is old")
     assert any(getattr(event, "what", None) == "metric" for event in ended.events)
     assert ended.log[0]["l"] == "warning"
+
+
+@pytest.mark.guarantee("F36")
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = bytearray(3_000_000_000)",
+        "import numpy\nx = numpy.ones(400_000_000)",
+        "x = []\nwhile True:\n    x.append(bytearray(1_000_000))",
+    ],
+)
+def test_block_above_its_memory_limit_fails_alone(attempts, source):
+    sibling = attempts.task(
+        body("import pathlib, time\nwhile not pathlib.Path('go36').exists():\n    time.sleep(0.01)\nreturn 1")
+    )
+    attempts.submit(sibling)
+    ended = attempts.run(body(source), configuration={"memory_limit": "200MB"})
+    error = report(ended)
+    assert error.code == "SB-WRK-051", error
+    assert "limit of 200 MB" in error.message
+    assert error.facts["peak_bytes"] > 0
+    (attempts.root.parent / "go36").touch()
+    assert attempts.wait(sibling).outcome.error is None
+    (attempts.root.parent / "go36").unlink()
+
+
+@pytest.mark.guarantee("F36")
+def test_memory_of_child_processes_counts(attempts):
+    child = "x = bytearray(b'1') * 400_000_000; import time; time.sleep(600)"
+    ended = attempts.run(
+        body(f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}])"),
+        configuration={"memory_limit": "200MB"},
+    )
+    error = report(ended)
+    assert error.code == "SB-WRK-051", error
+    assert "and was ended" in error.message
+    assert error.message in ended.text.replace("The block", "Block 'b'")
+
+
+@pytest.mark.guarantee("F36")
+def test_inputs_do_not_count_as_consumption(attempts):
+    """A frame larger than the limit may be read in pieces: what is mapped from a file belongs to nobody."""
+    make = body("import numpy, pyarrow\nreturn pyarrow.table({'a': numpy.ones(40_000_000)})")
+    use = "@custom\ndef f(table, **kwargs):\n    import pyarrow.compute\n"
+    use += "    return sum(pyarrow.compute.sum(chunk).as_py() for chunk in table['a'].chunks)\n"
+    made, used = attempts.chain(make, use, configuration={})
+    assert used.outcome.outputs[0].summary == "40000000.0"
+    again = attempts.run(
+        use, inputs=(BlockInput("made", made.outcome.outputs),), configuration={"memory_limit": "100MB"}
+    )
+    assert again.outcome.error is None, again.outcome.error
+
+
+@pytest.mark.guarantee("F36")
+def test_project_may_limit_all_its_blocks(attempts):
+    settings = attempts.root / "metadata.yaml"
+    settings.write_text("project_type: standalone\nmemory_limit: 150 MB  # each\n")
+    ended = attempts.run(body("x = bytearray(800_000_000)"))
+    own = attempts.run(body("x = bytearray(800_000_000)"), configuration={"memory_limit": "4GB"})
+    settings.unlink()
+    assert "limit of 150 MB" in report(ended).message
+    assert report(ended).line == 3
+    assert own.outcome.error is None
+
+
+def test_limit_that_is_no_size_is_named(attempts):
+    error = report(attempts.run(body("pass"), configuration={"memory_limit": "lots"}))
+    assert error.code == "SB-WRK-050"
+    assert "memory_limit: lots" in error.message
+
+
+@pytest.mark.guarantee("F40")
+def test_environment_of_one_block_is_its_own(attempts):
+    (attempts.root / ".env").write_text("OUT_OF_FILE=from-the-file\n")
+    asked = {"MODE": "fast", "COPIES": 3, "IS_ON": True, "TOLD": "<{{ secret('OUT_OF_FILE') }}>"}
+    show = body("import os\nreturn {n: os.environ.get(n) for n in ('MODE', 'COPIES', 'IS_ON', 'TOLD')}")
+    first = attempts.run(show, configuration={"env": asked})
+    second = attempts.run(show)
+    (attempts.root / ".env").unlink()
+    assert first.outcome.error is None, first.outcome.error
+    values = [
+        LocalArtifactStore(attempts.workspace.artifacts_dir).get(ended.outcome.outputs[0].artifact)
+        for ended in (first, second)
+    ]
+    assert values[0] == {"MODE": "fast", "COPIES": "3", "IS_ON": "1", "TOLD": "<from-the-file>"}
+    assert set(values[1].values()) == {None}
+
+
+def test_environment_that_is_none_is_named(attempts):
+    error = report(attempts.run(body("pass"), configuration={"env": {"A B": "x"}}))
+    assert error.code == "SB-WRK-052"
+    assert "'A B'" in error.message
