@@ -24,7 +24,7 @@ def begin(
     asked = store.run(run_id)
     prepared = prepare(workspace, store, asked, now=now)
     intake, shared = prepared.intake, prepared.shared
-    environment = environments.of(intake.project)
+    environment = environments.of(intake.project, asked.pipeline)
     with store.transaction():
         numbers = store.begin_run(run_id, intake.blocks, now=now, variables=intake.pipeline.variables)
         for number, new in zip(numbers, intake.blocks, strict=True):

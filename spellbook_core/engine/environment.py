@@ -1,12 +1,14 @@
-"""Where a project's blocks come from: which packages its warm process imports before it forks."""
+"""Where a project's blocks come from: which Python, and which packages its warm process imports before it forks."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from spellbook_core.model.task import Environment
 from spellbook_core.project.blockfile import static_imports
+from spellbook_core.project.environment import interpreter_of
 from spellbook_core.project.layout import ProjectLayout
 
 ALWAYS_PRELOADED = frozenset({"pandas", "pyarrow", "duckdb"})
@@ -23,8 +25,23 @@ class Environments:
         """Know no project yet."""
         self._known: dict[Path, tuple[_Stamp, Environment]] = {}
 
-    def of(self, project: ProjectLayout) -> Environment:
-        """Return the environment of `project`; costs one stat per Python file when nothing changed."""
+    def of(self, project: ProjectLayout, pipeline: str | None = None) -> Environment:
+        """Return the environment of a pipeline's blocks; costs one stat per Python file when nothing changed.
+
+        Raises:
+            SpellbookError: The Python that the project or pipeline names cannot be used; see `interpreter_of`.
+        """
+        base, interpreter = self._base(project), interpreter_of(project, pipeline)
+        if interpreter is None:
+            return base
+        return replace(base, python=interpreter.path, recipe=interpreter.recipe)
+
+    def to_warm(self, project: ProjectLayout) -> Environment | None:
+        """Return what may be warmed before anybody runs anything: never a Python that the project brings along."""
+        environment = self.of(project)
+        return environment if environment.python is None else None
+
+    def _base(self, project: ProjectLayout) -> Environment:
         stamp = _stamp(project.root)
         known = self._known.get(project.root)
         if known is not None and known[0] == stamp:

@@ -22,6 +22,7 @@ from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import Selection, Upstream
 from spellbook_core.model.staleness import Staleness
 from spellbook_core.project.layout import ProjectLayout, Workspace
+from spellbook_core.project.environment import interpreter_of
 from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.runs.records import BlockSpec, NewBlockRun
 from spellbook_core.runs.store import RunStore
@@ -79,6 +80,8 @@ def take_in(
         SpellbookError: The pipeline cannot be read or cannot run: what `load_pipeline` and `plan.build` raise.
         BlockFileMissingError: Names the file. [SB-RUN-007]
         BadCacheSettingError: `cache` of a block is not known. [SB-RUN-020]
+        BadEnvironmentError: The Python of its blocks cannot be told. [SB-PRJ-060]
+        InterpreterMissingError: It is not there. [SB-PRJ-061]
     """
     now = now or SystemClock().now()
     layout = workspace.project(project)
@@ -97,6 +100,7 @@ def take_in(
     for block in loaded.blocks:
         if block.is_runnable:
             policy_of(block.type, block.configuration)
+    interpreter_of(layout, pipeline)  # raises when the Python that they name cannot be used
     stale: frozenset[BlockUuid] = frozenset()
     if selection.upstream is Upstream.STALE:
         stored = stored or {name: run.id for name, run in store.latest_outputs(project, pipeline).items()}

@@ -39,7 +39,7 @@ def restore(
         run=run,
         project=project,
         variables={**variables, **run.variables},
-        environment=environments.of(project),
+        environment=environments.of(project, run.pipeline),
         blocks=blocks,
         state=initial_state({found.block: specs[found.id] for found in block_runs}, statuses),
         outputs=completed_outputs(block_runs),

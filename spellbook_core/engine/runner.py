@@ -108,7 +108,9 @@ class Runner:
 
     def prepare(self, project: str) -> None:
         """Have processes warmed for a project."""
-        self._executor.prepare(self._environments.of(self._workspace.project(project)))
+        environment = self._environments.to_warm(self._workspace.project(project))
+        if environment is not None:
+            self._executor.prepare(environment)
 
     # -- what the owner calls -------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.staleness import Freshness, Staleness
 from spellbook_core.model.task import ArtifactRef
 from spellbook_core.project.closure import Closure, index_of
+from spellbook_core.project.environment import interpreter_of
 from spellbook_core.project.layout import ProjectLayout, configured_paths
 from spellbook_core.project.sourcefacts import ImportRef, SourceFacts
 from spellbook_core.runs.records import LatestOutput
@@ -76,6 +77,7 @@ class _Assessment:
         self._meanings = meanings
         self._is_stored = is_stored
         self._now = now
+        self._python = _python(project, pipeline)
         self._index = index_of(project)
         self._states: dict[BlockUuid, Staleness] = {}
         self._reached: dict[frozenset[ImportRef], tuple[Closure, dict[str, str]]] = {}
@@ -154,7 +156,7 @@ class _Assessment:
         known = self._reached.get(facts.imports)
         if known is None:
             closure = self._index.closure(facts.imports)
-            known = closure, reuse.environment_for(self._project, facts, closure)
+            known = closure, reuse.environment_for(self._project, facts, closure, self._python)
             self._reached[facts.imports] = known
         return known
 
@@ -171,6 +173,15 @@ class _Assessment:
     def _changed(self, path: str) -> datetime | None:
         at = self._index.changed_at(path)
         return None if at is None else datetime.fromtimestamp(at, UTC)
+
+
+def _python(project: ProjectLayout, pipeline: Pipeline) -> str | None:
+    """Return the Python of the blocks; one that cannot be used is told when they run."""
+    try:
+        interpreter = interpreter_of(project, pipeline.uuid)
+    except (SpellbookError, OSError):
+        return None
+    return None if interpreter is None else interpreter.path
 
 
 def block_path(project: ProjectLayout, block: Block) -> str | None:
