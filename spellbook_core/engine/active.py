@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,7 +17,7 @@ from spellbook_core.model.run import BlockRun, PipelineRun, Status
 from spellbook_core.model.task import OUTCOME_FILE, BlockInput, BlockTask, Environment, Outcome, OutputInfo
 from spellbook_core.model.values import YamlValue
 from spellbook_core.project.layout import ProjectLayout
-from spellbook_core.runs.records import BlockEnd, BlockSpec, Fingerprint
+from spellbook_core.runs.records import BlockEnd, BlockSpec, Fingerprint, Waiting
 
 
 @dataclass(slots=True)
@@ -32,6 +33,9 @@ class ActiveBlock:
         is_decided: Whether it was looked at for reuse.
         fingerprint: What its result depends on, known from then on; likewise `modules`, the digest of the project
             modules that it reaches.
+        retried: Failed attempts that were followed by another one, or will be.
+        first_started_at: When its first attempt was recorded.
+        due_at: Of a block that waited when this runner took it over: until when.
     """
 
     id: BlockRunId
@@ -47,6 +51,9 @@ class ActiveBlock:
     is_decided: bool = False
     fingerprint: Fingerprint | None = None
     modules: str = ""
+    retried: int = 0
+    first_started_at: datetime | None = None
+    due_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -113,8 +120,8 @@ class ActiveRun:
 Under: TypeAlias = "tuple[ActiveRun, ActiveBlock]"
 """A block and the run it belongs to."""
 
-Change: TypeAlias = "tuple[ActiveRun, ActiveBlock, BlockEnd]"
-"""A block that has ended, and how that is recorded."""
+Change: TypeAlias = "tuple[ActiveRun, ActiveBlock, BlockEnd | Waiting]"
+"""A block that has ended or waits for another attempt, and how that is recorded."""
 
 
 def initial_state(

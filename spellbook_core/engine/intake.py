@@ -14,6 +14,7 @@ from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.atomic import content_hash
 from spellbook_core.clock import SystemClock
 from spellbook_core.engine import plan
+from spellbook_core.engine.control import check_control, retry_policy
 from spellbook_core.engine.policy import policy_of
 from spellbook_core.engine.staleness import assess, unfresh
 from spellbook_core.errors import NotFoundError
@@ -21,8 +22,8 @@ from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, Pro
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import Selection, Upstream
 from spellbook_core.model.staleness import Staleness
-from spellbook_core.project.layout import ProjectLayout, Workspace
 from spellbook_core.project.environment import interpreter_of
+from spellbook_core.project.layout import ProjectLayout, Workspace
 from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.runs.records import BlockSpec, NewBlockRun
 from spellbook_core.runs.store import RunStore
@@ -79,9 +80,11 @@ def take_in(
         NotFoundError: There is no such project or pipeline. [SB-SYS-002]
         SpellbookError: The pipeline cannot be read or cannot run: what `load_pipeline` and `plan.build` raise.
         BlockFileMissingError: Names the file. [SB-RUN-007]
-        BadCacheSettingError: `cache` of a block is not known. [SB-RUN-020]
         BadEnvironmentError: The Python of its blocks cannot be told. [SB-PRJ-060]
         InterpreterMissingError: It is not there. [SB-PRJ-061]
+        BadCacheSettingError: `cache` of a block is not known. [SB-RUN-020]
+        BadRetryConfigError: Retries of a block are no numbers. [SB-RUN-030]
+        BadSensorSettingError: A sensor cannot wait as its configuration says. [SB-RUN-031]
     """
     now = now or SystemClock().now()
     layout = workspace.project(project)
@@ -110,11 +113,11 @@ def take_in(
     else:
         made = plan.build(loaded, selection, stored, project=project, stale=stale)
     paths = {planned.block.uuid: layout.block_file(planned.block) for planned in made.blocks}
-    blocks = tuple(_snapshot(layout, pipeline, planned, paths[planned.block.uuid]) for planned in made.blocks)
+    blocks = tuple(_snapshot(layout, loaded, planned, paths[planned.block.uuid]) for planned in made.blocks)
     return Intake(layout, loaded, made, blocks, paths)
 
 
-def _snapshot(project: ProjectLayout, pipeline: PipelineUuid, planned: plan.PlannedBlock, path: Path) -> NewBlockRun:
+def _snapshot(project: ProjectLayout, pipeline: Pipeline, planned: plan.PlannedBlock, path: Path) -> NewBlockRun:
     block = planned.block
     shown = project.relative(path)
     try:
@@ -125,7 +128,7 @@ def _snapshot(project: ProjectLayout, pipeline: PipelineUuid, planned: plan.Plan
             f"The file of block '{block.uuid}' {'is missing' if missing else 'cannot be read'}: {shown}.",
             hint="restore the file, or remove the block from the pipeline.",
             project=project.name,
-            pipeline=pipeline,
+            pipeline=pipeline.uuid,
             block=block.uuid,
             path=shown,
         ) from cause
@@ -143,4 +146,5 @@ def _snapshot(project: ProjectLayout, pipeline: PipelineUuid, planned: plan.Plan
             configuration=block.configuration,
             timeout_s=block.timeout_s,
         ),
+            retry=retry_policy(project, pipeline, block),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, completed_outputs, initial_state
 from spellbook_core.engine.environment import Environments
@@ -44,6 +45,8 @@ def restore(
         state=initial_state({found.block: specs[found.id] for found in block_runs}, statuses),
         outputs=completed_outputs(block_runs),
     )
+    waiting = frozenset(found.block for found in block_runs if found.due_at is not None)
+    active.state = replace(active.state, waiting=waiting)
     if not blocks:
         raise NotFoundError(f"Run {run_id} has no blocks stored.", hint="start the pipeline again.", run=run_id)
     return active, statuses
@@ -59,6 +62,9 @@ def _block(store: RunStore, project: ProjectLayout, found: BlockRun, spec: Block
         source_path=project.contained(spec.relative_path),
         stored_outputs=stored_outputs(store, spec),
         attempt=found.attempt,
+        retried=found.retried,
+        first_started_at=found.first_started_at,
+        due_at=found.due_at,
     )
 
 

@@ -1,7 +1,8 @@
 """The loop's logic: takes queued runs, starts what may start, records what came of it. Sole writer of a run.
 
-It never waits and holds no thread: its owner calls `take_new` when woken, `on_executor` and `on_supervisor` when their
-descriptors are readable. Every step is recorded before it is acted on, so a killed runner is continued by the next.
+It never waits: its owner calls `take_new` when woken, `on_executor`, `on_supervisor` and `on_files` when their
+descriptors are readable, and `on_time` after `next_due_s`. Every step is recorded before it is acted on, so a killed
+runner is continued by the next.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from spellbook_core.clock import Clock
-from spellbook_core.engine import state
+from spellbook_core.engine import postponing, state
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, Change, Under, read_outcome
 from spellbook_core.engine.attempts import Attempts, lay_out_children
 from spellbook_core.engine.beginning import begin
@@ -27,13 +28,14 @@ from spellbook_core.engine.takeover import TakenOver
 from spellbook_core.engine.telling import Telling, report
 from spellbook_core.engine.turns import Turns
 from spellbook_core.engine.verdict import WORKER_LOST, judge
+from spellbook_core.engine.waits import Waits
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.naming import BlockRunId, RunId
 from spellbook_core.model.run import Status
 from spellbook_core.model.task import Outcome
 from spellbook_core.model.values import JsonObject
 from spellbook_core.project.layout import Workspace
-from spellbook_core.runs.records import ProcessIdentity, UnendedRun
+from spellbook_core.runs.records import ProcessIdentity, UnendedRun, Waiting
 from spellbook_core.runs.store import RunNotFoundError, RunStore
 from spellbook_core.settings import Settings
 
@@ -83,6 +85,8 @@ class Runner:
         self._taken_over = TakenOver(executor)
         self.supervisor = self._taken_over.supervisor
         self._running = self._attempts.running
+        self._waits = Waits(clock)
+        self.files = self._waits.files
         self._active: dict[RunId, ActiveRun] = {}
         self._turns = Turns(workspace, settings.max_parallel_blocks)
         self._touched: dict[RunId, ActiveRun] = {}
@@ -161,6 +165,22 @@ class Runner:
             if block_run_id in self._running:
                 self._end(*self._running[block_run_id], self._lost(block_run_id))
 
+    def next_due_s(self) -> float | None:
+        """Return the seconds after which `on_time` has something to do; None when no block waits for a time."""
+        return self._waits.next_due_s()
+
+    def on_time(self) -> None:
+        """Start again what is due."""
+        due = self._waits.due()
+        for run, block in due:
+            self._apply(run, state.BlockDue(block.block))
+        if due:
+            self._step()
+
+    def on_files(self) -> None:
+        """Take in that files changed which waiting sensors watch; `on_time` starts these."""
+        self._waits.on_files()
+
     def look_again(self) -> None:
         """Look after attempts whose process nobody could tell us about; call every few seconds."""
         for block_run_id in self._taken_over.ended():
@@ -168,6 +188,7 @@ class Runner:
 
     def close(self) -> None:
         """Let go of what is watched. Running blocks go on and seal their outcome."""
+        self._waits.close()
         self.supervisor.close()
 
     # -- beginning ------------------------------------------------------------------------------------------------
@@ -250,7 +271,10 @@ class Runner:
             with self._store.transaction():
                 for _, block, end in self._unrecorded:
                     with suppress(RunNotFoundError):  # the store was replaced under us: there is nothing to record in
-                        self._store.end_block(block.id, end)
+                        if isinstance(end, Waiting):
+                            self._store.postpone_block(block.id, end)
+                        else:
+                            self._store.end_block(block.id, end)
                 attempts, gone = self._attempts.record(chosen)
         except BaseException:  # also KeyboardInterrupt: places must not stay taken by what did not start
             self._turns.give_back()
@@ -266,12 +290,13 @@ class Runner:
             self._running[block.id] = (run, block)
             started.append((run, block))
         for run, block in started:
+            self._waits.starts(run, block)
             self._submit(run, block)
         begun, self._untold = self._untold, []
         for run_id in begun:  # only now: whoever listens would compete with the start for a processor
             self._tell.run(run_id)
         for run, block, end in told:
-            self._tell.block(run, block, end.status)
+            self._tell.block(run, block, Status.QUEUED if isinstance(end, Waiting) else end.status)
         for run, block in started:
             if block.id in self._running:
                 self._tell.block(run, block, Status.RUNNING)
@@ -291,8 +316,9 @@ class Runner:
         self._turns.ended(run)
         self._taken_over.forget(block)
         since = block.submitted_at
+        outcome = outcome or read_outcome(run.attempt_dir(block))
         end = judge(
-            outcome or read_outcome(run.attempt_dir(block)),
+            outcome,
             exited,
             block=block.block,
             timeout_s=block.spec.timeout_s,
@@ -300,6 +326,13 @@ class Runner:
             now=self._clock.now(),
             duration_s=None if since is None else self._clock.monotonic() - since,
         )
+        is_met = None if outcome is None else outcome.is_met
+        next_ = postponing.after(run, block, end, is_met=is_met, now=self._clock.now())
+        if isinstance(next_, Waiting):
+            self._postpone(run, block, next_)
+            return
+        end = next_
+        self._waits.end(block)
         if run.run.selection.tests_only:
             end = replace(end, reused_from=block.spec.stored_inputs.get(block.block))
         else:
@@ -308,6 +341,11 @@ class Runner:
             run.outputs[block.block] = end.outputs
         never = self._apply(run, state.BlockEnded(block.block, end.status), but=block)
         self._step([(run, block, end), *never])
+
+    def _postpone(self, run: ActiveRun, block: ActiveBlock, waiting: Waiting) -> None:
+        self._apply(run, state.BlockPostponed(block.block))
+        self._waits.begin(run, block, waiting)
+        self._step([(run, block, waiting)])
 
     def _apply(self, run: ActiveRun, event: state.Event, but: ActiveBlock | None = None) -> list[Change]:
         """Change the state; return the blocks that will therefore never run, with how that is recorded."""
@@ -321,6 +359,8 @@ class Runner:
         never = self._apply(run, state.CancelRequested())
         self._turns.ending(run)
         self._attempts.cancel(run, self._settings.cancel_grace_s)
+        for _, block, _ in never:
+            self._waits.end(block)
         self._step(never)
 
     def _end_when_over(self, run: ActiveRun) -> None:
@@ -348,6 +388,8 @@ class Runner:
             if not self._taken_over.watch(run, block, attempt):
                 lost.append(block)
         self._turns.enter(run, running=sum(under is run for under, _ in self._running.values()))
+        for name in run.state.waiting:
+            self._waits.resume(run, run.blocks[name])
         changes = unrun(run, stored, now=self._clock.now())
         if changes:
             self._step(changes)

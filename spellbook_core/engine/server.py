@@ -74,6 +74,7 @@ class EngineServer:
             (listener.fileno(), lambda: self._accept(listener)),
             (executor_fd, runner.on_executor),
             (runner.supervisor.fileno(), runner.on_supervisor),
+            (runner.files.fileno(), runner.on_files),
             (waker.fileno(), lambda: _drain(waker)),
         ]
         for descriptor, action in watched:
@@ -105,7 +106,9 @@ class EngineServer:
                 busy_at = now
             elif self._idle_exit_s and now - busy_at >= self._idle_exit_s:
                 return
-            wait_s = max(0.0, next_beat - now)
+            self._guarded(runner.on_time)
+            due_s = runner.next_due_s()
+            wait_s = max(0.0, next_beat - now) if due_s is None else min(due_s, max(0.0, next_beat - now))
             if runner.is_cancelling:
                 wait_s = min(wait_s, CANCEL_STEP_S)
                 self._guarded(runner.on_executor)

@@ -55,11 +55,14 @@ def run_alone(
 def _carry(runner: Runner, executor: Executor) -> None:
     with selectors.DefaultSelector() as selector:
         selector.register(executor.fileno(), selectors.EVENT_READ, runner.on_executor)
+        selector.register(runner.files.fileno(), selectors.EVENT_READ, runner.on_files)
         runner.take_new()
         while not runner.is_idle:
-            ready = selector.select(CANCEL_CHECK_S)
+            due_s = runner.next_due_s()
+            ready = selector.select(CANCEL_CHECK_S if due_s is None else min(due_s, CANCEL_CHECK_S))
             for key, _ in ready:
                 key.data()
+            runner.on_time()
             if not ready:
                 runner.take_new()
                 runner.on_executor()

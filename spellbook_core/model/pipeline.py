@@ -23,6 +23,7 @@ class Pipeline:
         blocks: In file order, which is the notebook's order and not the run order.
         callbacks: Add-on blocks, outside the graph of runs; likewise `conditionals` and `widgets` (charts).
         variables: Values every block receives, with their YAML types.
+        retry_config: As the file has it; blocks have their own over it.
     """
 
     uuid: PipelineUuid
@@ -35,6 +36,7 @@ class Pipeline:
     conditionals: tuple[Block, ...] = ()
     widgets: tuple[Block, ...] = ()
     variables: Mapping[str, YamlValue] = field(default_factory=dict)
+    retry_config: Mapping[str, YamlValue] = field(default_factory=dict)
 
     def has(self, uuid: str) -> bool:
         """Return whether a block of this uuid is in `blocks`."""

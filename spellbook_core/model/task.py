@@ -260,7 +260,7 @@ class Outcome:
         peak_memory_bytes: Largest resident set of the worker.
         modules: Project files that were imported, relative to the project (for the fingerprint).
         warnings: What the person should know, e.g. a fallback to sample data.
-        is_met: Whether a condition holds; None of anything else.
+        is_met: Whether a condition holds, or a sensor was true in a run; None of anything else.
     """
 
     outputs: tuple[OutputInfo, ...]

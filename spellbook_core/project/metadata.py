@@ -160,6 +160,7 @@ class _Reader:
             conditionals=lists["conditionals"],
             widgets=lists["widgets"],
             variables=cast("dict[str, YamlValue]", dict(variables or {})),
+            retry_config=_mapping(document.get("retry_config")),
         )
 
     def blocks(self, document: Mapping[str, object], name: str) -> tuple[Block, ...]:

@@ -34,6 +34,8 @@ def render(document: Mapping[str, object], old: Pipeline | None, new: Pipeline) 
             put(result, key, plain(now))
     if (old is None and new.variables) or (old is not None and dict(old.variables) != dict(new.variables)):
         put(result, "variables", _merged(document.get("variables"), new.variables))
+    if dict(old.retry_config if old is not None else {}) != dict(new.retry_config):
+        put(result, "retry_config", _merged(document.get("retry_config"), new.retry_config))
     for key in ("blocks", "callbacks", "conditionals", "widgets"):
         was_blocks = getattr(old, key) if old is not None else None
         now_blocks = getattr(new, key)

@@ -6,21 +6,18 @@ Nothing outside this module runs a line that a person wrote. What such a line ma
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import AsyncGeneratorType, GeneratorType
 from typing import Protocol
 
 from spellbook_core.decorators import BLOCK_DECORATORS, Collection
+from spellbook_core.model.block import RUNNABLE_TYPES, BlockType
 from spellbook_core.model.task import ArtifactRef, BlockTask, ErrorReport, OutputInfo, TestResult
 from spellbook_core.worker.arguments import arguments_of_test, bind, count, spread, system_keywords
 from spellbook_core.worker.failures import NoFunctionError, TestsFailedError, UnsupportedBlockError
 from spellbook_core.worker.load import load_block
 from spellbook_core.worker.report import report_exception
-
-SENSOR_INTERVAL_S = 60.0
-"""Seconds between two calls of a sensor in a run, as in mage; `configuration.interval_s` changes it."""
 
 
 class Artifacts(Protocol):
@@ -41,6 +38,7 @@ class CallResult:
     tests: tuple[TestResult, ...] = ()
     error: ErrorReport | None = None
 
+    is_met: bool | None = None
 
 @dataclass(slots=True)
 class _Steps:
@@ -49,6 +47,7 @@ class _Steps:
     outputs: list[OutputInfo] = field(default_factory=list)
     tests: list[TestResult] = field(default_factory=list)
 
+    is_met: bool | None = None
 
 def call_block(task: BlockTask, artifacts: Artifacts) -> CallResult:
     """Run the block of `task` from its source to its last test; never raises for anything that user code does."""
@@ -62,7 +61,7 @@ def call_block(task: BlockTask, artifacts: Artifacts) -> CallResult:
         return CallResult(tuple(steps.outputs), tuple(steps.tests), report)
     except BaseException as failure:  # noqa: BLE001  # user code boundary: SystemExit and KeyboardInterrupt included
         return CallResult((), tuple(steps.tests), report_exception(failure, task))
-    return CallResult(tuple(steps.outputs), tuple(steps.tests))
+    return CallResult(tuple(steps.outputs), tuple(steps.tests), is_met=steps.is_met)
 
 
 def _run(task: BlockTask, artifacts: Artifacts, steps: _Steps) -> None:
@@ -74,7 +73,7 @@ def _run(task: BlockTask, artifacts: Artifacts, steps: _Steps) -> None:
     _, collection = load_block(task)
     keywords = system_keywords(task)
     values = _stored(task, artifacts, steps) if task.tests_only else _made(task, artifacts, steps, collection, keywords)
-    if task.run_tests:
+    if task.run_tests and steps.is_met is not False:
         for test in collection.of("test"):
             steps.tests.append(_run_test(test.function, values, keywords, task))
         _check_tests(task, steps.tests)
@@ -94,8 +93,7 @@ def _made(
     arguments, named = bind(function, task, keywords, lambda: _read_inputs(task, artifacts))
     for preprocess in collection.of("preprocesser"):
         _consumed(preprocess.function(*arguments))
-    call = _sense if task.block_type == "sensor" else _call
-    value = call(function, arguments, named, task)
+    value = _consumed(function(*arguments, **named))
     del arguments, named  # a frame is freed after its last reader
     values = spread(value)
     for index, entry in enumerate(values):
@@ -105,6 +103,11 @@ def _made(
 
 def _main_function(task: BlockTask, collection: Collection) -> Callable[..., object]:
     decorator = BLOCK_DECORATORS[task.block_type]
+    if task.block_type == BlockType.SENSOR:
+        value = bool(value)
+        steps.is_met = None if task.trigger == "notebook" else value  # in the notebook one call is all
+        if steps.is_met is False:
+            return []  # the engine calls it again later, in another process
     marked = collection.of(decorator)
     if marked:
         return marked[0].function
@@ -134,25 +137,6 @@ def _consumed(value: object) -> object:
 
         return asyncio.run(collect())
     return value
-
-
-def _call(
-    function: Callable[..., object], arguments: list[object], named: dict[str, object], task: BlockTask
-) -> object:
-    return _consumed(function(*arguments, **named))
-
-
-def _sense(
-    function: Callable[..., object], arguments: list[object], named: dict[str, object], task: BlockTask
-) -> object:
-    """Call a sensor until it is true; in the notebook once."""
-    interval = task.configuration.get("interval_s", SENSOR_INTERVAL_S)
-    wait_s = float(interval) if isinstance(interval, (int, float)) else SENSOR_INTERVAL_S
-    while True:
-        value = _call(function, arguments, named, task)
-        if value or task.trigger == "notebook":
-            return bool(value)
-        time.sleep(wait_s)
 
 
 def _run_test(

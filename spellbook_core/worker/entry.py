@@ -78,6 +78,7 @@ def run_task(task: BlockTask, attempt_dir: Path, *, ping: int | None = None) -> 
             peak_memory_bytes=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
             modules=project_modules(Path(task.project_root)),
             warnings=api.deactivate() + tuple(text for output in result.outputs for text in output.warnings),
+            is_met=result.is_met,
         )
         outcome = _masked(outcome)
         seal(outcome, attempt_dir)

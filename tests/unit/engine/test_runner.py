@@ -3,104 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 
 import pytest
 
-from spellbook_core.clock import to_text
-from spellbook_core.engine.ports import Exited, Progressed, Sealed, Started
+from spellbook_core.engine.ports import Exited, Progressed, Sealed
 from spellbook_core.engine.runner import Runner
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.run import NewRun, Selection, Status
-from spellbook_core.model.task import ErrorReport, Outcome
+from spellbook_core.model.task import ErrorReport
 from spellbook_core.runs.store import StoreBusyError
 from tests.conftest import BlockFile, chain, make_project
-
-
-class FakeExecutor:
-    """Starts nothing: the test says what happens to each attempt."""
-
-    def __init__(self, clock):
-        self.clock = clock
-        self.prepared, self.tasks, self.cancelled, self.events = [], {}, [], []
-        self.folders = {}
-
-    def prepare(self, environment):
-        self.prepared.append(environment)
-
-    def submit(self, task, attempt_dir):
-        self.tasks[task.block] = task
-        self.folders[task.block] = attempt_dir
-        return {"block": task.block}
-
-    def fileno(self):
-        return -1
-
-    def poll(self, timeout_s):
-        events, self.events = self.events, []
-        return events
-
-    def cancel(self, handle, grace_s):
-        self.cancelled.append(handle["block"])
-
-    def adopt(self, handle):
-        return False
-
-    def close(self):
-        pass
-
-    def started(self, block):
-        task = self.tasks[block]
-        self.events.append(Started(task.block_run_id, task.attempt, {"block": block}, os.getpid()))
-
-    def seal(self, block, error=None):
-        at = to_text(self.clock.now())
-        outcome = Outcome((), (), error, at, at, 0.5, 0.1, 1000)
-        (self.folders[block] / "outcome.json").write_text(json.dumps(outcome.to_json()))
-
-    def sealed(self, block, error=None, reason=None):
-        self.seal(block, error)
-        task = self.tasks[block]
-        self.events.append(Sealed(task.block_run_id, task.attempt, reason))
-
-    def exited(self, block, **facts):
-        task = self.tasks[block]
-        self.events.append(Exited(task.block_run_id, task.attempt, **{"exit_status": 0, **facts}))
-
-    def completes(self, block):
-        self.seal(block)
-        self.exited(block)
-
-
-@pytest.fixture
-def executor(clock):
-    return FakeExecutor(clock)
-
-
-@pytest.fixture
-def events():
-    return []
-
-
-@pytest.fixture
-def runner(context, executor, clock, settings, events):
-    settings = dataclasses.replace(settings, max_parallel_blocks=2)
-    made = Runner(context.workspace, context.store, executor, clock, settings, events.append)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def start(context, runner, clock):
-    def begin(**changes):
-        run = context.store.create_run(
-            NewRun(**{"project": "demo", "pipeline": "main", "trigger": "manual", **changes}), now=clock.now()
-        )
-        runner.take_new()
-        return run
-
-    return begin
+from tests.unit.engine.conftest import FakeExecutor
 
 
 def statuses(context, run):

@@ -1,0 +1,40 @@
+"""What a block's files say about running it again: retries and how a sensor waits, checked before a run begins."""
+
+from __future__ import annotations
+
+from spellbook_core.engine.sensing import BadSensorSettingError, sensor_policy
+from spellbook_core.model.block import Block, BlockType
+from spellbook_core.model.pipeline import Pipeline
+from spellbook_core.model.retry import BadRetryConfigError, RetryPolicy, merged
+from spellbook_core.project.layout import ProjectLayout
+from spellbook_core.project.retries import project_retry_config
+
+
+def retry_policy(project: ProjectLayout, pipeline: Pipeline, block: Block) -> RetryPolicy:
+    """Return what follows a failed attempt: the block's `retry_config`, over the pipeline's, over the project's.
+
+    Raises:
+        BadRetryConfigError: A value is no number, or is negative. [SB-RUN-030]
+    """
+    return merged([project_retry_config(project), pipeline.retry_config, block.retry_config])
+
+
+def check_control(project: ProjectLayout, pipeline: Pipeline, block: Block) -> None:
+    """Refuse settings of a block that could not be heeded while it runs.
+
+    Raises:
+        BadRetryConfigError: Of its retries; names the block. [SB-RUN-030]
+        BadSensorSettingError: Of a sensor; names the block. [SB-RUN-031]
+    """
+    try:
+        retry_policy(project, pipeline, block)
+        if block.type == BlockType.SENSOR:
+            sensor_policy(block.configuration)
+    except (BadRetryConfigError, BadSensorSettingError) as wrong:
+        raise type(wrong)(
+            f"Block '{block.uuid}': {wrong.message}",
+            hint=wrong.hint,
+            project=project.name,
+            pipeline=pipeline.uuid,
+            block=block.uuid,
+        ) from wrong

@@ -1,0 +1,94 @@
+"""Block runs that wait for another attempt: when each is due, and which files make it due at once."""
+
+from __future__ import annotations
+
+import shutil
+
+from spellbook_core.clock import Clock
+from spellbook_core.engine.active import ActiveBlock, ActiveRun, Under
+from spellbook_core.engine.filewatch import FileWatch
+from spellbook_core.engine.postponing import is_sensing
+from spellbook_core.engine.sensing import SHORTEST_S, sensor_policy
+from spellbook_core.engine.timers import Timers
+from spellbook_core.model.naming import BlockRunId
+from spellbook_core.runs.records import Waiting
+
+
+class Waits:
+    """Knows the waiting blocks of one runner. Holds no process, and a thread only while files are watched."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Know of none yet."""
+        self._clock = clock
+        self._timers = Timers(clock)
+        self.files = FileWatch()
+        self._waiting: dict[BlockRunId, Under] = {}
+        self._looked_at: dict[BlockRunId, float] = {}
+        self._touched: set[BlockRunId] = set()
+
+    def starts(self, run: ActiveRun, block: ActiveBlock) -> None:
+        """Watch the files of a sensor whose attempt is about to start, so that no change is missed from then on."""
+        block.first_started_at = block.first_started_at or self._clock.now()
+        self._touched.discard(block.id)
+        self._watch(run, block)
+
+    def _watch(self, run: ActiveRun, block: ActiveBlock) -> None:
+        if is_sensing(run, block):
+            self.files.add(block.id, run.project.root, sensor_policy(block.spec.configuration))
+
+    def begin(self, run: ActiveRun, block: ActiveBlock, waiting: Waiting) -> None:
+        """Have a block wait from now on, after an attempt of it ended."""
+        block.retried = waiting.retried
+        self._waiting[block.id] = (run, block)
+        if waiting.due_at is not None:
+            self._timers.arm(block.id, (waiting.due_at - self._clock.now()).total_seconds())
+        self._looked_at[block.id] = self._clock.monotonic()
+        if block.id in self._touched:
+            self._wake(block.id)
+        if waiting.forget is not None:
+            shutil.rmtree(run.attempt_dir(block, waiting.forget), ignore_errors=True)
+            run.folders.pop((block.id, waiting.forget), None)
+
+    def resume(self, run: ActiveRun, block: ActiveBlock) -> None:
+        """Have a block wait on that waited for an earlier runner.
+
+        One that watches files is due at once: what changed while no engine watched is not known.
+        """
+        self._waiting[block.id] = (run, block)
+        self._watch(run, block)
+        is_watching = is_sensing(run, block) and bool(sensor_policy(block.spec.configuration).watch)
+        due_at = block.due_at
+        left_s = 0.0 if due_at is None or is_watching else (due_at - self._clock.now()).total_seconds()
+        self._timers.arm(block.id, left_s)
+
+    def end(self, block: ActiveBlock) -> None:
+        """Forget a block that has ended."""
+        if self._waiting.pop(block.id, None) is not None:
+            self._timers.disarm(block.id)
+        self.files.drop(block.id)
+        self._looked_at.pop(block.id, None)
+        self._touched.discard(block.id)
+
+    def next_due_s(self) -> float | None:
+        """Return the seconds until the first block is due; None when none waits for a time."""
+        return self._timers.next_due_s()
+
+    def due(self) -> list[Under]:
+        """Return the blocks that are due; they wait no longer."""
+        return [self._waiting.pop(number) for number in self._timers.due()]
+
+    def on_files(self) -> None:
+        """Make the sensors due that watch a file which changed."""
+        for number in self.files.changed():
+            if number in self._waiting:
+                self._wake(number)
+            else:
+                self._touched.add(number)  # it looks right now, and may have looked too early
+
+    def _wake(self, block_run_id: BlockRunId) -> None:
+        since_s = self._clock.monotonic() - self._looked_at.get(block_run_id, 0.0)
+        self._timers.arm(block_run_id, SHORTEST_S - since_s)
+
+    def close(self) -> None:
+        """Let go of the files that are watched."""
+        self.files.close()
