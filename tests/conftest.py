@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from spellbook_core.project.layout import TYPE_FOLDERS, Workspace
+from spellbook_core.project.layout import EXTENSIONS, TYPE_FOLDERS, Workspace
 from spellbook_core.services.wiring import Context, open_context
 from spellbook_core.settings import Settings
 
@@ -39,6 +39,7 @@ class BlockFile:
     type: str = "transformer"
     parents: tuple[str, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
+    language: str = "python"
 
 
 def make_project(
@@ -63,10 +64,10 @@ def make_project(
     entries, before = [], None
     for uuid, given in (blocks or {}).items():
         block = given if isinstance(given, BlockFile) else _guessed(given, before)
-        path = project / TYPE_FOLDERS[block.type] / f"{uuid}.py"
+        path = project / TYPE_FOLDERS[block.type] / f"{uuid}.{EXTENSIONS[block.language]}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block.source, encoding="utf-8")
-        entry = {"uuid": uuid, "name": uuid, "type": block.type, "language": "python"}
+        entry = {"uuid": uuid, "name": uuid, "type": block.type, "language": block.language}
         entries.append({**entry, "upstream_blocks": list(block.parents), "downstream_blocks": [], **block.settings})
         before = uuid
     for entry in entries:
@@ -134,11 +135,6 @@ def wait_until(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run browser stories last: Playwright keeps an event loop and child processes in this process until the end."""
     items.sort(key=lambda item: "e2e" in item.path.parts)
-    for item in items:
-        if "e2e" in item.path.parts:
-            # A report is lost now and then when a page is redrawn at that instant; the cause is not proven
-            # (docs/contributing.md). A repeat is printed, and belongs away once the loss is mended.
-            item.add_marker(pytest.mark.flaky(reruns=2))
 
 
 @pytest.fixture

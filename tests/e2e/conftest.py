@@ -137,6 +137,7 @@ def _start(script: Path, folder: Path) -> Server:
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": "false",
         "runner.magicEnabled": "false",
+        "runner.fastReruns": "false",
         "client.toolbarMode": "viewer",
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]

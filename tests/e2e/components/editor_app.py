@@ -4,7 +4,10 @@ import json
 
 import streamlit as st
 
+from spellbook_core.ui import uninterrupted
 from spellbook_core.ui.components.editor import Completion, Diagnostic, EditorEvent, code_editor, collect
+
+uninterrupted.install()
 
 START = '''import pandas as pd
 

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.e2e
+
+APP = Path(__file__).with_name("callbacks_app.py")
+
+
+@pytest.mark.parametrize("first", ["First", "Within"])
+def test_an_act_is_finished_whatever_follows_it(
+    page_factory, streamlit_server: Callable[[Path], str], first: str
+) -> None:
+    """The second click asks for the whole page while the first one's callback is at work, 0.3 s long."""
+    page = page_factory(streamlit_server(APP))
+    page.get_by_role("button", name=first).click()
+    page.get_by_role("button", name="Second").click()
+    shown = page.locator(".st-key-steps_shown")
+    expect(shown).to_contain_text("second=10")
+    expect(shown).to_contain_text(f"{first.lower()}=10")
+
+
+def test_an_act_that_waits_is_not_thrown_away(page_factory, streamlit_server: Callable[[Path], str]) -> None:
+    """Three clicks at once: the second waits behind the first's callback when the third asks for the whole page."""
+    page = page_factory(streamlit_server(APP))
+    for name in ("Within", "Next", "Second"):
+        page.get_by_role("button", name=name).click(delay=20)
+    shown = page.locator(".st-key-steps_shown")
+    for name in ("within", "next", "second"):
+        expect(shown).to_contain_text(f"{name}=10")
