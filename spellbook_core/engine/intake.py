@@ -145,6 +145,6 @@ def _snapshot(project: ProjectLayout, pipeline: Pipeline, planned: plan.PlannedB
             stored_inputs=planned.stored_inputs,
             configuration=block.configuration,
             timeout_s=block.timeout_s,
-        ),
             retry=retry_policy(project, pipeline, block),
+        ),
     )

@@ -37,8 +37,8 @@ class CallResult:
     outputs: tuple[OutputInfo, ...] = ()
     tests: tuple[TestResult, ...] = ()
     error: ErrorReport | None = None
-
     is_met: bool | None = None
+
 
 @dataclass(slots=True)
 class _Steps:
@@ -46,8 +46,8 @@ class _Steps:
 
     outputs: list[OutputInfo] = field(default_factory=list)
     tests: list[TestResult] = field(default_factory=list)
-
     is_met: bool | None = None
+
 
 def call_block(task: BlockTask, artifacts: Artifacts) -> CallResult:
     """Run the block of `task` from its source to its last test; never raises for anything that user code does."""
@@ -95,6 +95,11 @@ def _made(
         _consumed(preprocess.function(*arguments))
     value = _consumed(function(*arguments, **named))
     del arguments, named  # a frame is freed after its last reader
+    if task.block_type == BlockType.SENSOR:
+        value = bool(value)
+        steps.is_met = None if task.trigger == "notebook" else value  # in the notebook one call is all
+        if steps.is_met is False:
+            return []  # the engine calls it again later, in another process
     values = spread(value)
     for index, entry in enumerate(values):
         steps.outputs.append(artifacts.put(entry, index=index, origin=f"{task.pipeline}/{task.block}"))
@@ -103,11 +108,6 @@ def _made(
 
 def _main_function(task: BlockTask, collection: Collection) -> Callable[..., object]:
     decorator = BLOCK_DECORATORS[task.block_type]
-    if task.block_type == BlockType.SENSOR:
-        value = bool(value)
-        steps.is_met = None if task.trigger == "notebook" else value  # in the notebook one call is all
-        if steps.is_met is False:
-            return []  # the engine calls it again later, in another process
     marked = collection.of(decorator)
     if marked:
         return marked[0].function
