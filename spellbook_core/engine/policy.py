@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.block import BlockType
+from spellbook_core.model.block import SHELL_LANGUAGES, BlockType
 from spellbook_core.model.values import YamlValue
 
 REUSED_BY_DEFAULT = frozenset({BlockType.TRANSFORMER, BlockType.CUSTOM})
@@ -45,15 +45,15 @@ class CachePolicy:
         return f"its output is older than {self.text}"
 
 
-def policy_of(block_type: str, configuration: Mapping[str, YamlValue]) -> CachePolicy:
-    """Return the policy of a block.
+def policy_of(block_type: str, configuration: Mapping[str, YamlValue], language: str = "python") -> CachePolicy:
+    """Return the policy of a block. A shell script is there for what it does outside: it runs unless told otherwise.
 
     Raises:
         BadCacheSettingError: `cache` is not `auto`, `always`, `never` or a time such as `30m`. [SB-RUN-020]
     """
     value = configuration.get("cache")
     if value is None or value is True or value == "auto":
-        return CachePolicy(block_type in REUSED_BY_DEFAULT)
+        return CachePolicy(block_type in REUSED_BY_DEFAULT and language not in SHELL_LANGUAGES)
     if value is False or value == "never":
         return CachePolicy(False, text="never")
     if value == "always":

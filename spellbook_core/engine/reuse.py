@@ -24,7 +24,8 @@ from spellbook_core.model.values import YamlValue
 from spellbook_core.project.closure import Closure, CodeIndex, index_of
 from spellbook_core.project.installed import environment_of
 from spellbook_core.project.layout import ProjectLayout, Workspace
-from spellbook_core.project.sourcefacts import SourceFacts, facts_of, raw_facts
+from spellbook_core.project.otherfiles import facts_in
+from spellbook_core.project.sourcefacts import SourceFacts
 from spellbook_core.runs.records import BlockEnd, Fingerprint, Reusable
 from spellbook_core.runs.store import RunStore
 
@@ -67,7 +68,7 @@ class Reuse:
         block.modules = closure.digest
         if not may_reuse(run.run, block):
             return None
-        policy = policy_of(block.block_type, block.spec.configuration)
+        policy = policy_of(block.block_type, block.spec.configuration, block.spec.language)
         found = self._store.find_reusable(run.run.project, run.run.pipeline, block.block, known.digest)
         now = self._clock.now()
         if found is None or policy.objection(found.made_at, now) or recorded_change(index, found.recorded):
@@ -146,7 +147,7 @@ def may_reuse(run: PipelineRun, block: ActiveBlock) -> bool:
     if run.again is not None and block.block == run.again.start:
         return False
     try:
-        return policy_of(block.block_type, block.spec.configuration).allows
+        return policy_of(block.block_type, block.spec.configuration, block.spec.language).allows
     except SpellbookError:
         return False
 
@@ -207,7 +208,7 @@ def compute_parts(
 
 
 def _facts(block: ActiveBlock) -> SourceFacts:
-    return facts_of(block.source) if block.spec.language == "python" else raw_facts(block.source)
+    return facts_in(block.source, block.spec.language)
 
 
 def _parts(run: ActiveRun, block: ActiveBlock, facts: SourceFacts, closure: Closure) -> fingerprint.Parts:

@@ -147,7 +147,7 @@ class _Assessment:
         if moved is not None:
             found.append(f"{moved} changed")
         try:
-            too_old = policy_of(block.type, block.configuration).objection(made.made_at, self._now)
+            too_old = policy_of(block.type, block.configuration, block.language).objection(made.made_at, self._now)
         except SpellbookError as wrong:
             too_old = wrong.message
         return found + ([too_old] if too_old else []), times

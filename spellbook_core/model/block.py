@@ -36,8 +36,15 @@ RUNNABLE_TYPES = frozenset(
 ADD_ON_TYPES = frozenset({BlockType.CONDITIONAL, BlockType.CALLBACK})
 """Types that run because of the block they hang on."""
 
-RUNNABLE_LANGUAGES = frozenset({"python"})
-"""Languages that run today."""
+SHELL_LANGUAGES = frozenset({"shell", "bash"})
+"""Two words for the same: a script that bash runs. Ours; mage has no such block."""
+
+RUNNABLE_LANGUAGES = frozenset({"python", "sql"}) | SHELL_LANGUAGES
+"""Languages that run today; sensors and what hangs on other blocks are Python only."""
+
+_IN_EVERY_LANGUAGE = frozenset(
+    {BlockType.DATA_LOADER, BlockType.TRANSFORMER, BlockType.CUSTOM, BlockType.DATA_EXPORTER}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ class Block:
         uuid: The stable name; the file's stem, with a folder in front where it lives in one.
         name: What the person sees; may differ from the uuid.
         type: One of `BlockType`, or a newer one that is only drawn.
-        language: `python`, `sql`, `yaml`, `markdown` or `r`. Old files leave it out: python.
+        language: `python`, `sql`, `shell`, `yaml`, `markdown` or `r`. Old files leave it out: python.
         upstream_blocks: Direct parents; their order is the order of positional arguments.
         configuration: The block's own settings; `file_source.path` names the file where it is not the default one.
         color: mage's colour name of custom blocks.
@@ -71,7 +78,14 @@ class Block:
     @property
     def is_runnable(self) -> bool:
         """Whether a pipeline run executes this block."""
-        return self.type in RUNNABLE_TYPES and self.language in RUNNABLE_LANGUAGES
+        if self.language not in RUNNABLE_LANGUAGES:
+            return False
+        return self.type in (RUNNABLE_TYPES if self.language == "python" else _IN_EVERY_LANGUAGE)
+
+    @property
+    def runs_alone(self) -> bool:
+        """Whether this is a scratchpad: run from its card, never part of a pipeline run, handing nothing on."""
+        return self.type == BlockType.SCRATCHPAD and self.language in RUNNABLE_LANGUAGES
 
     @property
     def is_dynamic(self) -> bool:

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from spellbook_core.atomic import content_hash
 from spellbook_core.project.layout import ProjectLayout
-from spellbook_core.project.sourcefacts import ImportRef, SourceFacts, facts_of, raw_facts
+from spellbook_core.project.otherfiles import facts_in
+from spellbook_core.project.sourcefacts import ImportRef, SourceFacts
 
 MAX_MODULE_BYTES = 2_000_000
 """A larger file is known by its time and size, and its imports are not followed."""
@@ -192,7 +193,7 @@ class CodeIndex:
             text = Path(path).read_bytes().decode("utf-8", "replace")
         except OSError:
             return None
-        return facts_of(text) if language == "python" else raw_facts(text)
+        return facts_in(text, language)
 
 
 class _Search:

@@ -37,8 +37,11 @@ TYPE_FOLDERS = {
 }
 """Block type -> its folder; `custom` is singular. Source: mage-ai 0.9.80's project layout."""
 
-EXTENSIONS = {"python": "py", "sql": "sql", "yaml": "yaml", "markdown": "md", "r": "r"}
-"""Language -> file extension."""
+EXTENSIONS = {
+    **{"python": "py", "sql": "sql", "yaml": "yaml", "markdown": "md", "r": "r"},
+    **{"bash": "sh", "shell": "sh"},
+}
+"""Language -> file extension; the last of two languages with one extension is what its files are taken for."""
 
 _ENVIRONMENT_DIGEST = re.compile(r"[0-9a-f]{32}")
 _TRASH_TOKEN = re.compile(r"[0-9a-f]{16,64}")
@@ -136,11 +139,11 @@ class Workspace:
         return self.state_dir / "runs"
 
     @property
-    @property
     def charts_dir(self) -> Path:
         """Pictures of charts, by what they are drawn from; anything in it can be drawn again."""
         return self.state_dir / "charts"
 
+    @property
     def trash_dir(self) -> Path:
         """What was deleted and can be restored."""
         return self.state_dir / "trash"
@@ -155,6 +158,15 @@ class Workspace:
         if not _ENVIRONMENT_DIGEST.fullmatch(digest):
             raise BadNameError(f"'{ascii(digest[:40])[1:-1]}' is no environment.", hint="choose one of the list.")
         return self.environments_dir / digest
+
+    @property
+    def housekeeping_path(self) -> Path:
+        """What the last clean-up did; its lock lies beside it."""
+        return self.state_dir / "housekeeping.json"
+
+    def run_dir(self, run_id: RunId | int) -> Path:
+        """Return the folder with the files of a run's attempts; the number is checked to be one."""
+        return self.attempt_dir(run_id, 0, 0).parent
 
     def ensure_state_dir(self) -> Path:
         """Return the state folder, made with mode 0700 and a `.gitignore` that hides everything in it.

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from spellbook_core.artifacts.formats import frames, json_values, npy, pickles, tables, tensors
+from spellbook_core.artifacts.formats import frames, json_values, npy, pickles, query_results, tables, tensors
 from spellbook_core.artifacts.formats.encoded import Encoded
 
 _ENCODERS: tuple[Callable[[object], Encoded | None], ...] = (
     json_values.encode,
     npy.encode,
+    query_results.encode,
     frames.encode,
     tables.encode,
     tensors.encode,
@@ -22,6 +23,7 @@ _DECODERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     npy.FORMAT: ("npy", npy.decode),
     frames.FRAME_FORMAT: ("arrow", frames.decode),
     frames.SERIES_FORMAT: ("arrow", frames.decode),
+    query_results.QUERY_FORMAT: ("arrow", query_results.decode),
     tables.TABLE_FORMAT: ("arrow", tables.decode),
     tables.POLARS_FORMAT: ("arrow", tables.decode_polars),
     tensors.SAFETENSORS_FORMAT: ("safetensors", tensors.decode_plain),

@@ -180,6 +180,10 @@ class SqlClient:
         cursor.execute(query, (schema, table) if schema else (table,))
         return [str(row[0]) for row in cursor.fetchall()]
 
+    def place(self, schema: str | None, table: str) -> str:
+        """Return how a table is written, each part quoted."""
+        return self._place(schema, table)
+
     def _place(self, schema: str | None, table: str) -> str:
         return ".".join(self._name(part) for part in (schema, table) if part)
 

@@ -1,0 +1,65 @@
+"""What a block file in another language than Python asks of its surroundings, read from its text alone."""
+
+from __future__ import annotations
+
+import re
+
+from spellbook_core.model.block import SHELL_LANGUAGES
+from spellbook_core.project.sourcefacts import MOMENTS, ImportRef, SourceFacts, facts_of, raw_facts
+
+_HOLES = re.compile(r"\{\{(.*?)\}\}|\{%(.*?)%\}", re.DOTALL)
+_ENGINE_OF_SQL = ImportRef(0, "duckdb")
+
+SHELL_MOMENTS = {
+    "SPELLBOOK_EXECUTION_DATE": "execution_date",
+    "SPELLBOOK_RUN_ID": "pipeline_run_id",
+    "SPELLBOOK_TRIGGER": "trigger_name",
+}
+"""Environment variable of a shell block -> the fact of a run that it tells."""
+
+
+def facts_in(text: str, language: str) -> SourceFacts:
+    """Return the facts of a block's text in its language."""
+    if language == "python":
+        return facts_of(text)
+    if language == "sql":
+        return sql_facts(text)
+    return shell_facts(text) if language in SHELL_LANGUAGES else raw_facts(text)
+
+
+def sql_facts(text: str) -> SourceFacts:
+    """Return the facts of a SQL text: every byte counts, and it sees the variables that its expressions name."""
+    words = words_in_holes(text)
+    is_open = "variables" in words and not re.search(r"variables\(\s*['\"]", text)
+    return SourceFacts(
+        raw_facts(text).digest,
+        imports=frozenset({_ENGINE_OF_SQL}),
+        keywords=None if is_open else words,
+        mentions=MOMENTS & words,
+    )
+
+
+def shell_facts(text: str) -> SourceFacts:
+    """Return the facts of a shell script: every byte counts, and it may see all variables."""
+    seen = frozenset(moment for name, moment in SHELL_MOMENTS.items() if name in text)
+    return SourceFacts(raw_facts(text).digest, mentions=seen)
+
+
+def words_in_holes(text: str) -> frozenset[str]:
+    """Return every word inside `{{ }}` and `{% %}`: a superset of the names that the template looks at."""
+    inside = [part for found in _HOLES.findall(text) for part in found]
+    return frozenset(word for part in inside for word in re.findall(r"\w+", part))
+
+
+def headline(text: str, language: str) -> str:
+    """Return the comment lines that a text begins with, without their marks; empty when it begins otherwise."""
+    mark = "--" if language == "sql" else "#"
+    lines: list[str] = []
+    for line in text.splitlines():
+        stripped = line.strip()
+        if stripped.startswith("#!") and not lines:
+            continue
+        if not stripped.startswith(mark):
+            break
+        lines.append(stripped.removeprefix(mark).strip())
+    return "\n".join(lines).strip()

@@ -1,0 +1,79 @@
+"""Run a SQL block: fill in its values, run its statements on DuckDB or a database server, return the last result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from spellbook_core.artifacts.formats.query_results import QueryResult
+from spellbook_core.worker.arguments import system_keywords
+from spellbook_core.worker.load import source_of
+from spellbook_core.worker.mage_shim.place import remember
+from spellbook_core.worker.sql_tables import Parents
+from spellbook_core.worker.sql_target import DUCKDB, Target, target_of
+from spellbook_core.worker.sql_template import Statement, statements
+
+if TYPE_CHECKING:
+    from spellbook_core.artifacts.store import ArtifactStore
+    from spellbook_core.model.task import BlockTask
+
+_OBJECTS = frozenset({"logger", "context", "event"})
+"""Keywords of Python blocks that no SQL statement can use."""
+
+MAX_SHOWN = 100
+"""Longest text of a statement in the log."""
+
+
+def run_sql(task: BlockTask, artifacts: object) -> QueryResult | None:
+    """Return the result of the last query of a SQL block, None when it has none.
+
+    Args:
+        task: Its `language` is `sql`.
+        artifacts: The store that the parents' outputs lie in.
+
+    Raises:
+        TemplateError: An expression in `{{ }}` is wrong. [SB-WRK-051]
+        StatementError: The database refused a statement; the fact `line` says where. [SB-WRK-050]
+        SpellbookError: What the modules of the database raise.
+    """
+    remember(task)
+    target = target_of(task)
+    parents = Parents(task, cast("ArtifactStore", artifacts))
+    script = statements(source_of(task), names_of(task, parents), identifiers=_identifiers(task, parents))
+    table = _run(task, target, script, parents)
+    return None if table is None else QueryResult(table)
+
+
+def _run(task: BlockTask, target: Target, script: list[Statement], parents: Parents) -> Any:
+    if target.provider == DUCKDB:
+        from spellbook_core.worker.sql_duckdb import run_on_duckdb
+
+        return run_on_duckdb(task, target, script, parents)
+    from spellbook_core.worker.sql_servers import run_on_server
+
+    return run_on_server(task, target, script, parents)
+
+
+def names_of(task: BlockTask, parents: Parents) -> dict[str, object]:
+    """Return what `{{ }}` of a block can use: parents, then the run's values over them, and two functions."""
+    values = {name: value for name, value in system_keywords(task).items() if name not in _OBJECTS}
+
+    def variables(name: str, **options: object) -> object:
+        return task.variables.get(name, "")
+
+    functions: Mapping[str, object] = {"variables": variables, "block_output": parents.value}
+    return {**parents.names(), **values, **functions}
+
+
+def _identifiers(task: BlockTask, parents: Parents) -> set[str]:
+    listed = task.configuration.get("identifiers")
+    return parents.identifiers() | {str(name) for name in listed} if isinstance(listed, list) else parents.identifiers()
+
+
+def told(statement: str, started: float, rows: int | None) -> None:
+    """Write one line about a statement that is done into the block's log; bound values do not appear in it."""
+    text = " ".join(line.partition("--")[0].strip() for line in statement.splitlines()).strip()
+    shown = text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+    result = "" if rows is None else f" → {rows:,} row{'' if rows == 1 else 's'}"
+    print(f"{shown}{result} ({time.monotonic() - started:.2f} s)", flush=True)  # noqa: T201  # the block's own output

@@ -1,0 +1,125 @@
+"""What a SQL block's parents hand over, as Arrow tables: mapped from the store where they lie as such."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from spellbook_core.artifacts.formats.registry import ARROW_FORMATS
+from spellbook_core.worker.sql_problems import InputTableError
+from spellbook_core.worker.sql_template import Table
+
+if TYPE_CHECKING:
+    from spellbook_core.artifacts.store import ArtifactStore
+    from spellbook_core.model.task import BlockInput, BlockTask, OutputInfo
+
+MAX_ROWS_AS_VALUES = 10_000
+"""Most rows that `block_output` of a template hands over as values; a larger table belongs into FROM."""
+
+
+class Parents:
+    """The parents of one SQL block: `df_1`, `df_2`, … in their order, and each by its own name."""
+
+    def __init__(self, task: BlockTask, store: ArtifactStore) -> None:
+        """Read nothing yet."""
+        self._store = store
+        self._inputs = task.inputs
+
+    def names(self) -> dict[str, Table]:
+        """Return template name -> table; `df_1[1]` is the second output of the first parent."""
+        found: dict[str, Table] = {}
+        for number, given in enumerate(self._inputs, start=1):
+            tables = [Table(_name(given, output), _columns(output)) for output in given.outputs]
+            if tables:
+                table = Table(tables[0].name, tables[0].columns, tuple(tables[1:]))
+                found[f"df_{number}"] = found[given.block] = table
+        return found
+
+    def identifiers(self) -> set[str]:
+        """Return the names that a value may choose: the parents' tables and their columns."""
+        tables = self.names().values()
+        every = [inner for table in tables for inner in (table, *table.others)]
+        return {table.name for table in every} | {column for table in every for column in table.columns}
+
+    def mentioned(self, text: str) -> Iterator[tuple[str, OutputInfo]]:
+        """Yield (name, output) for each name of a table that occurs in `text`, in any case."""
+        folded = text.casefold()
+        for number, given in enumerate(self._inputs, start=1):
+            for output in given.outputs:
+                names = [_name(given, output), *([f"df_{number}"] if output.index == 0 else [])]
+                for name in names:
+                    if name.casefold() in folded:
+                        yield name, output
+
+    def table(self, output: OutputInfo) -> Any:
+        """Return an output as a `pyarrow.Table`, its bytes checked.
+
+        Raises:
+            InputTableError: It is no table, and none can be made of it. [SB-WRK-052]
+        """
+        from spellbook_core.artifacts.preview import open_shown
+
+        if output.artifact.format in ARROW_FORMATS:
+            self._store.verify(output.artifact)
+            return open_shown(self._store, output.artifact)[0]
+        try:
+            return _made_table(self._store.get(output.artifact))
+        except Exception as cause:  # noqa: BLE001  # reading may run code, and pyarrow refuses in many ways
+            raise InputTableError(
+                f"'{output.name}' of a parent is a {output.type_name}, of which no table can be made: {cause}",
+                hint="return a table from the parent, or use block_output('name') for a single value.",
+            ) from None
+
+    def value(self, block: str) -> object:
+        """Return a parent's output as values: what it is, or the rows of a table as mappings.
+
+        Raises:
+            InputTableError: There is no such parent, or its table has too many rows. [SB-WRK-052]
+        """
+        given = next((given for given in self._inputs if given.block == block), None)
+        if given is None:
+            known = ", ".join(given.block for given in self._inputs) or "none"
+            raise InputTableError(f"'{block[:60]}' is no parent of this block.", hint=f"its parents are: {known}.")
+        values = [self._value(output) for output in given.outputs]
+        return values[0] if len(values) == 1 else values
+
+    def _value(self, output: OutputInfo) -> object:
+        if output.artifact.format not in ARROW_FORMATS:
+            return self._store.get(output.artifact)
+        if (output.rows or 0) > MAX_ROWS_AS_VALUES:
+            raise InputTableError(
+                f"'{output.name}' has {output.rows:,} rows; block_output hands over {MAX_ROWS_AS_VALUES:,} at most.",
+                hint="read it as a table, in FROM.",
+            )
+        rows: list[object] = self.table(output).to_pylist()
+        return rows
+
+
+def _name(given: BlockInput, output: OutputInfo) -> str:
+    return given.block if output.index == 0 else f"{given.block}_{output.index}"
+
+
+def _columns(output: OutputInfo) -> tuple[str, ...]:
+    return tuple(column.name for column in output.columns)
+
+
+def _made_table(value: Any) -> Any:
+    """Return a table of what a Python block returned without a table of its own: records, columns, a list, a value."""
+    import pyarrow as pa
+
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    if type(value).__module__.startswith("pandas"):
+        frame = value.to_frame() if hasattr(value, "to_frame") and not hasattr(value, "columns") else value
+        return pa.Table.from_pandas(frame.rename(columns=str), preserve_index=False)
+    if hasattr(value, "ndim"):
+        columns = value.reshape(len(value), -1).T if value.ndim else [value.reshape(1)]
+        return pa.table({f"c{n}" if len(columns) > 1 else "value": column for n, column in enumerate(columns)})
+    if isinstance(value, Mapping):
+        is_columns = bool(value) and all(isinstance(column, list) for column in value.values())
+        return pa.table(dict(value)) if is_columns else pa.Table.from_pylist([dict(value)])
+    if isinstance(value, (list, tuple)):
+        if value and all(isinstance(row, Mapping) for row in value):
+            return pa.Table.from_pylist([dict(row) for row in value])
+        return pa.table({"value": list(value)})
+    return pa.table({"value": [value]})
