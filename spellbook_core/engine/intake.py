@@ -102,6 +102,7 @@ def take_in(
         stored = {name: run.id for name, run in store.latest_outputs(project, pipeline).items()}
     for block in loaded.blocks:
         if block.is_runnable:
+            check_control(layout, loaded, block)
             policy_of(block.type, block.configuration)
     interpreter_of(layout, pipeline)  # raises when the Python that they name cannot be used
     stale: frozenset[BlockUuid] = frozenset()
