@@ -14,7 +14,7 @@ from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, Pro
 from spellbook_core.model.run import BlockRun, NewRun, PipelineRun, Status
 from spellbook_core.model.task import ErrorReport
 from spellbook_core.model.values import JsonValue, YamlValue
-from spellbook_core.runs import codec, queue, reuse
+from spellbook_core.runs import codec, history, queue, reuse
 from spellbook_core.runs import waiting as waits
 from spellbook_core.runs.database import Database
 from spellbook_core.runs.housekeeping import Upkeep
@@ -44,18 +44,21 @@ class SqliteRunStore:
 
         Args:
             path: The database, in a folder that exists.
-            runs_dir: Holds one folder per run id. A store made anew counts on from the highest of them, so a new run
-                never meets the files of an old one.
+            runs_dir: Holds one folder per run id. A store made anew reads the history back from them and counts on
+                from the highest, so a new run never meets the files of an old one.
         """
         self._runs_dir = runs_dir
-        self._database = Database(path, on_created=self._count_on)
+        self._database = Database(path, on_created=self._read_back)
 
-    def _count_on(self, connection: sqlite3.Connection) -> None:
-        if self._runs_dir is None or not self._runs_dir.is_dir():
+    def _read_back(self, connection: sqlite3.Connection) -> None:
+        highest = 0 if self._runs_dir is None else history.highest(self._runs_dir)
+        if self._runs_dir is None or not highest:
             return
-        highest = max((int(folder.name) for folder in self._runs_dir.iterdir() if folder.name.isdecimal()), default=0)
-        if highest:
-            connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('pipeline_runs', ?)", (highest,))
+        found = history.rebuild(connection, self._runs_dir)
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = 'pipeline_runs'")
+        connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('pipeline_runs', ?)", (highest,))
+        if found:
+            self._database.notices.append(f"The history of {found} runs was read back from their folders.")
 
     def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
         """See `RunStore`."""
@@ -283,6 +286,8 @@ class SqliteRunStore:
                     Status.QUEUED.value,
                 ),
             )
+        if self._runs_dir is not None:
+            history.write(self._database, self._runs_dir, run_id)
 
     def wait_run(self, run_id: RunId, waiting_for: str | None) -> None:
         """See `RunStore`."""
