@@ -54,6 +54,7 @@ class Attempts:
                 continue
             try:
                 recorded.append((run, block, self._store.start_attempt(block.id, now=now)))
+                block.first_started_at = block.first_started_at or now
             except RunNotFoundError:
                 _LOG.warning("run %s is no longer in the run store; it is given up", run.run.id)
                 gone.add(run.run.id)

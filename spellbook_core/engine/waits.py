@@ -28,7 +28,6 @@ class Waits:
 
     def starts(self, run: ActiveRun, block: ActiveBlock) -> None:
         """Watch the files of a sensor whose attempt is about to start, so that no change is missed from then on."""
-        block.first_started_at = block.first_started_at or self._clock.now()
         self._touched.discard(block.id)
         self._watch(run, block)
 

@@ -15,7 +15,7 @@ from spellbook_core.model.staleness import Staleness
 from spellbook_core.model.task import LOG_FILE, METRICS_FILE
 from spellbook_core.runs import logs
 from spellbook_core.runs import metrics as metric_files
-from spellbook_core.runs.records import RunFilter, RunsPage
+from spellbook_core.runs.records import AttemptEnd, RunFilter, RunsPage
 from spellbook_core.runs.store import RunNotFoundError
 from spellbook_core.services import engines, pipelines
 from spellbook_core.services.wiring import Context, open_context
@@ -202,15 +202,20 @@ def latest_outputs(ctx: Context, project: ProjectName, pipeline: PipelineUuid) -
     return ctx.store.latest_outputs(project, pipeline)
 
 
-def attempt_dir(ctx: Context, block_run: BlockRun) -> Path:
-    """Return the folder with the files of the newest attempt; it need not exist.
+def earlier_attempts(ctx: Context, block_run: BlockRun) -> list[AttemptEnd]:
+    """Return how the attempts ended that were followed by another one, or will be; first to last."""
+    return ctx.store.earlier_attempts(block_run.id)
+
+
+def attempt_dir(ctx: Context, block_run: BlockRun, attempt: int | None = None) -> Path:
+    """Return the folder with the files of an attempt, the newest unless told; it need not exist.
 
     For a reused block run it is that of the execution which made its outputs: its log and its curves.
     """
     if block_run.reused_from is not None and not block_run.attempt:
         with suppress(RunNotFoundError):  # deleted since: nothing is left to show
             block_run = ctx.store.block_run(block_run.reused_from)
-    return ctx.workspace.attempt_dir(block_run.run_id, block_run.id, block_run.attempt)
+    return ctx.workspace.attempt_dir(block_run.run_id, block_run.id, attempt or block_run.attempt)
 
 
 def log(
@@ -227,9 +232,9 @@ def log(
     return logs.read_lines(path, offset=offset, limit=limit, level=level, search=search)
 
 
-def log_tail(ctx: Context, block_run: BlockRun, lines: int = 200) -> logs.LogPage:
-    """Return the last lines that the newest attempt printed."""
-    return logs.tail(attempt_dir(ctx, block_run) / LOG_FILE, lines)
+def log_tail(ctx: Context, block_run: BlockRun, lines: int = 200, *, attempt: int | None = None) -> logs.LogPage:
+    """Return the last lines that an attempt printed, the newest unless told."""
+    return logs.tail(attempt_dir(ctx, block_run, attempt) / LOG_FILE, lines)
 
 
 def metrics(ctx: Context, block_run: BlockRun) -> metric_files.Metrics:
