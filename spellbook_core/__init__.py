@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from spellbook_core.model.pipeline import Pipeline
     from spellbook_core.services.runs import run_pipeline
     from spellbook_core.training import batches
-    from spellbook_core.worker.api import current_run, log_metric, notice, progress
+    from spellbook_core.worker.api import current_run, log_figure, log_metric, notice, progress
     from spellbook_core.worker.secrecy import secret
 
 _HOMES = {
@@ -42,7 +42,7 @@ _HOMES = {
         ),
         "spellbook_core.decorators",
     ),
-    **dict.fromkeys(("current_run", "log_metric", "notice", "progress"), "spellbook_core.worker.api"),
+    **dict.fromkeys(("current_run", "log_figure", "log_metric", "notice", "progress"), "spellbook_core.worker.api"),
     "batches": "spellbook_core.training",
     "secret": "spellbook_core.worker.secrecy",
     "Pipeline": "spellbook_core.model.pipeline",
@@ -58,6 +58,7 @@ __all__ = [
     "custom",
     "data_exporter",
     "data_loader",
+    "log_figure",
     "log_metric",
     "notice",
     "preprocesser",

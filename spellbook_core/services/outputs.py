@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from spellbook_core.artifacts import export as exporting
 from spellbook_core.artifacts import preview as paging
 from spellbook_core.artifacts import profile as profiling
+from spellbook_core.artifacts.formats.specs import harmless
 from spellbook_core.artifacts.preview import Page
 from spellbook_core.artifacts.profile import ColumnProfile
 from spellbook_core.artifacts.store import PREVIEW_IMAGE_FILE, PREVIEW_JSON_FILE, PREVIEW_TABLE_FILE, ArtifactStore
@@ -127,7 +128,7 @@ def preview(ctx: HasArtifacts, output: OutputInfo) -> Preview:
         json=found.get("json"),
         has_json="json" in found,
         png=png,
-        spec=found.get("spec"),
+        spec=harmless(found.get("spec")),
         spec_language=language if isinstance(language, str) else None,
         layers=tuple(dict(row) for row in layers if isinstance(row, dict)) if isinstance(layers, list) else (),
         layers_left_out=_count(found.get("left_out")) or 0,

@@ -1,4 +1,4 @@
-"""What a block's code may call while it runs: metrics, progress, notices, and which run it is in.
+"""What a block's code may call while it runs: metrics, figures, progress, notices, and which run it is in.
 
 Outside a run (pytest, Jupyter, a script) every function does nothing and never fails, so block files stay plain
 modules.
@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import SupportsFloat
 
-from spellbook_core.worker import secrecy
+from spellbook_core.worker import figures, secrecy
 
 MAX_NOTICES = 50
 """Most notices and warnings kept of one attempt."""
@@ -48,6 +48,8 @@ class _Live:
     ping: int | None
     metrics: int | None = None
     notices: list[str] = field(default_factory=list)
+    figures: dict[str, int] = field(default_factory=dict)
+    pid: int = field(default_factory=os.getpid)
 
 
 _live: _Live | None = None
@@ -81,6 +83,40 @@ def log_metric(name: str, value: SupportsFloat, step: int | None = None) -> None
     """
     if _live is not None:
         _append(_live, {"t": time.time(), "name": str(name), "value": float(value), "step": step})
+
+
+def log_figure(name: str, figure: object, step: int | None = None) -> None:
+    """Show a figure beside the block while it runs and afterwards; a later one of the same name takes its place.
+
+    Args:
+        name: What people call it.
+        figure: Of matplotlib (a figure or axes), plotly, altair or PIL. It is drawn at once and not kept.
+        step: E.g. the epoch, shown with it.
+
+    Raises:
+        NotAFigureError: It is none of those. [SB-WRK-053]
+    """
+    if _live is None:
+        return
+    if len(_live.figures) >= figures.MAX_FIGURES and name not in _live.figures:
+        notice(f"Only the first {figures.MAX_FIGURES} figures are kept; use the same name to show a newer one.")
+        return
+    number = _live.figures.setdefault(str(name), len(_live.figures))
+    file = figures.write(figure, _live.metrics_path.parent / figures.FOLDER, number, secrecy.masker())
+    _append(_live, {"t": time.time(), "figure": {"name": str(name), "file": file, "step": step}})
+
+
+def capture_figure(name: str, figure: object) -> None:
+    """Log a figure that the block has drawn but not named; whatever goes wrong is a notice, never a failure."""
+    if _live is None or _live.pid != os.getpid():
+        return
+    taken, number = name, 2
+    while taken in _live.figures:
+        taken, number = f"{name} ({number})", number + 1
+    try:
+        log_figure(taken, figure)
+    except Exception as problem:  # noqa: BLE001  # user code boundary: drawing runs formatters and fonts of the user
+        notice(f"{name} could not be drawn: {type(problem).__name__}: {problem}")
 
 
 def progress(done: float, total: float | None = None, text: str = "") -> None:

@@ -120,7 +120,7 @@ class LogWriter:
                 self._write_tail(stream, now)
             elif stream.line or stream.line_dropped:
                 stream.held = None
-                self._write([self._entry(stream, now)[0]], stream)
+                self._write([entry for entry in [self._entry(stream, now)[0]] if entry], stream)
             elif stream.held:
                 self._write([stream.held], stream)
                 stream.held = None
@@ -134,6 +134,8 @@ class LogWriter:
         for part in ended:
             self._extend(stream, part)
             entry, bar = self._entry(stream, now)
+            if not entry:
+                continue
             if stream.held and bar is None:
                 entries.append(stream.held)
             # Several bars are drawn by going down and up again, which ends the upper ones' lines each time.
@@ -158,12 +160,16 @@ class LogWriter:
         stream.line_dropped += max(0, len(part) - room)
 
     def _entry(self, stream: _Stream, now: float) -> tuple[bytes, Bar | None]:
-        """Return the finished line as it is written, and the bar that it shows when it was redrawn."""
+        """Return the finished line as it is written, empty for a bar that wiped itself, and the bar it shows."""
         text = clean_text(bytes(stream.line.rstrip(b"\r")))
         text = self.masker.part(text, begins_cut=stream.begins_cut, ends_cut=stream.line_dropped > 0)
         bar = read_bar(text) if stream.is_progress else None
         self.bar = bar or self.bar
         stream.begins_cut = False
+        if stream.is_progress and not text.strip():
+            stream.line.clear()
+            stream.is_progress = False
+            return b"", None
         if stream.line_dropped:
             text += f" … {stream.line_dropped} bytes of this line dropped"
         entry: dict[str, object] = {"t": round(now, 3), "s": stream.name, "l": level_of(text, stream.name), "m": text}
@@ -210,6 +216,8 @@ class LogWriter:
         entries: deque[bytes] = deque(self._lines(stream, kept, now))
         if stream.line:
             entries.append(self._entry(stream, now)[0])
+            if not entries[-1]:
+                entries.pop()
         elif stream.held:
             entries.append(stream.held)
         stream.held = None

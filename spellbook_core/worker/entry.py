@@ -18,9 +18,9 @@ from typing import TextIO
 
 from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.clock import from_text, to_text
-from spellbook_core.model.task import LOCK_FILE, METRICS_FILE, OUTCOME_FILE, TASK_FILE, BlockTask, Outcome
+from spellbook_core.model.task import LOCK_FILE, METRICS_FILE, OUTCOME_FILE, TASK_FILE, BlockTask, Outcome, OutputInfo
 from spellbook_core.project.layout import Workspace
-from spellbook_core.worker import api, memory, secrecy
+from spellbook_core.worker import api, figures, memory, secrecy
 from spellbook_core.worker.call import Artifacts, CallResult, call_block
 from spellbook_core.worker.control import send
 from spellbook_core.worker.environment import environment_of
@@ -160,10 +160,37 @@ def _call(task: BlockTask, ping: int | None) -> CallResult:
             send(ping, {"memory_limit": limit})
         os.chdir(root.parent)
         extend_import_path(root)
-        with _warnings_kept(task.project_root):
-            return call_block(task, _artifacts(task))
+        with _warnings_kept(task.project_root), _figures_shown() as seen:
+            return call_block(task, _Seeing(_artifacts(task), seen))
     except BaseException as failure:  # noqa: BLE001  # an interrupt may land outside of user code: still an outcome
         return CallResult(error=report_exception(failure, task))
+
+
+@contextmanager
+def _figures_shown() -> Iterator[set[int]]:
+    """Show what the block leaves open in pyplot, but figures whose identity is put into the set that this yields."""
+    finder = figures.PyplotFinder(api.capture_figure)
+    seen: set[int] = set()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield seen
+    finally:
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+        figures.capture_open(api.capture_figure, frozenset(seen))
+
+
+class _Seeing:
+    """The artifact store, which remembers what it stored: a figure that was returned is not shown a second time."""
+
+    def __init__(self, artifacts: Artifacts, seen: set[int]) -> None:
+        self._artifacts = artifacts
+        self._seen = seen
+        self.get = artifacts.get
+
+    def put(self, value: object, *, index: int = 0, origin: str = "") -> OutputInfo:
+        self._seen.add(id(value))
+        return self._artifacts.put(value, index=index, origin=origin)
 
 
 def _artifacts(task: BlockTask) -> Artifacts:

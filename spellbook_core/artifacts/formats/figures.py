@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spellbook_core.artifacts.formats.specs import harmless
 from spellbook_core.artifacts.store import PREVIEW_IMAGE_FILE, PREVIEW_JSON_FILE
 
 MAX_SPEC_BYTES = 10 * 1024 * 1024
@@ -59,7 +60,7 @@ def _save_image(folder: Path, image: Any) -> None:
 def _save_spec(folder: Path, language: str, spec: str) -> None:
     preview: dict[str, Any] = {"spec_language": language}
     if len(spec) <= MAX_SPEC_BYTES:
-        preview["spec"] = json.loads(spec)
+        preview["spec"] = harmless(json.loads(spec))
     else:
         preview["text"] = f"The figure holds {len(spec):,} bytes of data, too much to draw: aggregate before plotting."
     (folder / PREVIEW_JSON_FILE).write_text(json.dumps(preview), encoding="utf-8")

@@ -10,7 +10,7 @@ from spellbook_core.model.run import BlockRun, Status
 from spellbook_core.model.task import OutputInfo, OutputKind
 from spellbook_core.services import outputs as output_service
 from spellbook_core.services import runs as run_service
-from spellbook_core.ui import boundary, state, text
+from spellbook_core.ui import boundary, figures, state, text
 from spellbook_core.ui.editor import charts, failure, keys, progress, tables
 from spellbook_core.ui.editor.view import Editor
 
@@ -67,7 +67,13 @@ def _tabs(editor: Editor, block: Block, run: BlockRun, outputs: tuple[OutputInfo
     output = _chosen_output(uuid, outputs)
     metrics = run_service.metrics(editor.ctx, run)
     has_rows = output is not None and output.kind in _PAGED and output_service.has_rows(editor.ctx, output)
-    tabs = available_tabs(output, has_rows=has_rows, has_metrics=bool(metrics.series), has_tests=bool(run.tests))
+    tabs = available_tabs(
+        output,
+        has_rows=has_rows,
+        has_metrics=bool(metrics.series),
+        has_tests=bool(run.tests),
+        has_figures=bool(metrics.figures),
+    )
     key = keys.widget("tab", uuid)
     if st.session_state.get(key) not in tabs:
         st.session_state[key] = "Logs" if is_old else tabs[0]
@@ -88,7 +94,9 @@ def _tabs(editor: Editor, block: Block, run: BlockRun, outputs: tuple[OutputInfo
         _content(editor, block, run, output, chosen or tabs[0], metrics)
 
 
-def available_tabs(output: OutputInfo | None, *, has_rows: bool, has_metrics: bool, has_tests: bool) -> list[str]:
+def available_tabs(
+    output: OutputInfo | None, *, has_rows: bool, has_metrics: bool, has_tests: bool, has_figures: bool = False
+) -> list[str]:
     """Return the tabs that apply, the one to show first first."""
     tabs = []
     if output is not None:
@@ -102,6 +110,8 @@ def available_tabs(output: OutputInfo | None, *, has_rows: bool, has_metrics: bo
             tabs.append("JSON")
         else:
             tabs.append("Text")
+    if has_figures:
+        tabs.append("Figures")
     if has_metrics:
         tabs.append("Metrics")
     tabs.append("Logs")
@@ -160,6 +170,8 @@ def _content(editor: Editor, block: Block, run: BlockRun, output: OutputInfo | N
         failure.tests(run)
     elif tab == "Metrics":
         charts.metrics(metrics)
+    elif tab == "Figures":
+        figures.draw(editor.ctx, metrics.figures, key=keys.widget("figures", block.uuid))
     elif output is None:
         st.caption("The block returned nothing.")
     elif tab == "Table":
@@ -170,7 +182,7 @@ def _content(editor: Editor, block: Block, run: BlockRun, output: OutputInfo | N
         charts.chart(editor, block.uuid, output)
     else:
         tables.preview(editor, output)
-    if output is not None and tab not in {"Logs", "Tests", "Metrics"}:
+    if output is not None and tab not in {"Logs", "Tests", "Metrics", "Figures"}:
         for warning in output.warnings:
             st.caption(f":orange[:material/warning:] {text.escape(warning)}")
 

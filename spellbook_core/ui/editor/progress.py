@@ -9,7 +9,7 @@ import streamlit as st
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.run import BlockRun, Status
 from spellbook_core.services import runs as run_service
-from spellbook_core.ui import boundary, text
+from spellbook_core.ui import boundary, figures, text
 from spellbook_core.ui.editor import charts, keys
 from spellbook_core.ui.editor.view import Editor
 
@@ -43,6 +43,8 @@ def _running(editor: Editor, uuid: BlockUuid) -> None:
         _bar(run, metrics.progress)
         if metrics.series:
             charts.metrics(metrics, height=190)
+        if metrics.figures:
+            figures.draw(editor.ctx, metrics.figures, key=keys.widget("figures", uuid))
         page = run_service.log_tail(editor.ctx, run, lines=_TAIL_LINES)
         if page.lines:
             st.code("\n".join(line.text for line in page.lines), language=None, wrap_lines=True)

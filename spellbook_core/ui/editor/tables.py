@@ -9,7 +9,7 @@ import streamlit as st
 
 from spellbook_core.model.task import OutputInfo
 from spellbook_core.services import outputs as output_service
-from spellbook_core.ui import text
+from spellbook_core.ui import figures, text
 from spellbook_core.ui.editor import keys
 from spellbook_core.ui.editor.view import Editor
 
@@ -143,12 +143,10 @@ def preview(editor: Editor, output: OutputInfo) -> None:
     found = output_service.preview(editor.ctx, output)
     if found.layers:
         _layers(found)
-    if found.spec is not None and found.spec_language == "vega-lite":
-        st.vega_lite_chart(found.spec)
-    elif found.png:
+    if found.png:
         st.image(found.png)
     elif found.spec is not None:
-        _plotly(found)
+        figures.specification(found.spec, found.spec_language or "")
     elif found.has_json and isinstance(found.json, (dict, list)):
         st.json(found.json, expanded=2)
     elif found.has_json:
@@ -163,16 +161,6 @@ def preview(editor: Editor, output: OutputInfo) -> None:
     st.caption(" · ".join(notes))
     if found.problem:
         st.caption(f":orange[:material/warning:] {text.escape(found.problem)}")
-
-
-def _plotly(found) -> None:
-    try:
-        import plotly.graph_objects as go
-    except ImportError:
-        st.info("Install plotly beside Spellbook to see this figure; its data is below.", icon=":material/bar_chart:")
-        st.json(found.spec, expanded=1)
-        return
-    st.plotly_chart(go.Figure(found.spec))
 
 
 def _layers(found) -> None:

@@ -12,7 +12,7 @@ from spellbook_core.model.run import BlockRun, PipelineRun
 from spellbook_core.model.task import OutputInfo
 from spellbook_core.services import blocks, outputs, runs
 from spellbook_core.settings import PREVIEW_ROWS
-from spellbook_core.ui import boundary, parts, state, text
+from spellbook_core.ui import boundary, figures, parts, state, text
 from spellbook_core.ui.runs import chart_data
 
 SHORT_LINES = 24
@@ -60,8 +60,8 @@ def _other(output: OutputInfo) -> None:
         st.caption(f":orange[:material/warning: {text.escape(preview.problem, max_chars=600)}]")
     if preview.png is not None:
         st.image(preview.png)
-    if preview.spec is not None and preview.spec_language == "vega-lite":
-        st.vega_lite_chart(preview.spec, key=f"plot_{output.artifact.digest}")
+    if preview.spec is not None:
+        figures.specification(preview.spec, preview.spec_language or "", key=f"plot_{output.artifact.digest}")
     if preview.layers:
         st.dataframe([dict(layer) for layer in preview.layers], hide_index=True)
     if preview.has_json and isinstance(preview.json, (dict, list)):
@@ -83,10 +83,13 @@ def show_metrics(block_run: BlockRun) -> None:
         done = min(1.0, found.progress.done / found.progress.total)
         label = f"{found.progress.text or 'progress'} {found.progress.done} of {found.progress.total}"
         st.progress(done, text=text.escape(label))
+    if found.figures:
+        figures.draw(state.context(), found.figures, key=f"figures_{block_run.id}")
     if not found.series:
-        parts.empty(
-            "show_chart", "No metric was logged", "Call log_metric('loss', value) in the block to draw a curve."
-        )
+        if not found.figures:
+            parts.empty(
+                "show_chart", "No metric was logged", "Call log_metric('loss', value) in the block to draw a curve."
+            )
         return
     cells = st.columns(2)
     for number, (name, points) in enumerate(found.series.items()):
