@@ -43,6 +43,12 @@ class Settings:
         cancel_grace_s: Seconds between INT, TERM and KILL when a run is cancelled.
         idle_exit_s: Seconds without a run or a listener after which the engine process ends; 0 never.
         zygote_idle_s: Seconds after which a warm process that nobody used is ended.
+        keep_runs_days: Days for which an ended run, its prints and its outputs are kept; 0 for ever. A project's
+            `variables_retention_period` takes its place. The newest outputs of every block stay whatever their age.
+        keep_runs: Newest ended runs kept of each pipeline, and as many of single blocks in the editor; 0 for all.
+        keep_outputs_gb: Gigabytes of stored outputs beyond which those of the oldest runs go; 0 for no bound.
+        keep_trash_days: Days for which a delete can be undone; 0 for ever.
+        clean_up_hours: Hours after which the idle engine cleans up again by itself; 0 never.
         mage_ai: What `import mage_ai` means in a block: `ours`, or `installed` for a real mage-ai where there is one.
     """
 
@@ -52,6 +58,11 @@ class Settings:
     cancel_grace_s: float = 2.0
     idle_exit_s: float = 1800.0
     zygote_idle_s: float = 900.0
+    keep_runs_days: float = 90.0
+    keep_runs: int = 1000
+    keep_outputs_gb: float = 50.0
+    keep_trash_days: float = 30.0
+    clean_up_hours: float = 24.0
     mage_ai: str = "ours"
 
 

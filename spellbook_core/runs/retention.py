@@ -1,13 +1,15 @@
-"""Which ended runs are kept no longer, by their age and their number. Pure."""
+"""What is kept no longer, by its age, its number and its size. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 from spellbook_core.model.naming import PipelineUuid, ProjectName, RunId
+from spellbook_core.runs.records import OutputHolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +65,42 @@ def expired(
         if (is_old or (rule.max_runs is not None and seen[kind] > rule.max_runs)) and run.id not in needed:
             found.append(run)
     return found[::-1]
+
+
+def kept_digests(holders: Iterable[OutputHolder]) -> set[str]:
+    """Return every output that one of the holders needs."""
+    return set().union(*(holder.digests for holder in holders))
+
+
+def over_budget(
+    holders: Iterable[OutputHolder],
+    sizes: Mapping[str, int],
+    budget_bytes: float,
+    *,
+    may_go: Callable[[OutputHolder], bool],
+) -> list[OutputHolder]:
+    """Return the oldest holders without which the outputs that are needed fit into the budget.
+
+    What current holders need, and those that may not go, is kept even when it does not fit. A holder that frees
+    nothing is not returned.
+    """
+    given = list(holders)
+    counts = Counter(digest for holder in given for digest in holder.digests if digest in sizes)
+    total = sum(sizes[digest] for digest in counts)
+    movable = [holder for holder in given if holder.at is not None and not holder.is_current and may_go(holder)]
+    staying = kept_digests(set(given) - set(movable))
+    found = []
+    for holder in sorted(movable, key=_age):
+        if total <= budget_bytes:
+            break
+        freed = [digest for digest in holder.digests if digest in sizes and digest not in staying]
+        if not freed:
+            continue
+        found.append(holder)
+        counts.subtract(digest for digest in holder.digests if digest in sizes)
+        total -= sum(sizes[digest] for digest in freed if not counts[digest])
+    return found
+
+
+def _age(holder: OutputHolder) -> tuple[datetime, str, int]:
+    return (cast("datetime", holder.at), holder.kind, holder.id)

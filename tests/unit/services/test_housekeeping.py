@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import os
+import random
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from spellbook_core.artifacts import sweep
+from spellbook_core.model.run import NewRun, Selection, Status
+from spellbook_core.project.layout import Workspace
+from spellbook_core.runs.records import BlockEnd, BlockSpec, Fingerprint, NewBlockRun
+from spellbook_core.runs.store import RunNotFoundError
+from spellbook_core.services import housekeeping
+from spellbook_core.services.wiring import Context
+from spellbook_core.settings import Settings
+from tests.conftest import FrozenClock, chain, make_project
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def ctx(tmp_path):
+    make_project(tmp_path, blocks=chain(2), pipeline="main")
+    made = Context(Workspace.open(tmp_path), Settings(), FrozenClock(datetime.now(UTC)))
+    yield made
+    made.close()
+
+
+def ran(ctx, *, days, value, block="b0", pipeline="main", trigger="manual", fingerprint=None, modules=""):
+    """Store a run of `days` ago whose block returned `value`; return the run's id and the output."""
+    at = ctx.clock.now() - days * DAY
+    output = ctx.artifacts.put(value)
+    age(ctx, output, days)
+    run = ctx.store.create_run(NewRun("demo", pipeline, trigger), now=at)
+    planned = NewBlockRun(block, "data_loader", "", f"# {value}", f"code of {value}", BlockSpec())
+    (number,) = ctx.store.begin_run(run.id, [planned], now=at)
+    attempt = ctx.store.start_attempt(number, now=at)
+    folder = ctx.workspace.attempt_dir(run.id, number, attempt)
+    folder.mkdir(parents=True)
+    (folder / "log.jsonl").write_text("x" * 1000)
+    known = None if fingerprint is None else Fingerprint(fingerprint, f'{{"modules":"{modules}"}}', {}, {})
+    if modules:
+        known = replace(known, meanings={modules: '{"a.py":"' + "c" * 32 + '"}', "c" * 32: "{}"})
+    ctx.store.end_block(number, BlockEnd(Status.COMPLETED, at, outputs=(output,), fingerprint=known))
+    ctx.store.end_run(run.id, Status.COMPLETED, None, now=at)
+    return run.id, output.artifact
+
+
+def age(ctx, output, days):
+    folder = ctx.artifacts.folder(output.artifact)
+    then = (ctx.clock.now() - days * DAY).timestamp()
+    for path in [*folder.iterdir(), folder]:
+        os.utime(path, (then, then))
+
+
+def exists(ctx, run_id) -> bool:
+    try:
+        ctx.store.run(run_id)
+    except RunNotFoundError:
+        return False
+    return True
+
+
+def counts(report) -> dict[str, int]:
+    return {found.kind: found.count for found in report.removed if found.count}
+
+
+def test_old_run_goes_with_its_files_and_outputs(ctx):
+    old, output = ran(ctx, days=100, value="old")
+    new, kept = ran(ctx, days=1, value="new")
+    assert counts(housekeeping.look(ctx)) == {"runs": 1, "outputs": 1}
+    assert exists(ctx, old), "looking changes nothing"
+    report = housekeeping.clean(ctx)
+    assert counts(report) == {"runs": 1, "outputs": 1}
+    assert report.size_bytes > 1000
+    assert (exists(ctx, old), exists(ctx, new)) == (False, True)
+    assert (ctx.artifacts.has(output), ctx.artifacts.has(kept)) == (False, True)
+    assert [path.name for path in ctx.workspace.runs_dir.iterdir()] == [str(new)]
+    assert counts(housekeeping.clean(ctx)) == {}
+    assert housekeeping.last_clean_up(ctx) == ctx.clock.now()
+
+
+def test_newest_outputs_of_a_block_stay_whatever_their_age(ctx):
+    only, output = ran(ctx, days=4000, value="only")
+    assert counts(housekeeping.clean(ctx)) == {}
+    assert exists(ctx, only)
+    assert ctx.artifacts.has(output)
+
+
+def test_shared_output_stays_while_any_run_needs_it(ctx):
+    old, output = ran(ctx, days=100, value="same")
+    ran(ctx, days=10, value="same")
+    ran(ctx, days=1, value="newer")
+    age_all(ctx, days=100)
+    assert counts(housekeeping.clean(ctx)) == {"runs": 1}
+    assert not exists(ctx, old)
+    assert ctx.artifacts.has(output)
+
+
+def age_all(ctx, days):
+    then = (ctx.clock.now() - days * DAY).timestamp()
+    for folder in ctx.workspace.artifacts_dir.glob("*/*"):
+        for path in [*folder.iterdir(), folder]:
+            os.utime(path, (then, then))
+
+
+def test_fingerprint_keeps_its_outputs_until_it_is_old_itself(ctx):
+    ran(ctx, days=100, value="first", fingerprint="f1")
+    _, second = ran(ctx, days=80, value="second", fingerprint="f2")
+    ran(ctx, days=1, value="third", fingerprint="f3")
+    age_all(ctx, 100)
+    ctx.settings = replace(ctx.settings, keep_runs=1)
+    assert counts(housekeeping.clean(ctx)) == {"runs": 2, "outputs": 1}
+    assert ctx.artifacts.has(second), "going back to the second text finds it"
+    assert ctx.store.find_reusable("demo", "main", "b0", "f1") is None
+    assert ctx.store.find_reusable("demo", "main", "b0", "f2") is not None
+
+
+def test_number_of_runs_is_bounded_per_pipeline_and_single_blocks_apart(ctx):
+    numbers = [ran(ctx, days=9 - n, value=n)[0] for n in range(4)]
+    single = ran(ctx, days=8, value="s", trigger="notebook", block="b1")[0]
+    other = ran(ctx, days=9, value="o", pipeline="other")[0]
+    ctx.settings = replace(ctx.settings, keep_runs=2)
+    housekeeping.clean(ctx)
+    assert [exists(ctx, number) for number in [*numbers, single, other]] == [False, False, True, True, True, True]
+
+
+def test_outputs_beyond_the_budget_go_and_the_run_stays(ctx):
+    first, output = ran(ctx, days=3, value="a" * 60_000)
+    ran(ctx, days=2, value="b" * 60_000)
+    _, newest = ran(ctx, days=1, value="c" * 60_000)
+    one = sweep.stored(ctx.workspace.artifacts_dir)[newest.digest].size_bytes
+    ctx.settings = replace(ctx.settings, keep_outputs_gb=2.5 * one / 1e9)
+    assert counts(housekeeping.clean(ctx)) == {"outputs": 1}
+    assert not ctx.artifacts.has(output)
+    assert ctx.artifacts.has(newest)
+    assert ctx.store.run(first).outputs_removed_at == ctx.clock.now()
+    ctx.settings = replace(ctx.settings, keep_outputs_gb=0.00000001)
+    housekeeping.clean(ctx)
+    assert ctx.artifacts.has(newest), "what the editor shows is kept even when it does not fit"
+
+
+def test_unended_run_keeps_what_it_takes(ctx):
+    old, output = ran(ctx, days=100, value="input")
+    number = ctx.store.latest_outputs("demo", "main")["b0"].id
+    later = ran(ctx, days=1, value="newer")[0]
+    run = ctx.store.create_run(NewRun("demo", "main", "manual", Selection(("b1",))), now=ctx.clock.now() - 2 * DAY)
+    spec = BlockSpec(parents=("b0",), stored_inputs={"b0": number})
+    ctx.store.begin_run(run.id, [NewBlockRun("b1", "transformer", "", "", "h", spec)], now=ctx.clock.now())
+    assert counts(housekeeping.clean(ctx)) == {}
+    assert exists(ctx, old)
+    assert exists(ctx, later)
+    assert ctx.artifacts.has(output)
+
+
+def test_sealed_outcome_keeps_its_outputs_while_no_engine_runs(ctx):
+    output = ctx.artifacts.put("sealed, not recorded")
+    age(ctx, output, 9)
+    run = ctx.store.create_run(NewRun("demo", "main", "manual"), now=ctx.clock.now() - DAY)
+    planned = NewBlockRun("b0", "data_loader", "", "", "h", BlockSpec())
+    (number,) = ctx.store.begin_run(run.id, [planned], now=ctx.clock.now())
+    folder = ctx.workspace.attempt_dir(run.id, number, ctx.store.start_attempt(number, now=ctx.clock.now()))
+    folder.mkdir(parents=True)
+    (folder / "outcome.json").write_text(f'{{"outputs": [{{"digest": "{output.artifact.digest}"}}]}}')
+    assert counts(housekeeping.clean(ctx)) == {}
+    (folder / "outcome.json").unlink()
+    assert counts(housekeeping.clean(ctx)) == {"outputs": 1}
+
+
+def test_output_that_is_stored_again_meanwhile_stays(ctx):
+    output = ctx.artifacts.put("nobody needs it")
+    age(ctx, output, 9)
+    seen = []
+
+    def store_again(stage):
+        if stage == "Removing runs":
+            seen.append(ctx.artifacts.put("nobody needs it"))
+
+    assert counts(housekeeping.clean(ctx, store_again)) == {}
+    assert seen == [output]
+    assert ctx.artifacts.has(output.artifact)
+
+
+def test_period_of_a_project_holds_for_its_runs(ctx, tmp_path):
+    old = ran(ctx, days=8, value="old")[0]
+    ran(ctx, days=1, value="new")
+    (tmp_path / "projects" / "demo" / "metadata.yaml").write_text("variables_retention_period: 7d\n")
+    assert counts(housekeeping.clean(ctx)) == {"runs": 1, "outputs": 1}
+    assert not exists(ctx, old)
+
+
+def test_period_of_logs_takes_files_and_keeps_the_run(ctx, tmp_path):
+    old, output = ran(ctx, days=8, value="old")
+    (tmp_path / "projects" / "demo" / "metadata.yaml").write_text("logging_config:\n  retention_period: 7d\n")
+    assert counts(housekeeping.clean(ctx)) == {"logs": 1}
+    assert exists(ctx, old)
+    assert ctx.artifacts.has(output)
+    assert not ctx.workspace.run_dir(old).exists()
+
+
+@pytest.mark.parametrize("text", ["variables_retention_period: soon", "variables_retention_period: 0d", "a: [", "[]"])
+def test_slip_in_a_project_file_deletes_nothing(ctx, tmp_path, text):
+    ran(ctx, days=8, value="old")
+    ran(ctx, days=1, value="new")
+    (tmp_path / "projects" / "demo" / "metadata.yaml").write_text(text + "\n")
+    assert counts(housekeeping.clean(ctx)) == {}
+
+
+def test_drafts_trash_and_lost_files_go_when_they_are_old(ctx):
+    ctx.workspace.ensure_state_dir()
+    long_ago = (ctx.clock.now() - 200 * DAY).timestamp()
+    draft = ctx.workspace.artifacts_dir / "tmp" / "999999999.abc"
+    lost = ctx.workspace.runs_dir / "77"
+    removed = ctx.workspace.trash_dir / ("ab" * 16)
+    for folder in (draft, lost, removed):
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("x")
+    assert counts(housekeeping.clean(ctx)) == {}, "all of it is young"
+    for folder in (draft, lost, removed):
+        os.utime(folder / "file", (long_ago, long_ago))
+        os.utime(folder, (long_ago, long_ago))
+    assert counts(housekeeping.clean(ctx)) == {"leftovers": 2, "trash": 1}
+    assert not any(folder.exists() for folder in (draft, lost, removed))
+
+
+def test_pipeline_that_is_gone_lets_go_of_its_newest_outputs(ctx, tmp_path):
+    young = ran(ctx, days=10, value="young", pipeline="gone")[0]
+    assert counts(housekeeping.clean(ctx)) == {}
+    assert exists(ctx, young)
+    ctx.clock.advance(100 * 86_400)
+    age_all(ctx, 100)
+    assert counts(housekeeping.clean(ctx)) == {"runs": 1, "outputs": 1}
+
+
+def test_code_and_meanings_that_nobody_names_go(ctx):
+    ran(ctx, days=100, value="old", fingerprint="f1", modules="a" * 32)
+    ran(ctx, days=1, value="new", fingerprint="f2", modules="b" * 32)
+    housekeeping.clean(ctx)
+    with pytest.raises(RunNotFoundError, match="No code"):
+        ctx.store.code("code of old")
+    assert ctx.store.code("code of new") == "# new"
+    assert set(ctx.store.meanings(["a" * 32, "b" * 32, "c" * 32])) == {"b" * 32, "c" * 32}
+
+
+def test_only_one_cleans_up_at_a_time(ctx):
+    def again(stage):
+        if stage == "Looking at runs":
+            with pytest.raises(housekeeping.HousekeepingBusyError, match="right now"):
+                housekeeping.clean(ctx)
+
+    housekeeping.clean(ctx, again)
+
+
+def test_clean_ups_while_runs_go_never_take_what_is_needed(ctx):
+    """Runs store few different values, so outputs are shared, dropped and stored again all the time; no grace."""
+    ctx.settings = replace(ctx.settings, keep_runs=2, keep_runs_days=0.0, keep_outputs_gb=1e-7)
+    ctx.clock = RealClock()
+    problems, is_done, chance = [], threading.Event(), random.Random(7)
+
+    def keep_cleaning():
+        while not is_done.is_set():
+            housekeeping.clean(ctx, grace=timedelta(0))
+
+    def go(name):
+        for _ in range(30):
+            run = ctx.store.create_run(NewRun("demo", "main", "manual"), now=ctx.clock.now())
+            planned = NewBlockRun(name, "data_loader", "", "", "h", BlockSpec())
+            (number,) = ctx.store.begin_run(run.id, [planned], now=ctx.clock.now())
+            output = ctx.artifacts.put({"value": chance.randrange(4), "of": "x" * 50})
+            if not ctx.artifacts.has(output.artifact):
+                problems.append(f"run {run.id}: gone before it was recorded")
+            end = BlockEnd(Status.COMPLETED, ctx.clock.now(), outputs=(output,))
+            ctx.store.end_block(number, end)
+            ctx.store.end_run(run.id, Status.COMPLETED, None, now=ctx.clock.now())
+            newest = ctx.store.latest_outputs("demo", "main")[name]
+            if not all(ctx.artifacts.has(found.artifact) for found in newest.outputs):
+                problems.append(f"run {run.id}: its newest output is gone")
+
+    threads = [threading.Thread(target=go, args=(name,)) for name in ("b0", "b1")]
+    cleaner = threading.Thread(target=keep_cleaning)
+    for thread in [cleaner, *threads]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    is_done.set()
+    cleaner.join()
+    assert problems == []
+    housekeeping.clean(ctx, grace=timedelta(0))
+    assert len(ctx.store.upkeep.known_runs()) <= 4
+
+
+class RealClock(FrozenClock):
+    def now(self):
+        return datetime.now(UTC)
