@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from spellbook_core.errors import SpellbookError, StorageError
 from spellbook_core.project.watch import ProjectWatcher
-from spellbook_core.services import engines
+from spellbook_core.services import engines, notices
 from spellbook_core.services.wiring import Context
 
 Event: TypeAlias = "dict[str, object]"
@@ -104,8 +104,11 @@ class EventHub:
         root = workspace.root if workspace.is_single_project else workspace.root / "projects"
         single = workspace.project_names()[0] if workspace.is_single_project else None
 
+        def tell(event: Event) -> None:
+            loop.call_soon_threadsafe(self._publish, event)
+
         def changed(path: str) -> None:
-            loop.call_soon_threadsafe(self._publish, file_event(path, single))
+            tell(file_event(path, single))
 
         watcher = ProjectWatcher(root, changed)
         try:
@@ -113,7 +116,8 @@ class EventHub:
         except StorageError as error:  # out of inotify watches: runs are still told
             self._publish({"kind": "watch", "status": "unavailable", "message": error.message})
         try:
-            await self._follow_engine(context)
+            with notices.listening(lambda event: tell(dict(event))):
+                await self._follow_engine(context)
         finally:
             await asyncio.shield(asyncio.to_thread(watcher.stop))
 

@@ -29,7 +29,7 @@ from spellbook_core.model.run import BlockRun
 from spellbook_core.model.task import TASK_FILE, BlockInput, BlockTask, ErrorReport
 from spellbook_core.model.values import JsonObject
 from spellbook_core.project import closure, sourcefacts
-from spellbook_core.services import charts, pipelines
+from spellbook_core.services import charts, notices, pipelines
 from spellbook_core.services.wiring import Context
 from spellbook_core.worker import preload
 from spellbook_core.worker.chart_entry import RESULT_FILE
@@ -47,6 +47,7 @@ _VERSION = "1"
 _places = threading.BoundedSemaphore(MOST_AT_ONCE)
 _drawing: set[str] = set()
 _lock = threading.Lock()
+_ended = [0]
 _environments = Environments()
 
 
@@ -93,6 +94,16 @@ def state(
         return found if found.what != "ready" else ChartState("ready", found.picture, key=key)
     _begin(ctx, key, folder, task)
     return ChartState("drawing", key=key)
+
+
+def news() -> int:
+    """Return a number that differs once any picture has been drawn since: whoever shows one looks again then."""
+    return _ended[0]
+
+
+def _news() -> None:
+    with _lock:
+        _ended[0] += 1
 
 
 def forget(ctx: Context, key: str) -> None:
@@ -179,6 +190,8 @@ def _draw(key: str, folder: Path, task: BlockTask, python: str | None) -> None:
     finally:
         with _lock:
             _drawing.discard(key)
+        _news()
+        notices.tell({"kind": "chart", "project": task.project, "pipeline": task.pipeline, "block": task.block})
 
 
 def _run(folder: Path, python: str | None) -> str | None:

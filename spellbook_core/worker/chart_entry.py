@@ -42,7 +42,9 @@ def result_of(task: BlockTask) -> JsonObject:
         store = LocalArtifactStore(Workspace.open(Path(task.workspace)).artifacts_dir)
         return {"picture": chart.draw(task, store)}
     except BaseException as failure:  # noqa: BLE001  # user code boundary: SystemExit and KeyboardInterrupt included
-        return {"error": report_exception(failure, task).to_json()}
+        report = report_exception(failure, task).to_json()
+        hint = str(report["hint"]).replace("the marked line and run the block again", "that line of the chart's code")
+        return {"error": {**report, "hint": hint}}
 
 
 def seal(result: JsonObject, folder: Path) -> None:

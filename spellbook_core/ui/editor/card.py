@@ -9,7 +9,7 @@ import streamlit as st
 from spellbook_core.model.block import Block
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.ui import boundary, text
-from spellbook_core.ui.editor import actions, code_pane, failure, freshness, keys, output
+from spellbook_core.ui.editor import actions, code_pane, failure, freshness, keys, output, widgets
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
 from spellbook_core.ui.status import STATUSES, type_look
@@ -50,9 +50,10 @@ def _card(editor: Editor, block: Block) -> None:
         if editor.is_open(block.uuid):
             code_pane.draw(editor, block.uuid)
             output.draw(editor, block.uuid)
+            widgets.draw(editor, block.uuid)
         else:
-            for gone in (keys.code(block.uuid), keys.output(block.uuid), keys.live(block.uuid)):
-                editor.session.shown.pop(gone, None)
+            for gone in (keys.code, keys.output, keys.charts, keys.live):
+                editor.session.shown.pop(gone(block.uuid), None)
 
 
 def _head(editor: Editor, uuid: str) -> None:

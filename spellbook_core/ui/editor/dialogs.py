@@ -9,7 +9,7 @@ import streamlit as st
 
 from spellbook_core.services import pipelines as pipeline_service
 from spellbook_core.ui import boundary, text
-from spellbook_core.ui.editor import actions, add_block, focus, keys, scope, variables
+from spellbook_core.ui.editor import actions, add_block, chart_dialogs, focus, keys, scope, variables
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
 
@@ -46,6 +46,9 @@ def draw(editor: Editor) -> None:
 def _open(editor: Editor, request: DialogRequest) -> None:
     known: dict[str, tuple[str, str, Callable[[Editor, DialogRequest], None]]] = {
         "add": ("Add a block", "large", add_block.draw),
+        "chart_add": ("Add a chart", "small", chart_dialogs.add),
+        "chart_settings": ("Chart", "small", chart_dialogs.settings_of),
+        "chart_code": ("Chart code", "large", chart_dialogs.code),
         "run": ("Run pipeline now", "small", _run),
         "run_fresh": ("Run all fresh", "small", _run),
         "rename": ("Rename block", "small", _rename),

@@ -43,6 +43,11 @@ def output(uuid: str) -> str:
     return f"output_{slug(uuid)}"
 
 
+def charts(uuid: str) -> str:
+    """Return the key of the fragment with a block's charts."""
+    return f"charts_{slug(uuid)}"
+
+
 def live(uuid: str) -> str:
     """Return the key of the fragment that follows a running block."""
     return f"live_{slug(uuid)}"

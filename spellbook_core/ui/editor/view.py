@@ -14,6 +14,8 @@ from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, Ru
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import BlockRun, PipelineRun, Status
 from spellbook_core.model.staleness import Freshness, Staleness
+from spellbook_core.services import chart_pictures
+from spellbook_core.services import charts as chart_service
 from spellbook_core.services import pipelines as pipeline_service
 from spellbook_core.services import runs as run_service
 from spellbook_core.services.wiring import Context
@@ -162,6 +164,7 @@ class Editor:
         for block in self.pipeline.blocks:
             chosen = self._choices(*(keys.widget(what, block.uuid) for what in _RESULT_CHOICES))
             tokens[keys.output(block.uuid)] = f"{self._run_token(block.uuid)}:{chosen}"
+            tokens[keys.charts(block.uuid)] = self._charts_token(block.uuid)
         for block in self.pipeline.blocks:
             draft = self.session.drafts.get(block.uuid)
             feeding = [str(self.results[p].id) if p in self.results else "-" for p in block.upstream_blocks]
@@ -187,6 +190,12 @@ class Editor:
         is_waiting = uuid in self.session.pending
         status = Status.QUEUED if is_waiting or run is None else run.status
         return f"{is_waiting}:{status.value}:{run.id if run else 0}:{run.attempt if run else 0}"
+
+    def _charts_token(self, uuid: str) -> str:
+        charts = chart_service.of_block(self.pipeline, uuid)
+        feeding = {name for chart in charts for name in chart.upstream_blocks} | {uuid}
+        made = [str(self.results[name].id) for name in sorted(feeding) if name in self.results]
+        return f"{made}:{chart_pictures.news() if charts else 0}"
 
     def _state_token(self, uuid: str) -> str:
         found = self.states.get(BlockUuid(uuid))
