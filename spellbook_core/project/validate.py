@@ -2,60 +2,33 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections import Counter
-from dataclasses import dataclass
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.block import RUNNABLE_LANGUAGES, RUNNABLE_TYPES, Block
 from spellbook_core.model.graph import CycleError
 from spellbook_core.model.naming import same_name_key
 from spellbook_core.model.pipeline import Pipeline
-from spellbook_core.project.blockfile import OWN_PACKAGES, BlockSource, fit, inspect
+from spellbook_core.project.blockfile import BlockSource, fit, inspect
 from spellbook_core.project.containment import decode, read_inside
+from spellbook_core.project.finding import Finding
+from spellbook_core.project.import_check import ImportCheck
 from spellbook_core.project.layout import ProjectLayout, configured_paths
+from spellbook_core.project.mage_imports import MageOffer
 from spellbook_core.project.metadata import PipelineFile
-
-INSTALL_NAMES = {
-    "sklearn": "scikit-learn",
-    "cv2": "opencv-python",
-    "PIL": "pillow",
-    "yaml": "pyyaml",
-    "bs4": "beautifulsoup4",
-    "dotenv": "python-dotenv",
-    "dateutil": "python-dateutil",
-    "psycopg2": "psycopg2-binary",
-    "google": "google-cloud-storage",
-    "skimage": "scikit-image",
-}
-"""Import name -> the name to install, where they differ."""
 
 WITHOUT_FILE = frozenset({"global_data_product"})
 """Block types that have no file of their own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that speaks against a run: an `error` stops it, a `warning` may not.
+def validate_pipeline(project: ProjectLayout, file: PipelineFile, mage: MageOffer | None = None) -> list[Finding]:
+    """Return the findings of a pipeline that was read, errors first, each group in file order.
 
-    Attributes:
-        block: The block's uuid; None when it is about the whole pipeline.
-        file: Relative to the project; None when there is none.
-        line: 1-based.
+    Args:
+        project: Where the files are.
+        file: The pipeline.
+        mage: What blocks may import of mage-ai; None when a real mage-ai is there.
     """
-
-    code: str
-    severity: str
-    block: str | None
-    message: str
-    hint: str
-    file: str | None = None
-    line: int | None = None
-
-
-def validate_pipeline(project: ProjectLayout, file: PipelineFile) -> list[Finding]:
-    """Return the findings of a pipeline that was read, errors first, each group in file order."""
     pipeline = file.pipeline
     name = project.relative(file.path)
     found = [
@@ -74,8 +47,10 @@ def validate_pipeline(project: ProjectLayout, file: PipelineFile) -> list[Findin
         )
     found.extend(_graph(file, name))
     found.extend(_not_built(pipeline))
+    imports = ImportCheck(project, pipeline.uuid, name, mage)
+    found.extend(imports.problems)
     for block in pipeline.blocks:
-        found.extend(_block(project, file, block))
+        found.extend(_block(project, file, block, imports))
     return sorted(found, key=lambda finding: finding.severity != "error")
 
 
@@ -131,7 +106,7 @@ def _graph(file: PipelineFile, name: str) -> list[Finding]:
     return found
 
 
-def _block(project: ProjectLayout, file: PipelineFile, block: Block) -> list[Finding]:
+def _block(project: ProjectLayout, file: PipelineFile, block: Block, imports: ImportCheck) -> list[Finding]:
     unsupported = _unsupported(block)
     if unsupported is not None:
         return [unsupported]
@@ -145,14 +120,16 @@ def _block(project: ProjectLayout, file: PipelineFile, block: Block) -> list[Fin
             hint = f"create {relative}, restore it from git, or remove the block."
             message = f"The file of block '{block.uuid}' is not there: {relative}."
             return [*found, Finding("SB-PRJ-012", "error", block.uuid, message, hint, relative)]
-        source = inspect(decode(read_inside(project.root, path), path), block.type, relative)
+        text = decode(read_inside(project.root, path), path)
+        source = inspect(text, block.type, relative, language=block.language)
     except SpellbookError as error:
         return [*found, Finding(error.code, "error", block.uuid, error.message, error.hint)]
     parents = len([parent for parent in block.upstream_blocks if file.pipeline.has(parent)])
-    return [*found, *_source(project, block, source, relative, parents)]
+    found += _source(block, source, relative, parents)
+    return found + (imports.findings(block.uuid, text, relative) if block.language == "python" else [])
 
 
-def _source(project: ProjectLayout, block: Block, source: BlockSource, relative: str, parents: int) -> list[Finding]:
+def _source(block: Block, source: BlockSource, relative: str, parents: int) -> list[Finding]:
     if source.problem is not None:
         problem = source.problem
         return [Finding(problem.code, "error", block.uuid, problem.message, problem.hint, relative, problem.line)]
@@ -166,42 +143,7 @@ def _source(project: ProjectLayout, block: Block, source: BlockSource, relative:
     if mismatch is not None:
         hint = "match the function's parameters to the block's parents."
         found.append(Finding("SB-PRJ-013", "warning", block.uuid, mismatch, hint, relative, source.line))
-    for package in missing_packages(project, source.imports):
-        install = INSTALL_NAMES.get(package, package)
-        found.append(
-            Finding(
-                "SB-PRJ-015",
-                "warning",
-                block.uuid,
-                f"Block '{block.uuid}' imports '{package}', which is not installed.",
-                f"pip install {install}",
-                relative,
-            )
-        )
     return found
-
-
-def missing_packages(project: ProjectLayout, imports: tuple[str, ...]) -> list[str]:
-    """Return which of the imported top-level names are neither installed nor part of the project."""
-    missing = []
-    for name in imports:
-        if name in sys.stdlib_module_names or name in OWN_PACKAGES or name in {project.name, project.root.name}:
-            continue
-        if _is_installed(name) or any(
-            (folder / name).is_dir() or (folder / f"{name}.py").is_file()
-            for folder in (project.root, project.root.parent)
-        ):
-            continue
-        missing.append(name)
-    return missing
-
-
-def _is_installed(name: str) -> bool:
-    """Ask where a top-level module is; for a top-level name that imports nothing."""
-    try:
-        return name in sys.modules or importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError, AttributeError):
-        return False
 
 
 def _unsupported(block: Block) -> Finding | None:

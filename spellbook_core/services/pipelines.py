@@ -10,10 +10,12 @@ from spellbook_core.errors import AlreadyExistsError, BadNameError, ChangedOnDis
 from spellbook_core.model.naming import PipelineUuid, clean_name, same_name_key, validate_uuid
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.project import moves
+from spellbook_core.project.finding import Finding
 from spellbook_core.project.layout import HasWorkspace, ProjectLayout
+from spellbook_core.project.mage_imports import MageOffer
 from spellbook_core.project.metadata import PipelineFile, load_pipeline, render_pipeline, save_pipeline
 from spellbook_core.project.starters import PipelineTemplate, Starter, starter, starters
-from spellbook_core.project.validate import Finding, validate_pipeline
+from spellbook_core.project.validate import validate_pipeline
 
 __all__ = [
     "Finding",
@@ -217,7 +219,16 @@ def validate(ctx: HasWorkspace, project: str, pipeline: str) -> list[Finding]:
                 line if isinstance(line, int) else None,
             )
         ]
-    return validate_pipeline(layout, file)
+    return validate_pipeline(layout, file, _mage_offer(ctx))
+
+
+def _mage_offer(ctx: HasWorkspace) -> MageOffer | None:
+    """Return what blocks see of mage-ai; None when they see a real one."""
+    if getattr(getattr(ctx, "settings", None), "mage_ai", "ours") == "installed":
+        return None
+    from spellbook_core.worker.mage_shim import offers
+
+    return MageOffer(offers.MODULES, offers.PACKAGES, offers.INSTEAD, offers.OTHERWISE)
 
 
 def _free_uuid(layout: ProjectLayout, name: str) -> PipelineUuid:

@@ -1,0 +1,60 @@
+"""Findings about what block files import: packages that are missing, names of mage-ai that are not offered."""
+
+from __future__ import annotations
+
+from spellbook_core.errors import SpellbookError
+from spellbook_core.project.finding import Finding
+from spellbook_core.project.layout import ProjectLayout
+from spellbook_core.project.mage_imports import MageOffer, not_offered
+from spellbook_core.project.missing import MissingImports
+
+
+class ImportCheck:
+    """Checks the imports of one pipeline's blocks; what they have in common is looked up once.
+
+    Attributes:
+        problems: Findings about the pipeline's Python itself.
+    """
+
+    def __init__(self, project: ProjectLayout, pipeline: str, file: str, mage: MageOffer | None) -> None:
+        """Look up the pipeline's Python; `file` is named in findings about it."""
+        self._project, self._mage = project, mage
+        self._imports: MissingImports | None = None
+        self.problems: list[Finding] = []
+        try:
+            self._imports = MissingImports(project, pipeline)
+        except SpellbookError as error:
+            self.problems.append(Finding(error.code, "error", None, error.message, error.hint, file))
+            return
+        if not self._imports.surroundings.is_made:
+            message = "The Python environment of this pipeline is not made yet; the first run makes it."
+            hint = f"spellbook install {project.name}"
+            self.problems.append(Finding("SB-PRJ-062", "warning", None, message, hint, file))
+
+    def findings(self, block: str, text: str, relative: str) -> list[Finding]:
+        """Return what a block imports in vain.
+
+        Args:
+            block: Its uuid.
+            text: Of its file.
+            relative: The file.
+        """
+        found = []
+        if self._imports is not None:
+            for missing in self._imports.of(text, relative):
+                found.append(
+                    Finding(
+                        "SB-PRJ-015",
+                        "warning",
+                        block,
+                        f"Block '{block}' imports '{missing.imported}', which is not installed.",
+                        f"spellbook install {self._project.name} '{missing.package}'",
+                        missing.file,
+                        missing.line,
+                    )
+                )
+        if self._mage is not None:
+            for name, line in not_offered(text, self._mage):
+                message = f"Block '{block}' imports '{name}', which Spellbook does not offer."
+                found.append(Finding("SB-PRJ-063", "warning", block, message, self._mage.advice(name), relative, line))
+        return found
