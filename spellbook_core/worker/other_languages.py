@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.model.block import SHELL_LANGUAGES
+from spellbook_core.project.layout import Workspace
 
 if TYPE_CHECKING:
     from spellbook_core.model.task import BlockTask, OutputInfo
@@ -25,12 +28,13 @@ def run_other(task: BlockTask, artifacts: _Artifacts) -> list[OutputInfo]:
         SpellbookError: Why it failed.
     """
     value: object
+    store = LocalArtifactStore(Workspace.open(Path(task.workspace)).artifacts_dir)
     if task.language == "sql":
         from spellbook_core.worker.sql_block import run_sql
 
-        value = run_sql(task, artifacts)
+        value = run_sql(task, store)
     else:
         from spellbook_core.worker.shell_block import run_shell
 
-        value = run_shell(task, artifacts)
+        value = run_shell(task, store)
     return [] if value is None else [artifacts.put(value, origin=f"{task.pipeline}/{task.block}")]

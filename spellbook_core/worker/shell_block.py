@@ -38,21 +38,21 @@ END_S = 2.0
 _LINE = re.compile(r"line (\d+):")
 
 
-def run_shell(task: BlockTask, artifacts: object) -> object:
+def run_shell(task: BlockTask, store: ArtifactStore) -> object:
     """Run the block's command and return what it wrote as output, None when it wrote nothing.
 
     The working directory is the project's folder. Files are private and gone afterwards.
 
     Raises:
-        CommandFailedError: Its exit code is not 0; the message has its last lines. [SB-WRK-060]
-        CommandRefusedError: It cannot be started. [SB-WRK-061]
-        CommandOutputError: What it wrote as output cannot be read. [SB-WRK-062]
+        CommandFailedError: Its exit code is not 0; the message has its last lines. [SB-WRK-090]
+        CommandRefusedError: It cannot be started. [SB-WRK-091]
+        CommandOutputError: What it wrote as output cannot be read. [SB-WRK-092]
     """
     folder = Path(tempfile.mkdtemp(prefix="spellbook-shell-"))
     try:
         script = folder / f"{Path(task.source_path).stem}.sh"
         script.write_text(source_of(task), encoding="utf-8", newline="")
-        inputs = write_inputs(task, cast("ArtifactStore", artifacts), folder)
+        inputs = write_inputs(task, store, folder)
         command = _command(task, script)
         _run(task, command, script, {**os.environ, **environment(task, folder), **inputs})
         return read_output(folder, task)

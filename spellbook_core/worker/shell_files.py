@@ -72,7 +72,7 @@ def read_output(folder: Path, task: BlockTask) -> object:
     """Return what the command wrote: a value from JSON, a table from Parquet or CSV; None when it wrote nothing.
 
     Raises:
-        CommandOutputError: The file is not what its name says. [SB-WRK-062]
+        CommandOutputError: The file is not what its name says. [SB-WRK-092]
     """
     path = next((folder / name for name in OUTPUTS.values() if (folder / name).is_file()), None)
     if path is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from spellbook_core.artifacts.formats.query_results import QueryResult
 from spellbook_core.worker.arguments import system_keywords
@@ -25,21 +25,21 @@ MAX_SHOWN = 100
 """Longest text of a statement in the log."""
 
 
-def run_sql(task: BlockTask, artifacts: object) -> QueryResult | None:
+def run_sql(task: BlockTask, store: ArtifactStore) -> QueryResult | None:
     """Return the result of the last query of a SQL block, None when it has none.
 
     Args:
         task: Its `language` is `sql`.
-        artifacts: The store that the parents' outputs lie in.
+        store: Where the parents' outputs lie.
 
     Raises:
-        TemplateError: An expression in `{{ }}` is wrong. [SB-WRK-051]
-        StatementError: The database refused a statement; the fact `line` says where. [SB-WRK-050]
+        TemplateError: An expression in `{{ }}` is wrong. [SB-WRK-081]
+        StatementError: The database refused a statement; the fact `line` says where. [SB-WRK-080]
         SpellbookError: What the modules of the database raise.
     """
     remember(task)
     target = target_of(task)
-    parents = Parents(task, cast("ArtifactStore", artifacts))
+    parents = Parents(task, store)
     script = statements(source_of(task), names_of(task, parents), identifiers=_identifiers(task, parents))
     table = _run(task, target, script, parents)
     return None if table is None else QueryResult(table)

@@ -42,11 +42,11 @@ def run_on_duckdb(task: BlockTask, target: Target, script: list[Statement], pare
     Changes the working directory to the project, so that `read_csv('data/x.csv')` means a file of it.
 
     Raises:
-        StatementError: DuckDB refused a statement. [SB-WRK-050]
-        InputTableError: A parent that the text names is no table. [SB-WRK-052]
-        NoTargetError: A data exporter of a query has no database. [SB-WRK-053]
+        StatementError: DuckDB refused a statement. [SB-WRK-080]
+        InputTableError: A parent that the text names is no table. [SB-WRK-082]
+        NoTargetError: A data exporter of a query has no database. [SB-WRK-083]
         TableExistsError: The table is there, and the policy is `fail`. [SB-WRK-038]
-        DatabaseBusyError: The DuckDB file stayed in use. [SB-WRK-055]
+        DatabaseBusyError: The DuckDB file stayed in use. [SB-WRK-085]
     """
     path = database_file(task, target)
     is_exporter = task.block_type == "data_exporter"

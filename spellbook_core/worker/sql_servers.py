@@ -40,8 +40,8 @@ def run_on_server(task: BlockTask, target: Target, script: list[Statement], pare
     """Return the rows of the last query as a `pyarrow.Table`, None without one, and write them where configured.
 
     Raises:
-        UnknownProviderError: There is no client for the provider. [SB-WRK-054]
-        StatementError: The server refused a statement; everything is undone. [SB-WRK-050]
+        UnknownProviderError: There is no client for the provider. [SB-WRK-084]
+        StatementError: The server refused a statement; everything is undone. [SB-WRK-080]
         SpellbookError: What the client raises: no profile, no driver.
     """
     make = CLIENTS.get(target.provider)

@@ -55,7 +55,7 @@ class Parents:
         """Return an output as a `pyarrow.Table`, its bytes checked.
 
         Raises:
-            InputTableError: It is no table, and none can be made of it. [SB-WRK-052]
+            InputTableError: It is no table, and none can be made of it. [SB-WRK-082]
         """
         from spellbook_core.artifacts.preview import open_shown
 
@@ -74,7 +74,7 @@ class Parents:
         """Return a parent's output as values: what it is, or the rows of a table as mappings.
 
         Raises:
-            InputTableError: There is no such parent, or its table has too many rows. [SB-WRK-052]
+            InputTableError: There is no such parent, or its table has too many rows. [SB-WRK-082]
         """
         given = next((given for given in self._inputs if given.block == block), None)
         if given is None:

@@ -46,7 +46,7 @@ def target_of(task: BlockTask) -> Target:
     """Return what the block's configuration says, in mage's keys.
 
     Raises:
-        UnknownProviderError: The write policy or the limit is none. [SB-WRK-054]
+        UnknownProviderError: The write policy or the limit is none. [SB-WRK-084]
     """
     given = task.configuration
     policy = str(given.get("export_write_policy") or "append").lower()

@@ -113,7 +113,7 @@ def statements(text: str, names: Mapping[str, object], *, identifiers: Collectio
             `identifier(...)`.
 
     Raises:
-        TemplateError: An expression is wrong, names what is not there, or stands where no value can. [SB-WRK-051]
+        TemplateError: An expression is wrong, names what is not there, or stands where no value can. [SB-WRK-081]
     """
     if "\x00" in text:
         raise TemplateError("The text holds a NUL character.", hint="delete it.")

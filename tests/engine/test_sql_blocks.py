@@ -89,7 +89,7 @@ def test_error_names_the_line_of_the_file(ctx, tmp_path):
     source = "-- one\n\nselect 1;\n\n{% if true %}\nselect *\n{% endif %}\nfrom range(3) t(x)\nwhere nix = {{ most }}\n"
     make_project(tmp_path, blocks={"bad": sql(source, type="data_loader")}, variables={"most": 5})
     error = run(ctx)["bad"].error
-    assert (error.code, error.line) == ("SB-WRK-050", 9)
+    assert (error.code, error.line) == ("SB-WRK-080", 9)
     assert 'Referenced column "nix" not found' in error.message
     assert "LINE" not in error.message
 
@@ -97,7 +97,7 @@ def test_error_names_the_line_of_the_file(ctx, tmp_path):
 def test_wrong_expression_names_the_line_of_the_file(ctx, tmp_path):
     make_project(tmp_path, blocks={"bad": sql("select\n {{ nix }}", type="data_loader")})
     error = run(ctx)["bad"].error
-    assert (error.code, error.line) == ("SB-WRK-051", 2)
+    assert (error.code, error.line) == ("SB-WRK-081", 2)
     assert "'nix' is undefined" in error.message
 
 
@@ -140,7 +140,7 @@ def test_exporter_writes_its_table_by_the_policy(ctx, tmp_path):
         assert set(status(found).values()) == {"completed"}, {n: b.error for n, b in found.items() if b.error}
     with duckdb.connect(str(project / "data" / "warehouse.duckdb")) as connection:
         counts = {
-            name: connection.sql(f"select count(*) from mart.{name}").fetchone()[0]
+            name: connection.sql(f"select count(*) from mart.{name}").fetchall()[0][0]
             for name in ("main_added", "main_made_anew", "kept")
         }
     assert counts == {"main_added": 4, "main_made_anew": 2, "kept": 2}
@@ -159,7 +159,7 @@ def test_exporter_without_a_database_says_what_to_name(ctx, tmp_path):
     }
     project = make_project(tmp_path, blocks=blocks, files={"data/.keep": ""})
     found = run(ctx)
-    assert found["nowhere"].error.code == "SB-WRK-053"
+    assert found["nowhere"].error.code == "SB-WRK-083"
     assert "data_provider_database" in found["nowhere"].error.hint
     assert found["copied"].status.value == "completed"
     assert (project / "data" / "out.csv").read_text() == "a\n1\n"
@@ -188,7 +188,7 @@ def test_provider_that_is_not_offered_is_named(ctx, tmp_path):
     }
     make_project(tmp_path, blocks=blocks)
     found = run(ctx)
-    assert found["trino"].error.code == "SB-WRK-054"
+    assert found["trino"].error.code == "SB-WRK-084"
     assert "duckdb, postgres, mysql, mssql, snowflake" in found["trino"].error.hint
     assert found["postgres"].error.code in {"SB-WRK-033", "SB-WRK-034"}  # no io_config.yaml, no driver
 
@@ -200,9 +200,10 @@ def test_values_and_records_of_python_are_tables_too(ctx, tmp_path):
         "settings": BlockFile(records, "data_loader"),
         "several": BlockFile(several, "data_loader"),
         "used": sql(
-            "select {{ block_output('settings')['limit'] }} as most, s.limit,"
-            " 'a' in {{ block_output('settings').shops }} as there, 'b' in ({{ block_output('settings').shops }}) as too, (select sum(value) from {{ df_2 }}) as n,"
-            " (select x from {{ df_2[1] }}) as x from settings s",
+            "select {{ block_output('settings')['limit'] }} as most, s.limit,\n"
+            "'a' in {{ block_output('settings').shops }} as there,\n"
+            "'b' in ({{ block_output('settings').shops }}) as too,\n"
+            "(select sum(value) from {{ df_2 }}) as n, (select x from {{ df_2[1] }}) as x from settings s",
             ["settings", "several"],
         ),
     }
