@@ -9,7 +9,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
@@ -24,6 +24,7 @@ from spellbook_core.engine.server import EngineServer, listen
 from spellbook_core.engine.supervise import boot_id
 from spellbook_core.errors import SpellbookError
 from spellbook_core.runs.records import EngineBeat
+from spellbook_core.services.clean_up_process import CleanUps
 from spellbook_core.services.wiring import Context, open_context
 
 _LOG = logging.getLogger("spellbook.engine")
@@ -60,24 +61,42 @@ def lead(ctx: Context, *, ready_fd: int | None = None) -> int:
         _say(ready_fd, f"An engine already leads {ctx.workspace.root} (process {info.pid if info else 'unknown'}).")
         return 2
     started = ctx.clock.now()
+    clean_ups = CleanUps(ctx)
 
     def beat(workers: int) -> None:
+        clean_ups.on_beat(workers)
         ctx.store.beat(EngineBeat(os.getpid(), boot_id(), _version(), started, ctx.clock.now(), workers))
 
     server = EngineServer(ctx.clock, idle_exit_s=ctx.settings.idle_exit_s, beat=beat)
     try:
         beat(0)
-        _serve(ctx, server, leadership, started, ready_fd)
+        _serve(ctx, server, leadership, started, ready_fd, beat)
     finally:
+        clean_ups.stop()
         leadership.release()
         ctx.close()
         server.close()
     return 0
 
 
-def _serve(ctx: Context, server: EngineServer, leadership: Leadership, started: datetime, ready_fd: int | None) -> None:
+def _serve(
+    ctx: Context,
+    server: EngineServer,
+    leadership: Leadership,
+    started: datetime,
+    ready_fd: int | None,
+    beat: Callable[[int], None],
+) -> None:
     executor = ctx.make_executor()
-    runner = Runner(ctx.workspace, ctx.store, executor, ctx.clock, ctx.settings, server.publish)
+    runner = Runner(
+        ctx.workspace,
+        ctx.store,
+        executor,
+        ctx.clock,
+        ctx.settings,
+        server.publish,
+        lease=lambda: beat(runner.workers),
+    )
     path = socket_path(ctx.workspace.state_dir)
     listener = listen(path)
     try:
