@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import make_project
 from tests.ui.conftest import texts
 
@@ -21,3 +23,31 @@ def test_the_token_is_never_on_the_page(open_screen, tmp_path, workspace):
     app = open_screen("settings")
     assert "token" in texts(app)
     assert "sesame" not in texts(app)
+
+
+@pytest.mark.guarantee("N31")
+def test_secrets_are_kept_and_removed_by_name_alone(open_screen, tmp_path):
+    project = make_project(tmp_path)
+    (project / ".env").write_text("OLD_TOKEN=sesame-sesame\nSTAGE=dev\n")
+    app = open_screen("settings")
+    assert "OLD_TOKEN" in texts(app)
+    app.text_input(key="secret_name").input("API_KEY")
+    app.text_input(key="secret_value").input("open-sesame-now")
+    next(button for button in app.button if button.label == "Keep").click().run()
+    assert not app.exception
+    assert 'API_KEY="open-sesame-now"' in (project / ".env").read_text()
+    app.button(key="secret_remove_OLD_TOKEN").click().run()
+    assert "OLD_TOKEN" not in (project / ".env").read_text()
+    assert "API_KEY" in texts(app)
+    assert "sesame" not in texts(app)
+    assert app.session_state["secret_value"] == ""
+
+
+def test_secret_that_cannot_be_masked_is_refused(open_screen, tmp_path):
+    project = make_project(tmp_path)
+    app = open_screen("settings")
+    app.text_input(key="secret_name").input("PIN")
+    app.text_input(key="secret_value").input("12")
+    next(button for button in app.button if button.label == "Keep").click().run()
+    assert "cannot be kept" in app.error[0].value
+    assert not (project / ".env").exists()

@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from spellbook_core.services import engines
-from spellbook_core.ui import boundary, engine_watch, parts, state, text
+from spellbook_core.ui import boundary, engine_watch, parts, secrets, state, text
 from spellbook_core.ui.components.live import live
 
 PACKAGES = ("streamlit", "pandas", "torch", "duckdb", "pyarrow", "streamlit-agraph", "starlette")
@@ -26,6 +26,7 @@ def render() -> None:
         _engine()
         _workspace()
     with right:
+        secrets.card()
         _environment()
         _access()
         _about()
