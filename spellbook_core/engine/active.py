@@ -34,6 +34,7 @@ class ActiveBlock:
         fingerprint: What its result depends on, known from then on; likewise `modules`, the digest of the project
             modules that it reaches.
         retried: Failed attempts that were followed by another one, or will be.
+        starts_anew: Attempts lost before they began, which this runner followed by another one.
         first_started_at: When its first attempt was recorded.
         due_at: Of a block that waited when this runner took it over: until when.
     """
@@ -52,6 +53,7 @@ class ActiveBlock:
     fingerprint: Fingerprint | None = None
     modules: str = ""
     retried: int = 0
+    starts_anew: int = 0
     first_started_at: datetime | None = None
     due_at: datetime | None = None
 

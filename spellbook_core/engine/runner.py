@@ -27,16 +27,17 @@ from spellbook_core.engine.supervise import is_alive
 from spellbook_core.engine.takeover import TakenOver
 from spellbook_core.engine.telling import Telling, report
 from spellbook_core.engine.turns import Turns
+from spellbook_core.engine.unbegun import start_anew
 from spellbook_core.engine.verdict import WORKER_LOST, judge
 from spellbook_core.engine.waits import Waits
-from spellbook_core.errors import SpellbookError
+from spellbook_core.errors import SpellbookError, StorageError
 from spellbook_core.model.naming import BlockRunId, RunId
 from spellbook_core.model.run import Status
 from spellbook_core.model.task import Outcome
 from spellbook_core.model.values import JsonObject
 from spellbook_core.project.layout import Workspace
 from spellbook_core.runs.records import ProcessIdentity, UnendedRun, Waiting
-from spellbook_core.runs.store import RunNotFoundError, RunStore
+from spellbook_core.runs.store import RunNotFoundError, RunStore, StoreBusyError
 from spellbook_core.settings import Settings
 
 LOOK_S = 4.0
@@ -60,6 +61,7 @@ class Runner:
         publish: Callable[[JsonObject], None],
         *,
         owner: ProcessIdentity | None = None,
+        lease: Callable[[], None] = lambda: None,
     ) -> None:
         """Carry nothing yet.
 
@@ -71,6 +73,7 @@ class Runner:
             settings: Limits.
             publish: Called with each event, after what it tells is stored.
             owner: Whose runs to take; None for those without an owner, and those whose owner is gone.
+            lease: Writes who carries the runs; called in the transaction that marks a run as running.
         """
         self._workspace = workspace
         self._store = store
@@ -79,6 +82,7 @@ class Runner:
         self._settings = settings
         self._tell = Telling(store, publish)
         self._owner = owner
+        self._lease = lease
         self._environments = Environments()
         self._reuse = Reuse(workspace, store, clock)
         self._attempts = Attempts(store, executor, clock)
@@ -233,13 +237,35 @@ class Runner:
                 self._begin(found.id)
             if found.is_cancelled and found.id in self._active:
                 self._cancel(self._active[found.id])
-        except (SpellbookError, OSError) as error:
-            _LOG.warning("run %s cannot go on: %s", found.id, error)
+        except (StoreBusyError, StorageError):
+            self._let_go(found.id)
+            raise  # the run is not at fault: it is taken again at the next look
+        except Exception as error:  # noqa: BLE001  # the executor loop's boundary: the other runs must go on
+            is_ours = not isinstance(error, (SpellbookError, OSError))
+            _LOG.warning("run %s cannot go on: %s", found.id, error, exc_info=is_ours)
+            self._let_go(found.id)
+            self._taken_over.abandon(self._store.attempts(found.id), self._settings.cancel_grace_s)
             self._store.end_run(found.id, Status.FAILED, report(error), now=self._clock.now())
             self._tell.run(found.id)
 
+    def _let_go(self, run_id: RunId) -> None:
+        """Forget a run that could not be taken, and what was made of it so far."""
+        run = self._active.pop(run_id, None)
+        if run is None:
+            return
+        self._touched.pop(run_id, None)
+        self._unrecorded = [change for change in self._unrecorded if change[0] is not run]
+        for block in [block for of, block in self._running.values() if of is run]:
+            del self._running[block.id]
+            self._taken_over.forget(block)
+        for block in run.blocks.values():
+            self._waits.end(block)
+        self._turns.leave(run)
+
     def _begin(self, run_id: RunId) -> None:
-        begun = begin(self._workspace, self._store, self._environments, run_id, now=self._clock.now())
+        with self._store.transaction():
+            begun = begin(self._workspace, self._store, self._environments, run_id, now=self._clock.now())
+            self._lease()
         if not may_run_nothing(begun):
             self._executor.prepare(begun.environment)
         self._active[run_id] = self._touched[run_id] = begun
@@ -326,6 +352,10 @@ class Runner:
             now=self._clock.now(),
             duration_s=None if since is None else self._clock.monotonic() - since,
         )
+        unbegun = start_anew(run, block, exited, outcome, end, now=self._clock.now())
+        if unbegun is not None:
+            self._postpone(run, block, unbegun)
+            return
         is_met = None if outcome is None else outcome.is_met
         next_ = postponing.after(run, block, end, is_met=is_met, now=self._clock.now())
         if isinstance(next_, Waiting):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, read_outcome
 from spellbook_core.engine.ports import Executor
 from spellbook_core.engine.supervise import Supervisor, is_alive, is_locked
@@ -46,6 +48,14 @@ class TakenOver:
             for number, (run, block) in self._unwatched.items()
             if read_outcome(run.attempt_dir(block)) is not None or not is_locked(run.attempt_dir(block))
         ]
+
+    def abandon(self, attempts: Iterable[Attempt], grace_s: float) -> None:
+        """End the processes of a run that cannot go on; what they seal is looked at by nobody."""
+        for attempt in attempts:
+            if attempt.process is None or attempt.handle is None or not is_alive(attempt.process):
+                continue
+            if self._executor.adopt(attempt.handle):
+                self._executor.cancel(attempt.handle, grace_s)
 
     def forget(self, block: ActiveBlock) -> None:
         """Stop looking after an attempt that has ended."""

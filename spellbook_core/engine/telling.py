@@ -53,9 +53,20 @@ def _place(run: ActiveRun, block: ActiveBlock) -> JsonObject:
     }
 
 
-def report(error: SpellbookError | OSError) -> ErrorReport:
+class RunnerFaultError(SpellbookError, RuntimeError):
+    """The engine itself failed on a run: our fault. The other runs go on."""
+
+    code = "SB-RUN-062"
+
+
+def report(error: Exception) -> ErrorReport:
     """Return why a run cannot go on, for its page."""
     if isinstance(error, SpellbookError):
         return ErrorReport.from_json(error.to_dict())
-    shown = StorageError(f"The run cannot go on: {error}.", hint="look at the disk and the folder's permissions.")
+    shown: SpellbookError
+    if isinstance(error, OSError):
+        shown = StorageError(f"The run cannot go on: {error}.", hint="look at the disk and the folder's permissions.")
+    else:
+        cause = f"{type(error).__name__}: {error}"
+        shown = RunnerFaultError(f"The engine failed on this run: {cause}.", hint="report it with the engine's log.")
     return ErrorReport.from_json(shown.to_dict())

@@ -53,6 +53,7 @@ def judge(
             warnings=outcome.warnings,
             error=outcome.error,
             modules=outcome.modules,
+            attempt=exited.attempt,
         )
     was_cancelled = is_cancelling and exited.reason in {None, CANCELLED, WORKER_LOST}
     error = None
@@ -71,4 +72,5 @@ def judge(
         cpu_s=outcome.cpu_s if outcome else exited.cpu_s,
         peak_memory_bytes=outcome.peak_memory_bytes if outcome else exited.peak_memory_bytes,
         error=error,
+        attempt=exited.attempt,
     )

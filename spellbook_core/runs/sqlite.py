@@ -167,8 +167,8 @@ class SqliteRunStore:
         with self.transaction():
             row = self._block_run_row(block_run_id)
             self._database.execute(
-                "UPDATE block_runs SET status = ?, started_at = ?, children = ? WHERE id = ?",
-                (Status.RUNNING.value, to_text(now), codec.dump(list(names)), block_run_id),
+                "UPDATE block_runs SET status = ?, started_at = ?, first_started_at = ?, children = ? WHERE id = ?",
+                (Status.RUNNING.value, to_text(now), to_text(now), codec.dump(list(names)), block_run_id),
             )
             run = self.run(RunId(row["run_id"]))
             return [self._add_block_run(run, row["position"], block, now) for block in blocks]
@@ -264,6 +264,8 @@ class SqliteRunStore:
     def end_run(self, run_id: RunId, status: Status, error: ErrorReport | None, *, now: datetime) -> None:
         """See `RunStore`."""
         with self.transaction(durable=True):
+            if error is None and self._has_unended(run_id):
+                return
             self._database.execute(
                 "UPDATE pipeline_runs SET status = ?, is_ended = 1, waiting_for = NULL, error = ?, ended_at = ?"
                 " WHERE id = ? AND is_ended = 0",
@@ -288,6 +290,13 @@ class SqliteRunStore:
             )
         if self._runs_dir is not None:
             history.write(self._database, self._runs_dir, run_id)
+
+    def _has_unended(self, run_id: RunId) -> bool:
+        statuses = (Status.INITIAL.value, Status.QUEUED.value, Status.RUNNING.value)
+        found = self._database.row(
+            "SELECT 1 FROM block_runs WHERE run_id = ? AND status IN (?, ?, ?)", (run_id, *statuses)
+        )
+        return found is not None
 
     def wait_run(self, run_id: RunId, waiting_for: str | None) -> None:
         """See `RunStore`."""

@@ -126,8 +126,9 @@ class RunStore(Protocol):
     def end_run(self, run_id: RunId, status: Status, error: ErrorReport | None, *, now: datetime) -> None:
         """Record how a run ended; durable.
 
-        Block runs that have not ended end with it: cancelled with a cancelled run; else the running ones fail with
-        `error`, and the others count as never reached.
+        With an `error`, block runs that have not ended end with it: cancelled with a cancelled run; else the running
+        ones fail with the error, and the others count as never reached. Without one, a run of which a block run has
+        not ended stays as it is: whoever says that it ended has been replaced.
         """
 
     def wait_run(self, run_id: RunId, waiting_for: str | None) -> None:

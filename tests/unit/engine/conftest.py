@@ -12,7 +12,7 @@ from spellbook_core.clock import to_text
 from spellbook_core.engine.ports import Exited, Sealed, Started
 from spellbook_core.engine.runner import Runner
 from spellbook_core.model.run import NewRun
-from spellbook_core.model.task import ErrorReport, Outcome
+from spellbook_core.model.task import LOCK_FILE, ErrorReport, Outcome
 
 
 class FakeExecutor:
@@ -22,6 +22,7 @@ class FakeExecutor:
         self.clock = clock
         self.prepared, self.tasks, self.cancelled, self.events = [], {}, [], []
         self.folders = {}
+        self.begins = True  # as a worker that has reached user code
 
     def prepare(self, environment):
         self.prepared.append(environment)
@@ -29,6 +30,8 @@ class FakeExecutor:
     def submit(self, task, attempt_dir):
         self.tasks[task.block] = task
         self.folders[task.block] = attempt_dir
+        if self.begins:
+            (attempt_dir / LOCK_FILE).write_text("1")
         return {"block": task.block}
 
     def fileno(self):
