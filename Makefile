@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome || echo /usr/bin/chromium)
 
 .DEFAULT_GOAL := help
-.PHONY: help start test unit e2e check bench lock clean chromium
+.PHONY: help start test unit e2e check bench test-mage lock clean chromium
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -55,6 +55,16 @@ lock: $(TEST_STAMP)
 	@{ echo "# Pins of everything that Spellbook and its tests install; a pip constraints file. Renew: make lock"; \
 	  $(PIP) freeze --exclude-editable --exclude pip --exclude setuptools --exclude wheel | sed 's/+cpu$$//'; } > $(LOCK).new
 	@mv $(LOCK).new $(LOCK)
+
+#: make test-mage  load each other's files with a real mage-ai 0.9.80, installed into a temporary folder (1.4 GB)
+test-mage: $(TEST_STAMP)
+	@set -e; mage="$(MAGE)"; \
+	if [ -z "$$mage" ]; then \
+	  folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	  $(PYTHON) -m venv "$$folder"; mage="$$folder/bin/python"; \
+	  "$$mage" -m pip --disable-pip-version-check --no-input install --quiet mage-ai==0.9.80; \
+	fi; \
+	SPELLBOOK_TEST_MAGE="$$mage" $(BIN)/python -m pytest tests/compat/test_with_mage.py $(ARGS)
 
 #: make clean   remove .venv and caches; projects and their history stay
 clean:
