@@ -137,6 +137,11 @@ class Admission:
                 self._runs[run].ready.append(key)
                 self.ended(run)
 
+    def offered(self, run: RunId) -> list[str]:
+        """Return the blocks of a run that were offered and not taken, in their order."""
+        found = self._runs.get(run)
+        return [] if found is None else found.ready[::-1]
+
     def waits_for(self, run: RunId) -> str | None:
         """Return what the offered blocks of a run wait for, for people; None when none waits. Call after `take`."""
         found = self._runs.get(run)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import TypeAlias
 
 from spellbook_core.engine import state
@@ -21,7 +23,8 @@ from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, Ru
 from spellbook_core.project.concurrency import concurrency_of, project_block_limit
 from spellbook_core.project.layout import ProjectLayout, Workspace
 from spellbook_core.project.metadata import load_pipeline
-from spellbook_core.runs.records import UnendedRun
+from spellbook_core.runs.records import UnendedRun, Waiting
+from spellbook_core.runs.store import RunNotFoundError, RunStore
 
 _LOG = logging.getLogger("spellbook.engine")
 _Place: TypeAlias = "tuple[ProjectName, PipelineUuid]"
@@ -39,6 +42,8 @@ class Turns:
         self._elsewhere: dict[_Place, dict[RunId, Asked]] = defaultdict(dict)
         self._changed: set[_Place] = set()
         self._chosen: list[tuple[RunId, str]] = []
+        self._noted: dict[RunId, set[str]] = defaultdict(set)
+        self._just_noted: list[tuple[RunId, str]] = []
 
     # -- runs -----------------------------------------------------------------------------------------------------
 
@@ -117,6 +122,7 @@ class Turns:
         """Serve a run no more: it has ended."""
         place = (run.run.project, run.run.pipeline)
         self._places.leave(run.run.id)
+        self._noted.pop(run.run.id, None)
         self._carried[place].pop(run.run.id, None)
         self._changed.add(place)
 
@@ -142,13 +148,28 @@ class Turns:
         self._chosen = self._places.take()
         return [(active[run_id], active[run_id].blocks[BlockUuid(key)]) for run_id, key in self._chosen]
 
-    def give_back(self) -> None:
-        """Free the places of what was chosen last: it did not start."""
-        self._places.give_back(self._chosen)
+    def note_waiting(self, touched: Iterable[ActiveRun], store: RunStore, *, now: datetime) -> None:
+        """Store what the ready blocks that were not chosen wait for, once per block, in the caller's transaction."""
+        self._just_noted = []
+        for run in touched:
+            what = self._places.waits_for(run.run.id)
+            if what is None:
+                continue
+            noted = self._noted[run.run.id]
+            for key in self._places.offered(run.run.id):
+                if key not in noted:
+                    block = run.blocks[BlockUuid(key)]
+                    with suppress(RunNotFoundError):  # the store was replaced under us
+                        store.postpone_block(block.id, Waiting(what, now, retried=block.retried))
+                    noted.add(key)
+                    self._just_noted.append((run.run.id, key))
 
-    def waits_for(self, run: ActiveRun) -> str | None:
-        """Return what the ready blocks of a run that were not chosen wait for, for people."""
-        return self._places.waits_for(run.run.id)
+    def give_back(self) -> None:
+        """Take back what was chosen and noted last: it was not stored, and nothing of it started."""
+        self._places.give_back(self._chosen)
+        for run_id, key in self._just_noted:
+            self._noted[run_id].discard(key)
+        self._just_noted = []
 
 
 def _asked(found: UnendedRun) -> Asked:
