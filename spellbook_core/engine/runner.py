@@ -302,6 +302,7 @@ class Runner:
                         else:
                             self._store.end_block(block.id, end)
                 attempts, gone = self._attempts.record(chosen)
+                self._turns.note_waiting(touched.values(), self._store, now=self._clock.now())
         except BaseException:  # also KeyboardInterrupt: places must not stay taken by what did not start
             self._turns.give_back()
             raise
