@@ -73,7 +73,7 @@ def prepare(
     if again.share is Share.NOTHING or wanted.selection.tests_only:
         return Prepared(intake)
     artifacts = LocalArtifactStore(workspace.artifacts_dir)
-    shared = _shared(intake, earlier, again, store.code, artifacts.has)
+    shared = _shared(intake, earlier, again, store.code, artifacts.hold)
     if len(shared) == len(intake.blocks):
         raise plan.NothingToRunError(
             f"Every block of run {again.run_id} completed; there is nothing to retry.",
