@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from spellbook_core.errors import StorageError
 from spellbook_core.runs.schema import migrate
 from spellbook_core.runs.store import StoreBusyError
 
@@ -27,6 +28,14 @@ MIN_COMPACT_BYTES = 4 * 1024 * 1024
 """Free space in the file that is left to be used again."""
 
 _DAMAGE = ("malformed", "not a database", "disk image")
+_REFUSALS = {
+    "disk is full": "No space left on device",
+    "disk I/O error": "Input/output error",
+    "readonly database": "Read-only file system",
+    "unable to open database": "It cannot be opened",
+}
+"""SQLite's words -> what they mean, in the system's words."""
+
 _LOG = logging.getLogger("spellbook.runs")
 
 
@@ -70,7 +79,8 @@ class Database:
         self._local.depth, self._local.durable = 1, durable
         try:
             yield
-            connection.execute("COMMIT")
+            with self._refusals_named():
+                connection.execute("COMMIT")
         except BaseException:  # also KeyboardInterrupt: the lock must not stay held
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
@@ -83,7 +93,8 @@ class Database:
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         """Run one writing statement inside the current transaction."""
-        return self._connection().execute(statement, tuple(values))
+        with self._refusals_named():
+            return self._connection().execute(statement, tuple(values))
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
         """Return all rows of one reading statement."""
@@ -134,8 +145,23 @@ class Database:
         self._local.connection = self._opened()
         return self._local.connection  # type: ignore[no-any-return]  # threading.local holds anything
 
+    @contextmanager
+    def _refusals_named(self) -> Iterator[None]:
+        """Tell a disk that is full, broken or read-only as what it is, with the file's name.
+
+        Raises:
+            StorageError: Nothing of the transaction was written. [SB-SYS-006]
+        """
+        try:
+            yield
+        except sqlite3.OperationalError as cause:
+            words = next((words for sign, words in _REFUSALS.items() if sign in str(cause)), None)
+            if words is None:
+                raise
+            raise _refused(self.path, words) from cause
+
     def _opened(self) -> _Connection:
-        with self._file_lock():
+        with self._refusals_named(), self._file_lock():
             try:
                 connection = self._connected()
             except sqlite3.DatabaseError as cause:
@@ -193,7 +219,8 @@ class Database:
     def _undamaged(self, action: Callable[[], Result]) -> Result:
         """Return what `action` returns; when the file proves damaged, replace it and try once more."""
         try:
-            return action()
+            with self._refusals_named():
+                return action()
         except sqlite3.DatabaseError as cause:
             if "locked" in str(cause) or "busy" in str(cause):
                 raise StoreBusyError(
@@ -230,7 +257,10 @@ class Database:
     @contextmanager
     def _file_lock(self) -> Iterator[None]:
         """Let one process at a time decide what happens to the file itself."""
-        handle = os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            handle = os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as cause:
+            raise _refused(self.path, cause.strerror or str(cause)) from cause
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
@@ -240,6 +270,14 @@ class Database:
     def _notice(self, text: str) -> None:
         self.notices.append(text)
         _LOG.warning(text)
+
+
+def _refused(path: Path, words: str) -> StorageError:
+    return StorageError(
+        f"Cannot write {path}: {words}.",
+        hint="free some disk space or make the folder writable, then try again; what was stored is intact.",
+        path=str(path),
+    )
 
 
 def _is_damage(cause: sqlite3.DatabaseError) -> bool:
