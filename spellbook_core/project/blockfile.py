@@ -14,8 +14,10 @@ from pathlib import Path
 from spellbook_core.decorators import BLOCK_DECORATORS
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.task import ErrorReport
+from spellbook_core.model.values import JsonValue
 from spellbook_core.project.containment import inside
 from spellbook_core.project.layout import ProjectLayout
+from spellbook_core.project.otherfiles import headline
 
 SYNTAX_ERROR = "SB-PRJ-010"
 NO_FUNCTION = "SB-PRJ-011"
@@ -74,10 +76,11 @@ def inspect(text: str, block_type: str, filename: str, *, language: str = "pytho
         text: The file's text, however broken.
         block_type: Decides which decorator is looked for; types that run no function have no such problem.
         filename: For messages.
-        language: Only `python` is looked into.
+        language: Of other languages than Python the comment at the top is read, and of SQL its expressions.
     """
     if language != "python":
-        return BlockSource()
+        problem = _expression_problem(text, filename) if language == "sql" else None
+        return BlockSource(docstring=headline(text, language), problem=problem)
     try:
         tree = _parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as cause:
@@ -245,6 +248,24 @@ def _syntax_problem(cause: BaseException, filename: str) -> ErrorReport:
         exception=f"{type(cause).__name__}: {what}",
         line=line,
     )
+
+
+def _expression_problem(text: str, filename: str) -> ErrorReport | None:
+    """Return what is wrong with the form of the `{{ }}` of a SQL text; nothing of it is evaluated."""
+    if "{{" not in text and "{%" not in text:
+        return None
+    from jinja2 import Environment, TemplateSyntaxError
+
+    try:
+        Environment(autoescape=True).parse(text)
+    except TemplateSyntaxError as cause:
+        message = f"{filename}, line {cause.lineno}: {cause.message}"
+        hint = "correct the expression between the braces."
+        facts: dict[str, JsonValue] = {"file": filename, "line": cause.lineno}
+        return ErrorReport(SYNTAX_ERROR, message, hint, facts, line=cause.lineno)
+    except (ValueError, RecursionError):
+        return None
+    return None
 
 
 def _missing_function(decorator: str, functions: list[Function], aliases: dict[str, str], filename: str) -> ErrorReport:

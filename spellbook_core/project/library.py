@@ -9,10 +9,12 @@ from pathlib import Path
 
 from spellbook_core.errors import NotFoundError
 from spellbook_core.project.layout import TYPE_FOLDERS, library_root
+from spellbook_core.project.otherfiles import headline
 
 TEMPLATES_FOLDER = Path(__file__).parent / "templates"
-TEMPLATE_SUFFIX = ".py.txt"
-"""Templates are data: the suffix keeps linters, importers and packagers from taking them for modules of ours."""
+TEMPLATE_SUFFIXES = {".py.txt": "python", ".sql.txt": "sql", ".sh.txt": "shell", ".md.txt": "markdown"}
+"""Ending of a template's file -> its language, Python first. They are data: the ending keeps linters,
+importers and packagers from taking them for modules of ours."""
 
 BLANK = "blank"
 
@@ -23,7 +25,7 @@ class Template:
 
     Attributes:
         id: `<block type>/<name>`; every type has a `blank`.
-        title: The first line of the module docstring, without its full stop.
+        title: The first line of the module docstring or of the comment at the top, without its full stop.
         description: The rest of it.
     """
 
@@ -32,6 +34,7 @@ class Template:
     title: str
     description: str
     source: str
+    language: str = "python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +53,21 @@ def _all_templates() -> tuple[Template, ...]:
     found = []
     for block_type in TYPE_FOLDERS:
         folder = TEMPLATES_FOLDER / block_type
-        paths = sorted(
-            folder.glob(f"*{TEMPLATE_SUFFIX}"), key=lambda path: (not path.name.startswith(BLANK), path.name)
-        )
-        for path in paths:
-            source = path.read_text(encoding="utf-8")
-            name = path.name.removesuffix(TEMPLATE_SUFFIX)
-            found.append(Template(f"{block_type}/{name}", block_type, *_headline(source, name), source))
+        for suffix, language in TEMPLATE_SUFFIXES.items():
+            paths = sorted(folder.glob(f"*{suffix}"), key=lambda path: (not path.name.startswith(BLANK), path.name))
+            for path in paths:
+                source = path.read_text(encoding="utf-8")
+                name = path.name.removesuffix(suffix)
+                title, description = _headline(source, name, language)
+                found.append(Template(f"{block_type}/{name}", block_type, title, description, source, language))
     return tuple(found)
 
 
-def templates(block_type: str | None = None) -> list[Template]:
-    """Return the shipped templates, the blank one of each type first; all types when None."""
-    return [item for item in _all_templates() if block_type in (None, item.block_type)]
+def templates(block_type: str | None = None, language: str | None = None) -> list[Template]:
+    """Return the shipped templates, the blank one of each type first; all types and languages when None."""
+    return [
+        item for item in _all_templates() if block_type in (None, item.block_type) and language in (None, item.language)
+    ]
 
 
 def template(template_id: str) -> Template:
@@ -106,10 +111,12 @@ def library_block(item_id: str) -> LibraryBlock:
     )
 
 
-def _headline(source: str, name: str) -> tuple[str, str]:
-    """Return title and description from the module docstring."""
+def _headline(source: str, name: str, language: str = "python") -> tuple[str, str]:
+    """Return title and description from the module docstring, or from the comment at the top."""
+    if language == "markdown":
+        return "Text", "A heading and a few lines, shown as they will look."
     try:
-        doc = ast.get_docstring(ast.parse(source)) or ""
+        doc = (ast.get_docstring(ast.parse(source)) or "") if language == "python" else headline(source, language)
     except SyntaxError:
         doc = ""
     title, _, rest = doc.partition("\n")

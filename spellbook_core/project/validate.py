@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.block import RUNNABLE_LANGUAGES, RUNNABLE_TYPES, Block
+from spellbook_core.model.block import RUNNABLE_TYPES, Block
 from spellbook_core.model.graph import CycleError
 from spellbook_core.model.naming import same_name_key
 from spellbook_core.model.pipeline import Pipeline
@@ -147,7 +147,7 @@ def _source(block: Block, source: BlockSource, relative: str, parents: int) -> l
 
 
 def _unsupported(block: Block) -> Finding | None:
-    if block.type in RUNNABLE_TYPES and block.language not in RUNNABLE_LANGUAGES:
+    if block.type in RUNNABLE_TYPES and not block.is_runnable:
         what = f"is written in '{block.language}'"
     elif block.type in {"dbt", "global_data_product", "ai"}:
         what = f"is of type '{block.type}'"

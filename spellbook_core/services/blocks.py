@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from spellbook_core.atomic import ABSENT, content_hash, write_atomically
@@ -79,7 +80,7 @@ def add_block(
         text: The file's whole text.
         parents: In argument order.
         position: Place in the notebook's order; the end when None.
-        language: `python`, `sql`, `yaml`, `markdown` or `r`.
+        language: `python`, `sql`, `shell`, `yaml`, `markdown` or `r`; a template brings its own.
 
     Raises:
         AlreadyExistsError: The pipeline has such a block, or the project such a file, in any case or Unicode form.
@@ -90,6 +91,8 @@ def add_block(
     if block_type not in TYPE_FOLDERS or block_type in ADD_ON_TYPES:
         known = ", ".join(name for name in TYPE_FOLDERS if name not in ADD_ON_TYPES)
         raise BadNameError(f"'{block_type[:60]}' is no type of block.", hint=f"the types are: {known}.")
+    if template is not None:
+        language = library.template(template).language
     if language not in EXTENSIONS:
         raise BadNameError(f"'{language[:60]}' is no language of blocks.", hint=f"use one of {', '.join(EXTENSIONS)}.")
     uuid = clean_block_uuid(name)
@@ -152,17 +155,18 @@ def add_from_library(
     """
     if any(item.id == item_id for item in library.templates()):
         found = library.template(item_id)
-        block_type, source = found.block_type, found.source
+        block_type, source, language = found.block_type, found.source, found.language
     else:
         shared = library.library_block(item_id)
-        block_type, source = shared.block_type, shared.source
+        block_type, source, language = shared.block_type, shared.source, "python"
+    add = partial(add_block, ctx, project, pipeline, block_type=block_type, text=source, language=language)
     if name is not None:
-        return add_block(ctx, project, pipeline, block_type=block_type, name=name, text=source, parents=parents)
+        return add(name=name, parents=parents)
     base = item_id.rsplit("/", 1)[-1]
     for number in range(1, 1000):
         numbered = base if number == 1 else f"{base}_{number}"
         try:
-            return add_block(ctx, project, pipeline, block_type=block_type, name=numbered, text=source, parents=parents)
+            return add(name=numbered, parents=parents)
         except AlreadyExistsError:
             continue
     raise AlreadyExistsError(f"There is no free name for '{base}'.", hint="give the block a name.")
@@ -309,10 +313,8 @@ def _source(layout: ProjectLayout, block: Block) -> SourceFile:
 def _template_text(block_type: str, template: str | None, language: str) -> str:
     if template is not None:
         return library.template(template).source
-    blank = f"{block_type}/{library.BLANK}"
-    if language == "python" and any(item.id == blank for item in library.templates(block_type)):
-        return library.template(blank).source
-    return ""
+    found = library.templates(block_type, language)
+    return found[0].source if found else ""
 
 
 def _without_add_on_links(pipeline: Pipeline, uuid: BlockUuid) -> Pipeline:

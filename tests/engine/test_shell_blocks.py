@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from spellbook_core.model.run import NewRun
+from spellbook_core.project import library
 from spellbook_core.services import engines, outputs, runs
 from spellbook_core.services.wiring import open_context
 from tests.conftest import BlockFile, make_project, wait_until
@@ -153,3 +154,20 @@ def _lives(pid):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_templates_of_other_languages_run(ctx, tmp_path):
+    parents = {"transformer": ["sql_query"], "data_exporter": ["sql_query"]}
+    items = [item for item in library.templates() if item.language in {"sql", "shell"}]
+    blocks = {}
+    for item in items:
+        uuid = item.id.rpartition("/")[2]
+        uuid = uuid if uuid not in blocks else f"{item.block_type}_{uuid}"
+        given = tuple(parents.get(item.block_type, ()))
+        blocks[uuid] = BlockFile(item.source, item.block_type, given, language=item.language)
+    project = make_project(tmp_path, blocks=blocks)
+    found = run(ctx)
+    assert {name: block.error for name, block in found.items() if block.error} == {}
+    assert all(item.description and item.title for item in items)
+    assert [path.name for path in (project / "exports").iterdir()] == ["1_sql_query.parquet"]
+    assert (project / "export.parquet").exists()

@@ -13,7 +13,7 @@ from spellbook_core.errors import NotFoundError
 from spellbook_core.project import library
 from spellbook_core.project.blockfile import inspect
 
-ITEMS = [*library.templates(), *library.library_blocks()]
+ITEMS = [*library.templates(language="python"), *library.library_blocks()]
 
 
 def run(item, *inputs, **kwargs):

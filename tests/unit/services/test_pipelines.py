@@ -153,7 +153,7 @@ def test_every_fault_is_found(ctx):
         Block("orphan", "o", "custom", upstream_blocks=("gone",)),
         Block("a", "a", "custom", upstream_blocks=("b",), configuration={"file_path": "../../x.py"}),
         Block("b", "b", "custom", upstream_blocks=("a",)),
-        Block("query", "q", "transformer", "sql"),
+        Block("query", "q", "transformer", "r"),
         Block("dbt", "d", "dbt", "sql"),
         Block("note", "n", "markdown", "markdown"),
     ]
