@@ -78,8 +78,9 @@ class Reuse:
         return _reused(found, known, now)
 
     def is_stored(self, ref: ArtifactRef) -> bool:
-        """Return whether an output is there, as long as it was when it was written."""
+        """Return whether an output is there, as long as it was when it was written; housekeeping then leaves it."""
         try:
+            self._artifacts.hold(ref)
             self._artifacts.data_path(ref)
         except (ArtifactMissingError, CorruptArtifactError, OSError):
             return False
