@@ -29,6 +29,9 @@ def run_report(run: PipelineRun, block_runs: Sequence[BlockRun] | None = None) -
         "blocks_done": run.blocks_done,
         "error": None if run.error is None else _error(run.error),
         "again": None if run.again is None else _again(run.again),
+        "priority": run.priority,
+        "waiting_for": run.waiting_for,
+        "outputs_removed_at": _time(run.outputs_removed_at),
     }
     if block_runs is not None:
         report["blocks"] = [block_report(block_run) for block_run in block_runs]
