@@ -23,6 +23,7 @@ from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import Selection, Upstream
 from spellbook_core.model.staleness import Staleness
 from spellbook_core.project.environment import interpreter_of
+from spellbook_core.project.concurrency import concurrency_of
 from spellbook_core.project.layout import ProjectLayout, Workspace
 from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.runs.records import BlockSpec, NewBlockRun
@@ -83,6 +84,7 @@ def take_in(
         BadEnvironmentError: The Python of its blocks cannot be told. [SB-PRJ-060]
         InterpreterMissingError: It is not there. [SB-PRJ-061]
         BadCacheSettingError: `cache` of a block is not known. [SB-RUN-020]
+        BadConcurrencyError: A limit or policy of the pipeline cannot be. [SB-PIP-050]
         BadRetryConfigError: Retries of a block are no numbers. [SB-RUN-030]
         BadSensorSettingError: A sensor cannot wait as its configuration says. [SB-RUN-031]
     """
@@ -96,7 +98,9 @@ def take_in(
             project=project,
             pipeline=pipeline,
         )
-    loaded = load_pipeline(file).pipeline
+    parsed = load_pipeline(file)
+    concurrency_of(parsed.document)  # refused here rather than when its turn has come
+    loaded = parsed.pipeline
     stored: Mapping[BlockUuid, BlockRunId] = {}
     if selection.blocks is not None or selection.tests_only:
         stored = {name: run.id for name, run in store.latest_outputs(project, pipeline).items()}
