@@ -12,7 +12,7 @@ from spellbook_core.cli.output import clean, mark, print_json, say, seconds
 from spellbook_core.cli.places import find_project
 from spellbook_core.errors import BadNameError
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid
-from spellbook_core.model.run import BlockRun, NewRun, PipelineRun, Selection, Status, Upstream
+from spellbook_core.model.run import MAX_PRIORITY, BlockRun, NewRun, PipelineRun, Selection, Status, Upstream
 from spellbook_core.model.values import JsonObject, YamlValue
 from spellbook_core.services import reports, runs
 from spellbook_core.services.wiring import Context
@@ -30,6 +30,9 @@ LOG_LINES = 20
 @click.option("--with-upstream", is_flag=True, help="With --block: first run the ancestors that have no stored output.")
 @click.option("--no-cache", is_flag=True, help="Run every block; without it, unchanged blocks are reused.")
 @click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A runtime variable; JSON or plain text.")
+@click.option(
+    "--priority", type=click.IntRange(-MAX_PRIORITY, MAX_PRIORITY), default=0, help="Higher goes first among runs that wait."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else.")
 def run(
     project: str,
@@ -38,6 +41,7 @@ def run(
     with_upstream: bool,
     no_cache: bool,
     variables: Sequence[str],
+    priority: int,
     as_json: bool,
 ) -> None:
     """Run PIPELINE of PROJECT here and wait for its end. Needs neither a page nor an engine process.
@@ -48,7 +52,7 @@ def run(
     upstream = Upstream.MISSING if with_upstream else Upstream.NONE
     chosen = tuple(BlockUuid(uuid) for uuid in blocks) or None
     selection = Selection(chosen, upstream if chosen else Upstream.NONE, is_fresh=no_cache)
-    wanted = NewRun(name, PipelineUuid(pipeline), "cli", selection, parse_variables(variables))
+    wanted = NewRun(name, PipelineUuid(pipeline), "cli", selection, parse_variables(variables), priority=priority)
     context = place.context()
     try:
         carry(context, wanted, as_json=as_json)
