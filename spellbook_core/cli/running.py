@@ -31,7 +31,10 @@ LOG_LINES = 20
 @click.option("--no-cache", is_flag=True, help="Run every block; without it, unchanged blocks are reused.")
 @click.option("--var", "variables", multiple=True, metavar="NAME=VALUE", help="A runtime variable; JSON or plain text.")
 @click.option(
-    "--priority", type=click.IntRange(-MAX_PRIORITY, MAX_PRIORITY), default=0, help="Higher goes first among runs that wait."
+    "--priority",
+    type=click.IntRange(-MAX_PRIORITY, MAX_PRIORITY),
+    default=0,
+    help="Higher goes first among runs that wait.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else.")
 def run(
