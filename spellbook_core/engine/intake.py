@@ -22,8 +22,8 @@ from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, Pro
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import Selection, Upstream
 from spellbook_core.model.staleness import Staleness
-from spellbook_core.project.environment import interpreter_of
 from spellbook_core.project.concurrency import concurrency_of
+from spellbook_core.project.environment import interpreter_of
 from spellbook_core.project.layout import ProjectLayout, Workspace
 from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.runs.records import BlockSpec, NewBlockRun
