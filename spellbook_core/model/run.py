@@ -98,6 +98,10 @@ class Again:
     start: BlockUuid | None = None
 
 
+MAX_PRIORITY = 100
+"""Highest priority of a run; the lowest is its negative."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewRun:
     """A request for a pipeline run.
@@ -108,7 +112,7 @@ class NewRun:
         request_id: Chosen by the client; a second request with the same one returns the first run.
         again: The earlier run that this one repeats, and how; None for a run of its own.
         execution_date: The instant that the run stands for; None for the moment of the request.
-        priority: Higher goes first, -100 to 100.
+        priority: Higher goes first, from -`MAX_PRIORITY` to `MAX_PRIORITY`.
     """
 
     project: ProjectName

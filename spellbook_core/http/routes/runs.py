@@ -13,7 +13,7 @@ from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.http.errors import BadRequestError
 from spellbook_core.http.routes.answers import json_body, query_number
 from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId, validate_uuid
-from spellbook_core.model.run import Code, NewRun, PipelineRun, Share, Status
+from spellbook_core.model.run import MAX_PRIORITY, Code, NewRun, PipelineRun, Share, Status
 from spellbook_core.model.values import YamlValue
 from spellbook_core.services import reports, retries, runs
 from spellbook_core.services.wiring import Context
@@ -65,7 +65,7 @@ class RunsRoutes:
         return JSONResponse(await run_in_threadpool(work))
 
     async def started(self, request: Request) -> Response:
-        """POST /api/projects/{project}/pipelines/{pipeline}/runs with {variables, request_id} -> 201 and the run."""
+        """POST /api/projects/{project}/pipelines/{pipeline}/runs with {variables, request_id, priority} -> 201, the run."""
         body = await json_body(request)
         new = NewRun(
             project=ProjectName(validate_uuid(request.path_params["project"], "project")),
@@ -73,6 +73,7 @@ class RunsRoutes:
             trigger="api",
             variables=_variables(body),
             request_id=_request_id(body),
+            priority=_priority(body),
         )
         run = await run_in_threadpool(lambda: runs.start(self._context(), new))
         return JSONResponse(reports.run_report(run), 201, {"Location": f"/api/runs/{run.id}"})
@@ -151,6 +152,13 @@ def _request_id(body: Mapping[str, object]) -> str | None:
     if not isinstance(request_id, str) or not 0 < len(request_id) <= MAX_REQUEST_ID_CHARS:
         raise _bad("request_id", request_id, f"text of 1 to {MAX_REQUEST_ID_CHARS} characters")
     return request_id
+
+
+def _priority(body: Mapping[str, object]) -> int:
+    priority = body.get("priority", 0)
+    if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) > MAX_PRIORITY:
+        raise _bad("priority", priority, f"a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}")
+    return priority
 
 
 def _bad(name: str, value: object, must_be: str) -> SpellbookError:
