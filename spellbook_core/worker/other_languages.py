@@ -1,4 +1,4 @@
-"""Blocks that are not Python: which languages there are, and the modules that run them, loaded when one is needed."""
+"""Blocks without a decorated function: SQL, shell, scratchpads; their modules are loaded when one is needed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from spellbook_core.artifacts.local import LocalArtifactStore
-from spellbook_core.model.block import SHELL_LANGUAGES
+from spellbook_core.model.block import RUNNABLE_TYPES, SHELL_LANGUAGES, BlockType
 from spellbook_core.project.layout import Workspace
 
 if TYPE_CHECKING:
     from spellbook_core.model.task import BlockTask, OutputInfo
 
-OTHER_LANGUAGES = frozenset({"sql"}) | SHELL_LANGUAGES
-"""Languages of `run_other`."""
+_LANGUAGES = frozenset({"sql"}) | SHELL_LANGUAGES
 
 
 class _Artifacts(Protocol):
@@ -21,8 +20,15 @@ class _Artifacts(Protocol):
         """Store a value."""
 
 
+def is_other(task: BlockTask) -> bool:
+    """Whether a block is one that `run_other` runs."""
+    if task.block_type == BlockType.SCRATCHPAD:
+        return task.language == "python" or task.language in _LANGUAGES
+    return task.language in _LANGUAGES and task.block_type in RUNNABLE_TYPES
+
+
 def run_other(task: BlockTask, artifacts: _Artifacts) -> list[OutputInfo]:
-    """Run a block of one of `OTHER_LANGUAGES` and return its stored outputs: one, or none.
+    """Run a block for which `is_other` holds and return its stored outputs: one, or none.
 
     Raises:
         SpellbookError: Why it failed.
@@ -33,6 +39,10 @@ def run_other(task: BlockTask, artifacts: _Artifacts) -> list[OutputInfo]:
         from spellbook_core.worker.sql_block import run_sql
 
         value = run_sql(task, store)
+    elif task.language == "python":
+        from spellbook_core.worker.scratchpad import run_scratchpad
+
+        value = run_scratchpad(task)
     else:
         from spellbook_core.worker.shell_block import run_shell
 
