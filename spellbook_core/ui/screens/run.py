@@ -77,7 +77,8 @@ def _top(run_id: RunId, was_active: bool) -> None:
         if block_runs:
             overview.table(block_runs)
         elif not run.status.is_terminal:
-            st.caption(":material/schedule: Waiting in the queue.")
+            told = f"Waiting for {text.escape(run.waiting_for)}." if run.waiting_for else "Waiting in the queue."
+            st.markdown(f":orange[:material/schedule:] {told}")
     boundary.notices()
 
 
