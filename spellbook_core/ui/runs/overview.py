@@ -54,6 +54,11 @@ def header(run: PipelineRun) -> None:
         else f"running for {text.duration(acts.elapsed(run))}",
         f"{run.blocks_done} of {text.count(run.blocks_total, 'block')} done",
     ]
+    if run.priority:
+        facts.append(f"priority {run.priority}")
+    if run.outputs_removed_at is not None:
+        removed = text.ago(run.outputs_removed_at, state.context().clock.now())
+        facts.append(f"outputs removed {removed} to free space")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(" · ".join(facts), width="content")
         if run.again is not None:
