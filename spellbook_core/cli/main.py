@@ -22,7 +22,7 @@ INTERRUPTED = 130
 VERBS = (
     *("init", "new", "start", "stop", "token", "run", "validate", "list", "show", "runs", "logs", "cancel"),
     *("retry", "resume"),
-    *("output", "rewrite", "engine", "gc", "doctor"),
+    *("output", "rewrite", "install", "engine", "gc", "doctor"),
 )
 
 
@@ -61,6 +61,8 @@ def _load_other(name: str) -> click.Command | None:
         from spellbook_core.cli.following import logs as command
     elif name == "gc":
         from spellbook_core.cli.cleaning import gc as command
+    elif name == "install":
+        from spellbook_core.cli.installing import install as command
     elif name == "doctor":
         from spellbook_core.cli.doctoring import doctor as command
     return command

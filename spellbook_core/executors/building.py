@@ -139,8 +139,8 @@ def _make(recipe: Recipe, lock: int, tell: Tell) -> None:
     if asked:
         _run([*_installer(recipe), *asked], recipe, lock, tell)
     if recipe.into is None:
-        marker = Path(recipe.folder) / MARKER
-        write_atomically(marker, json.dumps({"digest": recipe.digest, "made_at": time.time()}).encode())
+        said = {"digest": recipe.digest, "made_at": time.time(), "size_bytes": _size_bytes(recipe.folder)}
+        write_atomically(Path(recipe.folder) / MARKER, json.dumps(said).encode())
     tell(f"Ready after {time.monotonic() - begun:.0f} s")
 
 
@@ -208,6 +208,11 @@ def _run(command: Sequence[str], recipe: Recipe, lock: int, tell: Tell) -> None:
             raise
     if process.returncode:
         raise _failed(recipe, last or [f"{command[0]} ended with status {process.returncode}"])
+
+
+def _size_bytes(folder: str) -> int:
+    sizes = (os.lstat(f"{place}/{name}").st_size for place, _, names in os.walk(folder) for name in names)
+    return sum(sizes)
 
 
 def _failed(recipe: Recipe, last: Sequence[str]) -> EnvironmentBuildError:

@@ -17,7 +17,7 @@ from spellbook_core.executors.building import is_made, take
 from spellbook_core.model.recipe import Recipe
 from spellbook_core.model.task import Environment
 from spellbook_core.model.values import JsonValue
-from spellbook_core.settings import STATE_FOLDER
+from spellbook_core.project.layout import environment_digest
 from spellbook_core.worker import boot as boot_file
 from spellbook_core.worker import preload
 from spellbook_core.worker.options import Options
@@ -190,7 +190,7 @@ def _foreign(python: str) -> dict[str, str | None]:
     kept = os.pathsep.join(entry for entry in known if entry and entry != root)
     found: dict[str, str | None] = {"PYTHONPATH": kept or None, "PYTHONHOME": None, "VIRTUAL_ENV": None}
     prefix = Path(python).parent.parent
-    if STATE_FOLDER in prefix.parts or (prefix / "pyvenv.cfg").is_file():
+    if environment_digest(python) is not None or (prefix / "pyvenv.cfg").is_file():
         found["VIRTUAL_ENV"] = str(prefix)
     found["PATH"] = os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", os.defpath)])
     return found

@@ -10,10 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from spellbook_core.atomic import content_hash
-from spellbook_core.project.layout import ProjectLayout
+from spellbook_core.project.layout import ProjectLayout, environment_digest
 from spellbook_core.project.packages import install_name, normalized
 from spellbook_core.project.site_packages import site_folders
-from spellbook_core.settings import STATE_FOLDER
 
 LOCK_FILES = ("requirements.txt", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock")
 
@@ -30,7 +29,7 @@ def environment_of(project: ProjectLayout, packages: frozenset[str], python: str
         python: An interpreter's path; None for the one that runs this.
     """
     found = {"platform": f"{sys.platform} {platform.machine()}"}
-    made = None if python is None else made_digest(python)
+    made = None if python is None else environment_digest(python)
     if python is None:
         found["Python"] = platform.python_version()
         places = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
@@ -61,13 +60,6 @@ def own_versions() -> dict[str, str]:
     for place in reversed(places):
         versions.update(_installed(place, _changed(place)))
     return {name: versions[name] for name in ALWAYS_COUNTED if name in versions}
-
-
-def made_digest(python: str) -> str | None:
-    """Return the digest of an environment that Spellbook makes, from its interpreter's path; None for another one."""
-    *above, state, environments, digest, binaries, name = ["", "", "", "", "", *python.split("/")]
-    is_ours = above and (state, environments, binaries, name) == (STATE_FOLDER, "environments", "bin", "python")
-    return digest if is_ours else None
 
 
 def _changed(path: str) -> int:

@@ -356,6 +356,13 @@ class HasWorkspace(Protocol):
         """The folder that is served."""
 
 
+def environment_digest(python: str) -> str | None:
+    """Return the digest of an environment that Spellbook makes, from its interpreter's path; None for another one."""
+    *_, state, environments, digest, binaries, name = ["", "", "", "", "", *python.split("/")]
+    is_ours = (state, environments, binaries, name) == (STATE_FOLDER, "environments", "bin", "python")
+    return digest if is_ours else None
+
+
 def configured_paths(block: Block) -> list[str]:
     """Return the files that a block's configuration names, in the order in which they are tried."""
     source = block.configuration.get("file_source")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from spellbook_core.engine.ports import Started
+from spellbook_core.errors import BadNameError
 from spellbook_core.executors import building
 from spellbook_core.executors.process import ProcessExecutor
 from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName
@@ -23,10 +24,10 @@ from spellbook_core.model.run import NewRun, Status
 from spellbook_core.model.staleness import Freshness
 from spellbook_core.model.task import BlockInput, Environment
 from spellbook_core.project.environment import InterpreterMissingError, interpreter_of
-from spellbook_core.services import runs
-from spellbook_core.services.wiring import Context
+from spellbook_core.services import environments, runs
+from spellbook_core.services.wiring import Context, open_context
 from spellbook_core.settings import Settings
-from tests.conftest import make_project
+from tests.conftest import make_project, wait_until
 from tests.contract.executor_contract import Attempts
 
 TINY = "import tinypack\n@data_loader\ndef load(*args, **kwargs):\n    return {'value': tinypack.VALUE}\n"
@@ -300,3 +301,137 @@ def test_opening_starts_no_python_of_the_project(tmp_path, context):
 
     pipelines.validate(context, "demo", "main")
     assert not (tmp_path / "started").exists()
+
+
+# -- installing what is missing
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch) -> Path:
+    """A folder of wheels that pip finds packages in."""
+    folder = tmp_path / "shelf"
+    wheel(folder)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def settled(ctx: Context, recipe) -> environments.Progress:
+    return wait_until(
+        lambda: (
+            (found := environments.progress(recipe)).state not in {environments.MAKING, environments.ABSENT} and found
+        ),
+        60.0,
+    )
+
+
+def test_missing_package_is_installed_beside_spellbooks_own(tmp_path, context, shelf):
+    comments = "project_type: standalone\n# why it is so\nhelp_improve_mage: false  # no\n"
+    project = make_project(tmp_path, blocks={"a": TINY, "b": ADD})
+    (project / "metadata.yaml").write_text(comments)
+    assert [each.package for each in environments.missing(context, "demo", "main")] == ["tinypack"]
+    said: list[str] = []
+    environments.install(context, "demo", "main", ["tinypack"], said.append)
+    assert any("Successfully installed tinypack-1.0" in line for line in said)
+    text = (project / "metadata.yaml").read_text()
+    assert text == comments + "spellbook:\n  environment:\n    packages:\n    - tinypack\n"
+    assert environments.missing(context, "demo", "main") == []
+    done, blocks = run(context)
+    assert blocks["b"].outputs[0].summary == "42"
+
+    wheel(shelf, "1.1", 51)
+    environments.install(context, "demo", "main", ["tinypack>=1.1"], said.append)
+    assert "- tinypack>=1.1\n" in (project / "metadata.yaml").read_text()
+    _, blocks = run(context)
+    assert blocks["b"].outputs[0].summary == "52"
+    assert done.status is Status.COMPLETED
+
+
+def test_install_goes_on_in_a_process_of_its_own(tmp_path, context, shelf):
+    make_project(tmp_path, blocks={"a": TINY})
+    recipe = environments.planned(context, "demo", "main", ["tinypack"])
+    assert environments.progress(recipe).state == environments.ABSENT
+    environments.start_install(context, "demo", "main", ["tinypack"])
+    assert environments.progress(recipe).state != environments.ABSENT
+    assert settled(context, recipe).state == environments.READY
+    wait_until(lambda: environments.missing(context, "demo", "main") == [], 10.0)
+
+
+def test_failed_install_changes_nothing_and_says_why(tmp_path, context, shelf):
+    project = make_project(tmp_path, blocks={"a": TINY})
+    before = (project / "metadata.yaml").read_text()
+    environments.start_install(context, "demo", "main", ["no-such-package"])
+    recipe = environments.planned(context, "demo", "main", ["no-such-package"])
+    found = settled(context, recipe)
+    assert found.state == environments.FAILED
+    assert "No matching distribution found for no-such-package" in found.problem
+    assert any("no-such-package" in line for line in found.lines)
+    assert (project / "metadata.yaml").read_text() == before
+    assert run(context)[0].status is Status.FAILED  # as before, in Spellbook's own Python
+
+
+def test_persons_own_python_gets_the_package_itself(tmp_path, context, shelf):
+    project = make_project(tmp_path, blocks={"a": TINY})
+    subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", str(tmp_path / "mine")], check=True)
+    (project / "metadata.yaml").write_text(SECTION + f"    python: {tmp_path}/mine/bin/python\n")
+    environments.install(context, "demo", "main", ["tinypack"], lambda line: None)
+    assert list((tmp_path / "mine").glob("lib/*/site-packages/tinypack"))
+    assert environments.missing(context, "demo", "main") == []
+    assert run(context)[0].status is Status.COMPLETED
+
+
+@pytest.mark.guarantee("N22")
+@pytest.mark.parametrize(
+    "name", ["--index-url=http://evil", "-r/etc/passwd", "https://evil/x.whl", "x @ file:///y", "./x"]
+)
+def test_names_never_become_options(tmp_path, context, name):
+    make_project(tmp_path, blocks={"a": PLAIN})
+    with pytest.raises(BadNameError, match="options, addresses and paths are not installed"):
+        environments.start_install(context, "demo", "main", [name])
+    assert not context.workspace.environments_dir.exists()
+
+
+def test_environments_are_listed_and_removed(tmp_path, context, shelf):
+    project = make_project(tmp_path, blocks={"a": TINY})
+    environments.install(context, "demo", None, ["tinypack"], lambda line: None)
+    run(context)
+    [view] = environments.list_environments(context)
+    assert (view.made_from, view.used_by, view.progress.state) == ("tinypack", ("demo",), environments.READY)
+    assert view.size_bytes > 1000
+    assert view.version.startswith("3.")
+    (project / "metadata.yaml").write_text("project_type: standalone\n")
+    [view] = environments.list_environments(context)
+    assert view.used_by == ()
+    lock = building.take(context.workspace.environment_dir(view.digest), alone=False, wait=False)
+    with pytest.raises(environments.EnvironmentInUseError, match="in use"):
+        environments.remove(context, view.digest)
+    os.close(lock)
+    environments.remove(context, view.digest)
+    assert environments.list_environments(context) == []
+    assert list(context.workspace.environments_dir.iterdir()) == []
+
+
+def test_environment_is_held_while_a_warm_process_lives_in_it(tmp_path, workspace, attempts, shelf):
+    (attempts.root / "metadata.yaml").write_text(SECTION + "    packages: [tinypack]\n")
+    found = interpreter_of(workspace.project("demo"))
+    task = attempts.task(PLAIN, block_type="data_loader", environment=Environment(found.path, (), found.recipe))
+    attempts.submit(task)
+    assert attempts.wait(task).outcome.error is None
+    ctx = open_context(workspace.root)
+    with pytest.raises(environments.EnvironmentInUseError, match="in use"):
+        environments.remove(ctx, found.recipe.digest)
+    attempts.executor.close()
+    environments.remove(ctx, found.recipe.digest)
+    ctx.close()
+
+
+def test_command_line_installs_and_validates(tmp_path, shelf):
+    project = make_project(tmp_path, blocks={"a": TINY})
+    spellbook = [sys.executable, "-c", "from spellbook_core.cli.main import main; main()"]
+    checked = subprocess.run([*spellbook, "validate", str(project)], capture_output=True, text=True, check=True)
+    assert "spellbook install demo 'tinypack'" in checked.stdout
+    made = subprocess.run(
+        [*spellbook, "install", str(project), "--missing"], capture_output=True, text=True, check=True
+    )
+    assert "✓ demo: tinypack ready" in made.stdout
+    checked = subprocess.run([*spellbook, "validate", str(project)], capture_output=True, text=True, check=True)
+    assert "tinypack" not in checked.stdout
