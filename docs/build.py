@@ -5,11 +5,13 @@ Run `python docs/build.py` after a change; a test fails when a page is not fresh
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -86,22 +88,53 @@ def command_line_page() -> str:
 
 
 def guarantees_page() -> str:
-    """Return every promise with the tests that prove it, or why there is none."""
-    promises: dict[str, str] = yaml.safe_load((HERE / "guarantees.yaml").read_text(encoding="utf-8"))
+    """Return every promise with the tests that prove it, or why there is none and what is lost by that.
+
+    A promise in guarantees.yaml is a text, or `promise` with `unproven`: the reason.
+    """
+    promises: dict[str, str | dict[str, str]] = yaml.safe_load((HERE / "guarantees.yaml").read_text(encoding="utf-8"))
     proofs: dict[str, list[str]] = {}
-    for path in sorted((HERE.parent / "tests").rglob("test_*.py")):
-        marked = re.findall(
-            r"((?:@pytest\.mark\.[^\n]+\n\s*)+)(?:async )?def (test_\w+)", path.read_text(encoding="utf-8")
-        )
-        for decorators, test in marked:
-            for number in re.findall(r"guarantee\([\"']([FN]\d+)[\"']\)", decorators):
-                proofs.setdefault(number, []).append(f"`{path.relative_to(HERE.parent)}::{test}`")
-    rows = [
-        f"| {number} | {promise} | {'<br>'.join(proofs.get(number, [])) or 'no test of its own yet'} |"
-        for number, promise in promises.items()
-    ]
+    for path in [
+        *sorted((HERE.parent / "tests").rglob("test_*.py")),
+        *sorted((HERE.parent / "tests").rglob("*_contract.py")),
+    ]:
+        place = path.relative_to(HERE.parent)
+        for number, test in markers(ast.parse(path.read_text(encoding="utf-8"))):
+            proofs.setdefault(number, []).append(f"`{place}::{test}`")
+    rows = []
+    for number, entry in promises.items():
+        promise = entry if isinstance(entry, str) else entry["promise"]
+        without = "no test of its own yet" if isinstance(entry, str) else entry["unproven"]
+        rows.append(f"| {number} | {promise} | {'<br>'.join(proofs.get(number, [])) or without} |")
     head = "# Guarantees\n\nN: against attack. F: under faults. Each with the tests that carry its number.\n\n"
     return head + "\n".join(["| number | promise | proof |", "|---|---|---|", *rows]) + "\n"
+
+
+def markers(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield (number, test) of each `guarantee` marker: on a function, its class, a parameter, or the whole module."""
+    of_module = [
+        number
+        for node in tree.body
+        if isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "pytestmark" for target in node.targets)
+        for number in numbers(node.value)
+    ]
+    for node in tree.body:
+        inside = node.body if isinstance(node, ast.ClassDef) else [node]
+        of_class = [n for one in node.decorator_list for n in numbers(one)] if isinstance(node, ast.ClassDef) else []
+        for test in inside:
+            if isinstance(test, (ast.FunctionDef, ast.AsyncFunctionDef)) and test.name.startswith("test_"):
+                own = [number for one in test.decorator_list for number in numbers(one)]
+                for number in dict.fromkeys([*of_module, *of_class, *own]):
+                    yield number, test.name
+
+
+def numbers(node: ast.AST) -> Iterator[str]:
+    """Yield the numbers of the `guarantee("F5")` calls in an expression."""
+    for one in ast.walk(node):
+        if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr == "guarantee":
+            for argument in one.args:
+                if isinstance(argument, ast.Constant) and re.fullmatch(r"[FN]\d+", str(argument.value)):
+                    yield str(argument.value)
 
 
 PAGES = {

@@ -84,6 +84,7 @@ def give(ctx: Context, project: ProjectName, output: OutputInfo, to: Path) -> Pa
     ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     if ended.returncode != 0:
         reason = (ended.stderr.strip().splitlines() or [f"its process ended with {ended.returncode}"])[-1]
+        reason = ctx.artifacts.masker().text(reason)
         raise NotGivenError(
             f"A {output.type_name} could not be written as {ending[1:]}: {reason}",
             hint="choose .pkl, which takes any value, or write it in a data exporter block.",

@@ -27,17 +27,23 @@ TAIL_LINES = 20_000
 """Lines per stream kept of that end: 2 MB of empty lines would otherwise be 2 million."""
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, and those that turn the direction of text or end a line: a log line must not look like others."""
 _LEVEL = re.compile(r"^\W{0,3}(?:[\d:., T-]{8,30}\W{0,3})?(DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|FATAL)\b")
 _LEVELS = {"WARNING": "warning", "WARN": "warning", "ERROR": "error", "CRITICAL": "error", "FATAL": "error"}
 
 
 def clean_text(raw: bytes) -> str:
-    """Return printable text: invalid UTF-8 replaced, ANSI sequences removed, other control characters escaped."""
+    """Return printable text: invalid UTF-8 replaced, ANSI sequences removed, other control characters spelled out."""
     text = raw.decode("utf-8", "replace")
     if text.isprintable():
         return text
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", _ANSI.sub("", text))
+    return _CONTROL.sub(_spelled, _ANSI.sub("", text))
+
+
+def _spelled(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def level_of(text: str, stream: str) -> str:
