@@ -12,8 +12,8 @@ from spellbook_core.errors import SpellbookError
 from spellbook_core.model.block import Block
 from spellbook_core.model.naming import PipelineUuid, RunId
 from spellbook_core.model.pipeline import Pipeline
-from spellbook_core.model.run import Status
-from spellbook_core.model.values import JsonObject
+from spellbook_core.model.run import BlockRun, PipelineRun, Status
+from spellbook_core.model.values import JsonObject, JsonValue
 from spellbook_core.project.layout import ProjectLayout
 from spellbook_core.services import pipelines, reports
 from spellbook_core.services import runs as run_service
@@ -127,9 +127,10 @@ def runs(path: str | None, pipeline: str | None, states: Sequence[str], limit: i
         statuses=tuple(Status(state) for state in states),
         limit=limit,
     )
+    waiting = run_service.waiting_for(context, page.runs)
     context.close()
     if as_json:
-        print_json([reports.run_report(run) for run in page.runs])
+        print_json([{**reports.run_report(run), "waiting": _waiting(waiting.get(run.id, ()))} for run in page.runs])
         return
     rows = [
         (
@@ -141,12 +142,29 @@ def runs(path: str | None, pipeline: str | None, states: Sequence[str], limit: i
             f"{run.blocks_done}/{run.blocks_total}",
             local_time(run.created_at),
             seconds(run.duration_s),
+            _waits_for(run, waiting.get(run.id, ())),
         )
         for run in page.runs
     ]
-    table(rows, ("RUN", "PROJECT", "PIPELINE", "STATE", "TRIGGER", "BLOCKS", "CREATED", "TOOK"))
+    table(rows, ("RUN", "PROJECT", "PIPELINE", "STATE", "TRIGGER", "BLOCKS", "CREATED", "TOOK", "WAITS FOR"))
     if page.total > len(rows):
         say(f"{page.total - len(rows)} older runs: --limit {min(1000, page.total)}")
+
+
+def _waits_for(run: PipelineRun, waiting: Sequence[BlockRun]) -> str:
+    """Return what a run waits for: its turn, or the first of its waiting blocks and how many more there are."""
+    if not waiting:
+        return run.waiting_for or ""
+    first = waiting[0]
+    since = f" since {local_time(first.waiting_since)}" if first.waiting_since else ""
+    more = f" (+{len(waiting) - 1})" if len(waiting) > 1 else ""
+    return f"{first.block}: {first.waiting_for}{since}{more}"
+
+
+def _waiting(waiting: Sequence[BlockRun]) -> list[JsonValue]:
+    """Return the waiting blocks of a run, what each waits for, since when and until when."""
+    keys = ("uuid", "block_run_id", "attempt", "waiting_for", "waiting_since", "due_at")
+    return [{key: value for key, value in reports.block_report(each).items() if key in keys} for each in waiting]
 
 
 @click.command()

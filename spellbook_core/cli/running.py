@@ -18,6 +18,7 @@ from spellbook_core.services import reports, runs
 from spellbook_core.services.wiring import Context
 
 REUSED_MARK = "↺"
+WAITING_MARK = "…"
 
 LOG_LINES = 20
 """Last printed lines shown of a failed block."""
@@ -96,6 +97,7 @@ class _Teller:
         self._context = context
         self._is_quiet = is_quiet
         self._told: dict[BlockRunId, Status] = {}
+        self._waits: dict[BlockRunId, str] = {}
 
     def event(self, event: JsonObject) -> None:
         block_run_id = event.get("block_run_id")
@@ -111,6 +113,9 @@ class _Teller:
 
     def _tell(self, block_run: BlockRun) -> None:
         status = block_run.status
+        if block_run.waiting_for is not None and block_run.due_at is not None and self._told.get(block_run.id):
+            self._tell_wait(block_run)
+            return
         if status in {Status.INITIAL, Status.QUEUED} or self._told.get(block_run.id) is status:
             return
         self._told[block_run.id] = status
@@ -118,6 +123,17 @@ class _Teller:
         say(f"  {sign} {clean(block_run.block):<32} {_outcome(block_run)}".rstrip())
         for warning in block_run.warnings if status.is_terminal else ():
             say(f"      ! {clean(warning)}")
+
+    def _tell_wait(self, block_run: BlockRun) -> None:
+        """Tell that a block waits for its next attempt; a sensor that looks again and again is told once."""
+        what = block_run.waiting_for or ""
+        if self._waits.get(block_run.id) == what:
+            return
+        self._waits[block_run.id] = what
+        self._told.pop(block_run.id, None)
+        error = next((end.error for end in reversed(runs.earlier_attempts(self._context, block_run))), None)
+        why = f"   {clean(error.exception or error.message)}" if error is not None else ""
+        say(f"  {WAITING_MARK} {clean(block_run.block):<32} waits for {clean(what)}{why}")
 
 
 def _outcome(block_run: BlockRun) -> str:

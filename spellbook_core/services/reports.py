@@ -43,7 +43,7 @@ def _again(again: Again) -> JsonObject:
 
 
 def block_report(block_run: BlockRun) -> JsonObject:
-    """Return a block run: `uuid`, `state`, `seconds`, `error`, `outputs`, `tests` and what it used."""
+    """Return a block run: `uuid`, `state`, `seconds`, `error`, `outputs`, `tests`, what it used, what it waits for."""
     return {
         "uuid": block_run.block,
         "type": block_run.block_type,
@@ -53,6 +53,10 @@ def block_report(block_run: BlockRun) -> JsonObject:
         "reused": block_run.reused,
         "reused_from": block_run.reused_from,
         "attempt": block_run.attempt,
+        "retried": block_run.retried,
+        "waiting_for": block_run.waiting_for,
+        "waiting_since": _time(block_run.waiting_since),
+        "due_at": _time(block_run.due_at),
         "seconds": block_run.duration_s,
         "started_at": _time(block_run.started_at),
         "ended_at": _time(block_run.ended_at),

@@ -192,6 +192,16 @@ def list_runs(
     return ctx.store.runs(where, offset=offset, limit=limit)
 
 
+def waiting_for(ctx: Context, runs: Sequence[PipelineRun]) -> dict[RunId, list[BlockRun]]:
+    """Return the waiting block runs of those of the runs that are under way and have some."""
+    found = {
+        run.id: [block_run for block_run in ctx.store.block_runs(run.id) if block_run.waiting_for is not None]
+        for run in runs
+        if run.status is Status.RUNNING
+    }
+    return {run_id: waiting for run_id, waiting in found.items() if waiting}
+
+
 def latest_block_runs(ctx: Context, project: ProjectName, pipeline: PipelineUuid) -> dict[BlockUuid, BlockRun]:
     """Return the newest block run of each block that ever ran, whatever its status."""
     return ctx.store.latest_block_runs(project, pipeline)

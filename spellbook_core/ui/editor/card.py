@@ -9,7 +9,7 @@ import streamlit as st
 from spellbook_core.model.block import Block
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.ui import boundary, text
-from spellbook_core.ui.editor import actions, code_pane, failure, freshness, keys, output, widgets
+from spellbook_core.ui.editor import actions, code_pane, failure, freshness, keys, output, progress, widgets
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
 from spellbook_core.ui.status import STATUSES, type_look
@@ -23,6 +23,7 @@ _MENU = {
     "tests": ":material/checklist: Run tests only",
     "up": ":material/arrow_upward: Move up",
     "down": ":material/arrow_downward: Move down",
+    "settings": ":material/tune: Settings",
     "rename": ":material/edit: Rename",
     "remove": ":material/playlist_remove: Remove from pipeline",
     "delete": ":material/delete: Delete file",
@@ -67,6 +68,7 @@ def _head(editor: Editor, uuid: str) -> None:
                 editor.drawn(keys.head(uuid))
                 _header(editor, block)
                 freshness.draw(editor, block)
+                progress.note(editor, block.uuid)
                 failure.refused(editor, uuid)
 
     st.fragment(body, key=keys.head(uuid))()
@@ -150,7 +152,7 @@ def _run_buttons(editor: Editor, block: Block) -> None:
         names = [block.uuid for block in editor.pipeline.blocks]
         skipped = {"up"} if names[0] == uuid else set()
         skipped |= {"down"} if names[-1] == uuid else set()
-        skipped |= set() if block.is_runnable else {"upstream", "stale", "downstream", "tests"}
+        skipped |= set() if block.is_runnable else {"upstream", "stale", "downstream", "tests", "settings"}
         st.menu_button(
             "",
             [choice for choice in _MENU if choice not in skipped],
@@ -172,5 +174,5 @@ def _on_menu(editor: Editor, uuid: str) -> None:
         actions.on_run(editor, uuid, choice)
     elif choice in {"up", "down"}:
         actions.on_move(editor, uuid, -1 if choice == "up" else 1)
-    elif choice in {"rename", "remove", "delete"}:
+    elif choice in {"settings", "rename", "remove", "delete"}:
         actions.open_dialog(editor, DialogRequest(choice, uuid))

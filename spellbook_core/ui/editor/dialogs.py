@@ -9,7 +9,7 @@ import streamlit as st
 
 from spellbook_core.services import pipelines as pipeline_service
 from spellbook_core.ui import boundary, text
-from spellbook_core.ui.editor import actions, add_block, chart_dialogs, focus, keys, scope, variables
+from spellbook_core.ui.editor import actions, add_block, block_settings, chart_dialogs, focus, keys, scope, variables
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
 
@@ -51,6 +51,7 @@ def _open(editor: Editor, request: DialogRequest) -> None:
         "chart_code": ("Chart code", "large", chart_dialogs.code),
         "run": ("Run pipeline now", "small", _run),
         "run_fresh": ("Run all fresh", "small", _run),
+        "settings": ("Block settings", "medium", block_settings.draw),
         "rename": ("Rename block", "small", _rename),
         "remove": ("Remove block", "small", _remove),
         "delete": ("Delete block file", "small", _delete),

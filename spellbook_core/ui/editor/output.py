@@ -10,7 +10,7 @@ from spellbook_core.model.run import BlockRun, Status
 from spellbook_core.model.task import OutputInfo, OutputKind
 from spellbook_core.services import outputs as output_service
 from spellbook_core.services import runs as run_service
-from spellbook_core.ui import boundary, figures, state, text
+from spellbook_core.ui import attempts, boundary, figures, state, text
 from spellbook_core.ui.editor import charts, failure, keys, progress, tables
 from spellbook_core.ui.editor.view import Editor
 
@@ -187,8 +187,9 @@ def _content(editor: Editor, block: Block, run: BlockRun, output: OutputInfo | N
             st.caption(f":orange[:material/warning:] {text.escape(warning)}")
 
 
-def logs(editor: Editor, run: BlockRun, *, lines: int = 200, height: int = 240) -> None:
-    """Draw the end of a block run's log, newest line in view."""
+def logs(editor: Editor, run: BlockRun, *, lines: int = 200, height: int = 240, key: str = "attempt") -> None:
+    """Draw the end of a block run's log, newest line in view; of the attempt that is chosen when there are several."""
+    run = attempts.choose(run, key=f"{key}_{run.id}")
     page = run_service.log_tail(editor.ctx, run, lines=lines)
     if not page.lines:
         st.caption("Nothing was printed.")

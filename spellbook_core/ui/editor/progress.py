@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
+from spellbook_core.model.block import BlockType
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.run import BlockRun, Status
 from spellbook_core.services import runs as run_service
-from spellbook_core.ui import boundary, figures, text
+from spellbook_core.ui import attempts, boundary, figures, text, waiting
 from spellbook_core.ui.editor import charts, keys
 from spellbook_core.ui.editor.view import Editor
 
@@ -33,8 +34,29 @@ def draw(editor: Editor, uuid: BlockUuid) -> None:
     st.fragment(body, key=keys.live(uuid), run_every=_CLOCK_S)()
 
 
+def note(editor: Editor, uuid: str) -> None:
+    """Draw one line under the head of a closed card whose block waits: what for, until when and since when."""
+    run = editor.latest.get(BlockUuid(uuid))
+    if run is not None and run.waiting_for is not None and not editor.is_open(uuid):
+        st.caption(f":material/hourglass_empty: {waiting.words(run)}")
+
+
+def _waiting(editor: Editor, run: BlockRun) -> None:
+    """Draw what a block waits for with a clock, and how its last attempt went."""
+    with st.container(key=keys.widget("waiting", run.block)):
+        st.markdown(f":orange[:material/hourglass_empty:] {waiting.words(run, datetime.now(UTC))}")
+        if run.attempt:
+            shown = attempts.choose(run, key=keys.widget("attempt", run.block))
+            page = run_service.log_tail(editor.ctx, shown, lines=_TAIL_LINES)
+            if page.lines:
+                st.code("\n".join(line.text for line in page.lines), language=None, wrap_lines=True)
+
+
 def _running(editor: Editor, uuid: BlockUuid) -> None:
     run = editor.latest.get(uuid)
+    if run is not None and run.waiting_for is not None and uuid not in editor.session.pending:
+        _waiting(editor, run)
+        return
     if run is None or uuid in editor.session.pending or run.status is not Status.RUNNING:
         st.caption(":material/schedule: Waiting for a free process…")
         return
@@ -52,7 +74,8 @@ def _running(editor: Editor, uuid: BlockUuid) -> None:
 
 def _bar(run: BlockRun, done) -> None:
     elapsed = (datetime.now(UTC) - run.started_at).total_seconds() if run.started_at else 0.0
-    clock = f":material/timer: {text.duration(max(0.0, elapsed))}"
+    again = f" · {'look' if run.block_type == BlockType.SENSOR else 'attempt'} {run.attempt}" if run.attempt > 1 else ""
+    clock = f":material/timer: {text.duration(max(0.0, elapsed))}{again}"
     if done is not None and done.total:
         share = min(1.0, max(0.0, done.done / done.total))
         what = f" {text.escape(done.text, max_chars=60)}" if done.text else ""

@@ -206,7 +206,7 @@ def _logs(editor: Editor) -> None:
     run = editor.latest[BlockUuid(chosen)]
     look = status_look(run.status)
     st.caption(f":{look.color}[{look.icon} {look.word}] · run {run.run_id} · {text.duration(run.duration_s)}")
-    output.logs(editor, run, height=380)
+    output.logs(editor, run, height=380, key="side_attempt")
 
 
 def _history(editor: Editor) -> None:

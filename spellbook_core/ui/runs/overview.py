@@ -9,7 +9,7 @@ import streamlit as st
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.run import BlockRun, Code, PipelineRun, Share
 from spellbook_core.services import pipelines
-from spellbook_core.ui import boundary, parts, reuse, state, text
+from spellbook_core.ui import boundary, parts, reuse, state, text, waiting
 from spellbook_core.ui.components.dag import DagNode, dag
 from spellbook_core.ui.runs import acts, chart_data, charts
 from spellbook_core.ui.status import STATUSES, status_look, type_look
@@ -106,6 +106,8 @@ def _sublabel(block_run: BlockRun | None) -> str:
 
 
 def _why(block_run: BlockRun) -> str:
+    if block_run.waiting_for is not None:
+        return waiting.plain(block_run)
     origin = reuse.origin(state.context(), block_run)
     reason = text.one_line(block_run.reason)
     return reason if origin is None else f"{reuse.words(origin, state.context().clock.now())} · {reason}"

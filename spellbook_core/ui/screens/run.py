@@ -8,13 +8,16 @@ from spellbook_core.errors import NotFoundError
 from spellbook_core.model.naming import ProjectName, RunId
 from spellbook_core.model.run import BlockRun, PipelineRun, Status
 from spellbook_core.services import runs
-from spellbook_core.ui import boundary, parts, state, text
+from spellbook_core.ui import attempts, boundary, parts, state, text, waiting
 from spellbook_core.ui.components.live import live
 from spellbook_core.ui.runs import acts, failure, log_view, overview, results
 
 SAFETY_NET_S = 10
 """How often an active run is read again without an event, seconds. Events bring changes at once; this covers a broken
 stream."""
+
+_MOST_WAITS = 8
+"""Waiting blocks that are listed above the log of a run."""
 
 TABS = ("Logs", "Outputs", "Metrics", "Code", "Tests")
 ALL = "All blocks"
@@ -93,11 +96,15 @@ def _detail(run_id: RunId) -> None:
         one = next((block_run for block_run in block_runs if block_run.block == chosen), None)
         tab = st.session_state.get("tab", TABS[0])
         if one is None:
+            _waits(block_runs)
             _failures(run.project, block_runs)
             log_view.show_log(block_runs, key="all")
+        elif one.waiting_for is not None and tab == TABS[0]:
+            _waits([one])
+            log_view.show_log([attempts.choose(one, key=f"attempt_{one.id}")], key=str(one.id))
         elif one.status is Status.FAILED and one.error is not None and tab == TABS[0]:
             failure.show_failure(one.error, project=run.project, key=str(one.id))
-            log_view.show_log([one], key=str(one.id))
+            log_view.show_log([attempts.choose(one, key=f"attempt_{one.id}")], key=str(one.id))
         else:
             _tab(tab, run, one)
 
@@ -131,6 +138,18 @@ def _choose(run: PipelineRun, block_runs: list[BlockRun]) -> str:
     return chosen
 
 
+def _waits(block_runs: list[BlockRun]) -> None:
+    """Draw what blocks wait for, until when and since when."""
+    waits = [
+        block_run for block_run in block_runs if block_run.waiting_for is not None and block_run.due_at is not None
+    ]
+    for block_run in waits[:_MOST_WAITS]:
+        name = f"**{text.escape(block_run.block)}** · " if len(block_runs) > 1 else ""
+        st.markdown(f":orange[:material/hourglass_empty:] {name}{waiting.words(block_run)}")
+    if len(waits) > _MOST_WAITS:
+        st.caption(f"{text.count(len(waits) - _MOST_WAITS, 'more block')} wait.")
+
+
 def _failures(project: ProjectName, block_runs: list[BlockRun]) -> None:
     for block_run in block_runs:
         if block_run.status is Status.FAILED and block_run.error is not None:
@@ -148,4 +167,4 @@ def _tab(tab: str, run: PipelineRun, one: BlockRun) -> None:
     elif tab == "Tests":
         results.show_tests(one)
     else:
-        log_view.show_log([one], key=str(one.id))
+        log_view.show_log([attempts.choose(one, key=f"attempt_{one.id}")], key=str(one.id))
