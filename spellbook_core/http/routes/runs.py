@@ -65,7 +65,7 @@ class RunsRoutes:
         return JSONResponse(await run_in_threadpool(work))
 
     async def started(self, request: Request) -> Response:
-        """POST /api/projects/{project}/pipelines/{pipeline}/runs with variables, request_id, priority -> 201: the run."""
+        """POST /api/projects/{project}/pipelines/{pipeline}/runs: variables, request_id, priority -> 201, the run."""
         body = await json_body(request)
         new = NewRun(
             project=ProjectName(validate_uuid(request.path_params["project"], "project")),
