@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar, overload
+from typing import Protocol, TypeVar, cast, overload
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -86,6 +86,9 @@ condition = _make("condition")
 callback = _make("callback")
 preprocesser = _make("preprocesser")
 test = _make("test")
+on_success = callback("success")
+on_failure = callback("failure")
+"""Callbacks in mage's older spelling; bare only."""
 
 BLOCK_DECORATORS: dict[str, str] = {
     "data_loader": "data_loader",
@@ -106,6 +109,8 @@ ALL_DECORATORS: dict[str, Decorator] = {
     "sensor": sensor,
     "condition": condition,
     "callback": callback,
+    "on_success": cast("Decorator", on_success),
+    "on_failure": cast("Decorator", on_failure),
     "preprocesser": preprocesser,
     "test": test,
 }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -12,9 +12,11 @@ from typing import TypeAlias
 from spellbook_core.clock import to_text
 from spellbook_core.engine import state
 from spellbook_core.engine.ports import Handle
+from spellbook_core.model.block import BlockType
+from spellbook_core.model.children import node_key
 from spellbook_core.model.naming import BlockRunId, BlockUuid
 from spellbook_core.model.run import BlockRun, PipelineRun, Status
-from spellbook_core.model.task import OUTCOME_FILE, BlockInput, BlockTask, Environment, Outcome, OutputInfo
+from spellbook_core.model.task import OUTCOME_FILE, BlockInput, BlockTask, Environment, HangsOn, Outcome, OutputInfo
 from spellbook_core.model.values import YamlValue
 from spellbook_core.project.layout import ProjectLayout
 from spellbook_core.runs.records import BlockEnd, BlockSpec, Fingerprint, Waiting
@@ -27,7 +29,8 @@ class ActiveBlock:
     Attributes:
         source: The text that runs.
         source_path: The file it was read from.
-        stored_outputs: Of the parents outside the run.
+        stored_outputs: Of the parents outside the run; `stored_children` names the children of those that ran once per
+            item.
         attempt: 0 until it starts.
         submitted_at: Monotonic seconds; None when another engine submitted it.
         is_decided: Whether it was looked at for reuse.
@@ -37,6 +40,9 @@ class ActiveBlock:
         starts_anew: Attempts lost before they began, which this runner followed by another one.
         first_started_at: When its first attempt was recorded.
         due_at: Of a block that waited when this runner took it over: until when.
+        children: Of a block that runs once per item: the names of its children, once they are known; when it has ended,
+            of those that completed.
+        index: Of such a child: its place among them.
     """
 
     id: BlockRunId
@@ -56,6 +62,19 @@ class ActiveBlock:
     starts_anew: int = 0
     first_started_at: datetime | None = None
     due_at: datetime | None = None
+    stored_children: Mapping[BlockUuid, tuple[str, ...]] = field(default_factory=dict)
+    children: tuple[str, ...] | None = None
+    index: int | None = None
+
+    @property
+    def key(self) -> BlockUuid:
+        """Return what names it in its run."""
+        return node_key(self.block, self.spec.child, self.spec.hangs_on)
+
+    @property
+    def hangs_on(self) -> BlockUuid | None:
+        """Return the key of the block that a condition or callback belongs to."""
+        return node_key(self.spec.hangs_on, self.spec.child) if self.spec.hangs_on else None
 
 
 @dataclass(slots=True)
@@ -64,7 +83,9 @@ class ActiveRun:
 
     Attributes:
         variables: The pipeline's, overlaid with the run's.
-        outputs: Of the blocks of this run that completed.
+        blocks: By key: a block that runs once per item is there as a whole and with each of its children.
+        outputs: Of the blocks of this run that completed, by key.
+        ends: How the blocks of this run ended, by key.
         folders: Block run and attempt -> its folder, worked out once.
     """
 
@@ -75,16 +96,57 @@ class ActiveRun:
     blocks: dict[BlockUuid, ActiveBlock]
     state: state.RunState
     outputs: dict[BlockUuid, tuple[OutputInfo, ...]] = field(default_factory=dict)
+    ends: dict[BlockUuid, BlockEnd] = field(default_factory=dict)
     folders: dict[tuple[BlockRunId, int], Path] = field(default_factory=dict)
 
     def inputs(self, block: ActiveBlock) -> tuple[BlockInput, ...]:
         """Return what each parent of `block` hands over, in argument order; its own outputs when only tests run."""
         if self.run.selection.tests_only:
-            return (BlockInput(block.block, block.stored_outputs.get(block.block, ())),)
-        return tuple(
-            BlockInput(parent, self.outputs[parent] if parent in self.outputs else block.stored_outputs.get(parent, ()))
-            for parent in block.spec.parents
-        )
+            return (self._whole(block, block.block),)
+        if block.block_type == BlockType.CALLBACK and block.hangs_on is not None:
+            return (BlockInput(BlockUuid(block.spec.hangs_on), self.outputs.get(block.hangs_on, ())),)
+        return tuple(self._handed_over(block, parent) for parent in block.spec.parents)
+
+    def _handed_over(self, block: ActiveBlock, parent: BlockUuid) -> BlockInput:
+        pick = block.spec.picks.get(parent)
+        if pick is None:
+            return self._whole(block, parent)
+        outputs = self.outputs.get(node_key(parent, pick.child))
+        if outputs is None:  # its children belong to another run
+            outputs = tuple(output for output in self.given(block, parent) if output.child == pick.child)
+        if pick.item is not None and outputs and outputs[0].items is not None:
+            outputs = (replace(outputs[0], items=(outputs[0].items[pick.item],)), *outputs[1:])
+        return BlockInput(parent, outputs, item=pick.item)
+
+    def _whole(self, block: ActiveBlock, parent: BlockUuid) -> BlockInput:
+        return BlockInput(parent, self.given(block, parent), children=self.children_of(block, parent))
+
+    def given(self, block: ActiveBlock, parent: BlockUuid) -> tuple[OutputInfo, ...]:
+        """Return all that a parent of `block` brought, in this run or stored."""
+        return self.outputs[parent] if parent in self.outputs else block.stored_outputs.get(parent, ())
+
+    def children_of(self, block: ActiveBlock, parent: BlockUuid) -> tuple[str, ...] | None:
+        """Return the names of the children of a parent of `block`; None when it runs once."""
+        inside = self.blocks.get(parent) if not self.run.selection.tests_only else None
+        return block.stored_children.get(parent) if inside is None else inside.children
+
+    def ended(self, block: ActiveBlock, end: BlockEnd) -> None:
+        """Keep how a block ended, for what comes behind it."""
+        self.ends[block.key] = end
+        if end.status is Status.COMPLETED:
+            self.outputs[block.key] = end.outputs
+            if end.children is not None:
+                block.children = end.children
+
+    def _hangs_on(self, block: ActiveBlock) -> HangsOn | None:
+        key = block.hangs_on
+        if key is None:
+            return None
+        if block.block_type != BlockType.CALLBACK:
+            return HangsOn(BlockUuid(block.spec.hangs_on))
+        end = self.ends.get(key)
+        error = None if end is None else end.error
+        return HangsOn(BlockUuid(block.spec.hangs_on), self.state.statuses[key].value, error)
 
     def task(self, block: ActiveBlock) -> BlockTask:
         """Return the message that starts the current attempt of `block`."""
@@ -109,6 +171,9 @@ class ActiveRun:
             environment=self.environment,
             timeout_s=block.spec.timeout_s,
             tests_only=self.run.selection.tests_only,
+            child=block.spec.child,
+            child_index=block.index,
+            hangs_on=self._hangs_on(block),
         )
 
     def attempt_dir(self, block: ActiveBlock, attempt: int | None = None) -> Path:
@@ -127,15 +192,54 @@ Change: TypeAlias = "tuple[ActiveRun, ActiveBlock, BlockEnd | Waiting]"
 
 
 def initial_state(
-    specs: Mapping[BlockUuid, BlockSpec], statuses: Mapping[BlockUuid, Status] | None = None
+    specs: Mapping[BlockUuid, BlockSpec],
+    statuses: Mapping[BlockUuid, Status] | None = None,
+    expanded: Collection[BlockUuid] = (),
 ) -> state.RunState:
-    """Return the state of a run with these blocks, in the order of the plan."""
-    return state.begin({block: spec.parents for block, spec in specs.items()}, statuses)
+    """Return the state of a run with these blocks, in the order of the plan.
+
+    Args:
+        specs: By key.
+        statuses: As they were stored; none when the run begins.
+        expanded: Blocks whose children are known, and among `specs` too.
+    """
+    return state.begin({key: waits_for(spec) for key, spec in specs.items()}, statuses, bonds_of(specs, expanded))
+
+
+def waits_for(spec: BlockSpec) -> tuple[BlockUuid, ...]:
+    """Return the keys of what must have completed before a block may start."""
+    picked = [node_key(name, spec.picks[name].child) if name in spec.picks else name for name in spec.parents]
+    return (*picked, *spec.conditions)
+
+
+def bonds_of(specs: Mapping[BlockUuid, BlockSpec], expanded: Collection[BlockUuid] = ()) -> state.Bonds:
+    """Return what binds these blocks beside their links."""
+    guards = {condition: key for key, spec in specs.items() for condition in spec.conditions}
+    after = {
+        key: node_key(spec.hangs_on, spec.child)
+        for key, spec in specs.items()
+        if spec.hangs_on and node_key(spec.hangs_on, spec.child) in specs and key not in guards
+    }
+    groups: dict[BlockUuid, state.Group] = {}
+    for key, spec in specs.items():
+        if not spec.over:
+            continue
+        over = tuple(each.parent for each in spec.over if each.is_dynamic and each.parent in specs)
+        like = tuple(each.parent for each in spec.over if not each.is_dynamic and each.parent in specs)
+        if key in after:
+            over, like = (), (after[key],)
+        groups[key] = state.Group(over, (*like, *spec.conditions), () if key in expanded else None)
+    for key, spec in specs.items():
+        whole = node_key(key.partition(":")[0]) if spec.child else None
+        if whole in groups:
+            group = groups[whole]
+            groups[whole] = replace(group, members=(*(group.members or ()), key))
+    return state.Bonds(guards, after, groups)
 
 
 def completed_outputs(block_runs: list[BlockRun]) -> dict[BlockUuid, tuple[OutputInfo, ...]]:
-    """Return block -> outputs of those that completed."""
-    return {found.block: found.outputs for found in block_runs if found.status is Status.COMPLETED}
+    """Return key -> outputs of those that completed."""
+    return {found.key: found.outputs for found in block_runs if found.status is Status.COMPLETED}
 
 
 def read_outcome(attempt_dir: Path) -> Outcome | None:

@@ -89,8 +89,10 @@ class Attempts:
 def lay_out_children(run: ActiveRun, block: ActiveBlock) -> None:
     """Make the folders of what comes after `block` while it runs: a file in a new folder costs 1.5 ms on ext4."""
     with suppress(OSError):  # what is wrong with the disk is told when the child starts
-        for name in run.state.children[block.block]:
+        for name in run.state.children[block.key]:
             child = run.blocks[name]
+            if child.spec.over:
+                continue  # it starts no process: its children do
             folder = run.attempt_dir(child, child.attempt + 1)
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             (folder / TASK_FILE).touch(mode=0o600)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, initial_state
 from spellbook_core.engine.environment import Environments
-from spellbook_core.engine.recovery import stored_outputs
+from spellbook_core.engine.recovery import stored_inputs
 from spellbook_core.engine.repeating import prepare
 from spellbook_core.model.naming import RunId
 from spellbook_core.project.layout import Workspace
@@ -28,17 +28,20 @@ def begin(
     with store.transaction():
         numbers = store.begin_run(run_id, intake.blocks, now=now, variables=intake.pipeline.variables)
         for number, new in zip(numbers, intake.blocks, strict=True):
-            if new.block in shared:
-                store.end_block(number, shared[new.block])
+            if new.key in shared:
+                store.end_block(number, shared[new.key])
+    inputs = {new.key: stored_inputs(store, new.spec) for new in intake.blocks}
     blocks = {
-        new.block: ActiveBlock(
+        new.key: ActiveBlock(
             id=number,
             block=new.block,
             block_type=new.block_type,
             spec=new.spec,
             source=new.source,
-            source_path=intake.paths[new.block],
-            stored_outputs=stored_outputs(store, new.spec),
+            source_path=intake.paths[new.key],
+            stored_outputs=inputs[new.key].outputs,
+            stored_children=inputs[new.key].children,
+            children=shared[new.key].children if new.key in shared else None,
         )
         for number, new in zip(numbers, intake.blocks, strict=True)
     }
@@ -49,7 +52,10 @@ def begin(
         environment=environment,
         blocks=blocks,
         state=initial_state(
-            {name: block.spec for name, block in blocks.items()}, {name: end.status for name, end in shared.items()}
+            {name: block.spec for name, block in blocks.items()},
+            {name: end.status for name, end in shared.items()},
+            [name for name, end in shared.items() if end.children is not None],
         ),
         outputs={name: end.outputs for name, end in shared.items()},
+        ends=dict(shared),
     )

@@ -6,7 +6,7 @@ Pure: the parts are values, and what changed between two fingerprints is told fr
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -74,8 +74,17 @@ def read_parts(text: str) -> Parts:
     return Parts(**data)
 
 
-def content_id(outputs: Iterable[ArtifactRef]) -> str:
-    """Return what names the outputs of a block by their bytes, in order."""
+def content_id(outputs: Iterable[ArtifactRef], shape: Sequence[str] | None = None) -> str:
+    """Return what names the outputs of a block by their bytes, in order.
+
+    Args:
+        outputs: All of them.
+        shape: Of a block that ran once per item: which child made each of `outputs`.
+    """
+    if shape is not None:
+        return "children:" + ",".join(
+            f"{child}={ref.digest}.{ref.format}" for ref, child in zip(outputs, shape, strict=True)
+        )
     return ",".join(f"{ref.digest}.{ref.format}" for ref in outputs) or "nothing"
 
 

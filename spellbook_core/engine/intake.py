@@ -20,7 +20,7 @@ from spellbook_core.engine.staleness import assess, unfresh
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName
 from spellbook_core.model.pipeline import Pipeline
-from spellbook_core.model.run import Selection, Upstream
+from spellbook_core.model.run import BlockRun, Selection, Upstream
 from spellbook_core.model.staleness import Staleness
 from spellbook_core.project.concurrency import concurrency_of
 from spellbook_core.project.environment import interpreter_of
@@ -42,7 +42,7 @@ class Intake:
 
     Attributes:
         blocks: In the order of the plan, each with a snapshot of its text.
-        paths: Block -> its file.
+        paths: Key of a block -> its file.
     """
 
     project: ProjectLayout
@@ -103,22 +103,22 @@ def take_in(
     loaded = parsed.pipeline
     stored: Mapping[BlockUuid, BlockRunId] = {}
     if selection.blocks is not None or selection.tests_only:
-        stored = {name: run.id for name, run in store.latest_outputs(project, pipeline).items()}
+        stored = _with_items(loaded, store.latest_outputs(project, pipeline))
+    interpreter_of(layout, pipeline)  # raises when the Python that they name cannot be used
     for block in loaded.blocks:
         if block.is_runnable:
             check_control(layout, loaded, block)
-            policy_of(block.type, block.configuration)
-    interpreter_of(layout, pipeline)  # raises when the Python that they name cannot be used
+            policy_of(block.type, block.configuration, block.language)
     stale: frozenset[BlockUuid] = frozenset()
     if selection.upstream is Upstream.STALE:
-        stored = stored or {name: run.id for name, run in store.latest_outputs(project, pipeline).items()}
+        stored = stored or _with_items(loaded, store.latest_outputs(project, pipeline))
         stale = unfresh(states_of(workspace, store, layout, loaded, now=now))
     if selection.tests_only:
         made = plan.build_tests(loaded, selection, stored, project=project)
     else:
         made = plan.build(loaded, selection, stored, project=project, stale=stale)
-    paths = {planned.block.uuid: layout.block_file(planned.block) for planned in made.blocks}
-    blocks = tuple(_snapshot(layout, loaded, planned, paths[planned.block.uuid]) for planned in made.blocks)
+    paths = {planned.key: layout.block_file(planned.block) for planned in made.blocks}
+    blocks = tuple(_snapshot(layout, loaded, planned, paths[planned.key]) for planned in made.blocks)
     return Intake(layout, loaded, made, blocks, paths)
 
 
@@ -151,5 +151,18 @@ def _snapshot(project: ProjectLayout, pipeline: Pipeline, planned: plan.PlannedB
             configuration=block.configuration,
             timeout_s=block.timeout_s,
             retry=retry_policy(project, pipeline, block),
+            over=planned.over,
+            hangs_on=planned.hangs_on,
+            conditions=planned.conditions,
         ),
     )
+
+
+def _with_items(pipeline: Pipeline, latest: Mapping[BlockUuid, BlockRun]) -> dict[BlockUuid, BlockRunId]:
+    """Return block -> block run whose stored outputs can be handed over: of a dynamic block, with its items."""
+    dynamic = {block.uuid for block in pipeline.blocks if block.is_dynamic and not block.reduces_output}
+    return {
+        name: run.id
+        for name, run in latest.items()
+        if name not in dynamic or any(output.items is not None for output in run.outputs) or run.children is not None
+    }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from spellbook_core.engine.expansion import spread_over
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model import graph
 from spellbook_core.model.block import RUNNABLE_TYPES, Block, BlockType
+from spellbook_core.model.children import Over, node_key
 from spellbook_core.model.naming import BlockRunId, BlockUuid, ProjectName
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import Selection, Upstream
@@ -43,17 +45,31 @@ class PlannedBlock:
         reason: Why it runs, for people.
         parents: Parents that hand over outputs, in argument order.
         stored_inputs: For parents outside the run: the block run their outputs come from.
+        over: The parents whose items or children it runs once for; empty for a block that runs once.
+        conditions: Keys of the conditions that guard it, which are in the plan too.
+        hangs_on: Of a condition or callback: the block it belongs to.
     """
 
     block: Block
     reason: str
     parents: tuple[BlockUuid, ...]
     stored_inputs: Mapping[BlockUuid, BlockRunId] = field(default_factory=dict)
+    over: tuple[Over, ...] = ()
+    conditions: tuple[BlockUuid, ...] = ()
+    hangs_on: str = ""
+
+    @property
+    def key(self) -> BlockUuid:
+        """Return what names it in its run."""
+        return node_key(self.block.uuid, "", self.hangs_on)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Blocks in an order that has every parent before its children; and why the others do not run."""
+    """Blocks in an order that has every parent before its children; and why the others do not run.
+
+    A condition comes right before the block it guards, a callback right behind the block whose end it hears of.
+    """
 
     blocks: tuple[PlannedBlock, ...]
     skipped: Mapping[BlockUuid, str]
@@ -91,12 +107,16 @@ def build(
     reasons = _chosen(pipeline, selection, stored, held, frozenset(stale), project)
     blocks = {block.uuid: block for block in pipeline.blocks}
     parents = pipeline.parents()
-    planned = []
+    heard = {
+        name: tuple(parent for parent in parents[name] if blocks[parent].type not in SILENT_TYPES) for name in order
+    }
+    over = spread_over(blocks, heard, order)
+    planned: list[PlannedBlock] = []
     for name in (name for name in order if name in reasons):
-        heard = tuple(parent for parent in parents[name] if blocks[parent].type not in SILENT_TYPES)
-        _refuse_what_would_mislead(pipeline, blocks[name], heard, project)
-        inputs = _stored_inputs(pipeline, name, heard, reasons, stored, project)
-        planned.append(PlannedBlock(blocks[name], reasons[name], heard, inputs))
+        _refuse_what_cannot_spread(pipeline, blocks[name], heard[name], project)
+        inputs = _stored_inputs(pipeline, name, heard[name], reasons, stored, project)
+        block = PlannedBlock(blocks[name], reasons[name], heard[name], inputs, over.get(name, ()))
+        planned += _with_add_ons(pipeline, block, project)
     if not planned and selection.blocks is None and selection.upstream is Upstream.STALE:
         raise NothingToRunError(
             f"Every stored output of pipeline '{pipeline.uuid}' is up to date.",
@@ -171,7 +191,7 @@ def _chosen(
     reasons: dict[BlockUuid, str] = {}
     for name in selection.blocks:
         block = pipeline.block(name)
-        if not block.is_runnable:
+        if not block.is_runnable and not block.runs_alone:
             raise _not_runnable(block, f"Block '{name}' cannot run", pipeline, project)
         reasons[name] = "it was chosen"
     if selection.downstream:
@@ -229,24 +249,37 @@ def _stored_inputs(
     return {name: stored[name] for name in outside}
 
 
-def _refuse_what_would_mislead(
+def _with_add_ons(pipeline: Pipeline, planned: PlannedBlock, project: ProjectName) -> list[PlannedBlock]:
+    """Return a block with the conditions that guard it before it, and the callbacks that hear of it behind it."""
+    name = planned.block.uuid
+    conditions = []
+    for condition in pipeline.conditionals:
+        if name not in condition.upstream_blocks:
+            continue
+        if condition.language != "python":
+            raise _not_runnable(condition, f"Block '{name}' is guarded by '{condition.uuid}', which", pipeline, project)
+        conditions.append(replace(planned, block=condition, reason=f"it guards '{name}'", hangs_on=name))
+    callbacks = [
+        PlannedBlock(callback, f"it hears how '{name}' ends", (), {}, planned.over, hangs_on=name)
+        for callback in pipeline.callbacks
+        if name in callback.upstream_blocks and callback.language == "python"
+    ]
+    return [*conditions, replace(planned, conditions=tuple(each.key for each in conditions)), *callbacks]
+
+
+def _refuse_what_cannot_spread(
     pipeline: Pipeline, block: Block, parents: Iterable[BlockUuid], project: ProjectName
 ) -> None:
-    """Refuse a block whose result would differ from mage's because a feature is not built: better none than wrong."""
-    where = {"project": project, "pipeline": pipeline.uuid, "block": block.uuid}
-    for parent in parents:
-        if pipeline.block(parent).is_dynamic:
+    """Refuse to run a block once per item of a parent that cannot tell its items."""
+    for name in parents:
+        parent = pipeline.block(name)
+        if parent.is_dynamic and not parent.reduces_output and parent.language != "python":
             raise NotRunnableError(
-                f"Block '{block.uuid}' would run once per item of the dynamic block '{parent}', which is not built.",
-                hint=f"take 'dynamic' out of the configuration of '{parent}' and loop over its items.",
-                **where,
-            )
-    for condition in pipeline.conditionals:
-        if block.uuid in condition.upstream_blocks:
-            raise NotRunnableError(
-                f"Block '{block.uuid}' runs only when '{condition.uuid}' holds, and conditions are not built.",
-                hint=f"check the condition inside '{block.uuid}' and remove '{condition.uuid}'.",
-                **where,
+                f"Block '{block.uuid}' would run once per item of '{name}', and only Python blocks can be dynamic.",
+                hint=f"take 'dynamic' out of the configuration of '{name}', or put a Python block in between.",
+                project=project,
+                pipeline=pipeline.uuid,
+                block=block.uuid,
             )
 
 

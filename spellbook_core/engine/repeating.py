@@ -90,8 +90,8 @@ def _earlier(store: RunStore, again: Again) -> _Earlier:
     specs = store.specs(again.run_id)
     return _Earlier(
         store.run(again.run_id),
-        {block_run.block: block_run for block_run in found},
-        {block_run.block: specs[block_run.id] for block_run in found},
+        {block_run.key: block_run for block_run in found if not block_run.child},
+        {block_run.key: specs[block_run.id] for block_run in found if not block_run.child},
     )
 
 
@@ -100,7 +100,9 @@ def _selection(asked: Selection, earlier: _Earlier) -> Selection:
     is_whole = asked.blocks is None and asked.upstream is not Upstream.STALE
     if is_whole or asked.tests_only:
         return asked
-    return Selection(tuple(earlier.blocks), is_fresh=asked.is_fresh)
+    return Selection(
+        tuple(name for name in earlier.blocks if not earlier.specs[name].hangs_on), is_fresh=asked.is_fresh
+    )
 
 
 def _as_it_was(workspace: Workspace, store: RunStore, earlier: _Earlier) -> Intake:
@@ -108,7 +110,7 @@ def _as_it_was(workspace: Workspace, store: RunStore, earlier: _Earlier) -> Inta
     layout = workspace.project(earlier.run.project)
     blocks = tuple(
         NewBlockRun(
-            block=name,
+            block=block_run.block,
             block_type=block_run.block_type,
             reason=f"it ran in run {earlier.run.id}",
             source=store.code(block_run.code_hash),
@@ -123,7 +125,7 @@ def _as_it_was(workspace: Workspace, store: RunStore, earlier: _Earlier) -> Inta
         Pipeline(earlier.run.pipeline, earlier.run.pipeline, variables=variables),
         plan.Plan((), {}),
         blocks,
-        {new.block: layout.contained(new.spec.relative_path) for new in blocks},
+        {new.key: layout.contained(new.spec.relative_path) for new in blocks},
     )
 
 
@@ -135,7 +137,7 @@ def _shared(
     is_stored: Callable[[ArtifactRef], bool],
 ) -> set[BlockUuid]:
     """Return the blocks that need not run: they completed, as did all above them, and nothing of that has changed."""
-    parents = {new.block: list(new.spec.parents) for new in intake.blocks}
+    parents = {new.key: [*new.spec.parents, *_attached(new)] for new in intake.blocks}
     if again.share is Share.ABOVE and again.start not in parents:
         raise NotFoundError(
             f"Run {again.run_id} has no block '{again.start}' to start from.",
@@ -143,10 +145,15 @@ def _shared(
             run=again.run_id,
             block=again.start,
         )
-    runs = {new.block for new in intake.blocks if not _holds(new, earlier, code, is_stored)}
+    runs = {new.key for new in intake.blocks if not _holds(new, earlier, code, is_stored)}
     if again.share is Share.ABOVE and again.start is not None:
         runs.add(again.start)
     return set(parents) - runs - graph.reachable(_children(parents), runs)
+
+
+def _attached(new: NewBlockRun) -> list[BlockUuid]:
+    """Return what a condition or callback is done again with: the block that it belongs to."""
+    return [BlockUuid(new.spec.hangs_on)] if new.spec.hangs_on else []
 
 
 def _children(parents: Mapping[BlockUuid, Collection[BlockUuid]]) -> dict[BlockUuid, tuple[BlockUuid, ...]]:
@@ -161,10 +168,12 @@ def _holds(
     is_stored: Callable[[ArtifactRef], bool],
 ) -> bool:
     """Return whether the earlier run sealed outputs of this very block, and they are still there."""
-    found, spec = earlier.blocks.get(new.block), earlier.specs.get(new.block)
+    found, spec = earlier.blocks.get(new.key), earlier.specs.get(new.key)
     if found is None or spec is None or found.status is not Status.COMPLETED:
         return False
     if (spec.parents, dict(spec.configuration)) != (new.spec.parents, dict(new.spec.configuration)):
+        return False
+    if (spec.over, spec.conditions) != (new.spec.over, new.spec.conditions):
         return False
     if found.code_hash != new.code_hash and not _means_the_same(code(found.code_hash), new.source):
         return False
@@ -187,4 +196,5 @@ def _end(found: BlockRun, again: Again, now: datetime) -> BlockEnd:
         fingerprint=None if found.fingerprint is None else Fingerprint(found.fingerprint, ""),
         reused_from=found.reused_from or found.id,
         reason=f"from run {again.run_id}",
+        children=found.children,
     )

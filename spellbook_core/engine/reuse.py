@@ -7,7 +7,7 @@ a parent that ran again and brought the same bytes stops the wave.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,8 +18,9 @@ from spellbook_core.engine import fingerprint, state
 from spellbook_core.engine.active import ActiveBlock, ActiveRun
 from spellbook_core.engine.policy import policy_of
 from spellbook_core.errors import SpellbookError
+from spellbook_core.model.block import is_dynamic
 from spellbook_core.model.run import PipelineRun, Status
-from spellbook_core.model.task import ArtifactRef
+from spellbook_core.model.task import ArtifactRef, BlockInput, OutputInfo
 from spellbook_core.model.values import YamlValue
 from spellbook_core.project.closure import Closure, CodeIndex, index_of
 from spellbook_core.project.installed import environment_of
@@ -50,6 +51,8 @@ class Reuse:
         Call once per block, when its parents have ended; what its result depends on is kept in the block.
         """
         block.is_decided = True
+        if block.spec.hangs_on:
+            return None  # a condition looks anew, a callback is there for what it does
         try:
             return self._decide(run, block)
         except (OSError, ValueError, TypeError, RecursionError, SpellbookError) as cause:
@@ -69,11 +72,13 @@ class Reuse:
         if not may_reuse(run.run, block):
             return None
         policy = policy_of(block.block_type, block.spec.configuration, block.spec.language)
-        found = self._store.find_reusable(run.run.project, run.run.pipeline, block.block, known.digest)
+        found = self._store.find_reusable(run.run.project, run.run.pipeline, block.key, known.digest)
         now = self._clock.now()
         if found is None or policy.objection(found.made_at, now) or recorded_change(index, found.recorded):
             return None
-        if not all(self.is_stored(output.artifact) for output in found.outputs):
+        if not all(self.is_stored(ref) for ref in refs_of(found.outputs)):
+            return None
+        if is_dynamic(block.spec.configuration) and not any(output.items is not None for output in found.outputs):
             return None
         return _reused(found, known, now)
 
@@ -91,7 +96,7 @@ class Reuse:
 
         That is not so when it did not complete, or when a module that it reaches was changed while it ran.
         """
-        if end.status is not Status.COMPLETED:
+        if end.status is not Status.COMPLETED or block.spec.hangs_on:
             return end
         try:
             return self._sealed(run, block, end)
@@ -176,11 +181,12 @@ def compute_parts(
     language: str,
     facts: SourceFacts,
     closure: Closure,
-    parents: Iterable[tuple[str, Iterable[ArtifactRef]]],
+    parents: Iterable[tuple[str, str]],
     variables: Mapping[str, str],
     configuration: Mapping[str, YamlValue],
     environment: Mapping[str, str],
     moments: Mapping[str, str] | None = None,
+    child: int | None = None,
 ) -> fingerprint.Parts:
     """Return all that a block's result depends on.
 
@@ -189,22 +195,26 @@ def compute_parts(
         language: As the pipeline has it.
         facts: Of the block's text.
         closure: The modules that it reaches.
-        parents: Parent -> its stored outputs, in argument order.
+        parents: Parent -> what names the content that it hands over, in argument order; see `content_id`.
         variables: Digest of the value of every variable of the run.
         configuration: The block's own.
         environment: Of `environment_for`.
         moments: Facts of the run; those that the block looks at count. None when there is no run.
+        child: Which child it is of a block that runs once per item.
     """
     looked_at = fingerprint.moments_of(facts, closure.mentions, closure.asked) if moments else []
     return fingerprint.Parts(
         block=f"{block_type}/{language}",
         code=facts.digest,
         modules=closure.digest,
-        parents=tuple((name, fingerprint.content_id(outputs)) for name, outputs in parents),
+        parents=tuple(parents),
         variables={name: variables[name] for name in fingerprint.visible(sorted(variables), facts)},
         configuration=fingerprint.configuration_digest(configuration),
         environment=environment,
-        moment={name: (moments or {})[name] for name in looked_at if name not in variables},
+        moment={
+            **{name: (moments or {})[name] for name in looked_at if name not in variables},
+            **({} if child is None else {"dynamic_block_index": str(child)}),
+        },
     )
 
 
@@ -218,12 +228,29 @@ def _parts(run: ActiveRun, block: ActiveBlock, facts: SourceFacts, closure: Clos
         language=block.spec.language,
         facts=facts,
         closure=closure,
-        parents=[(given.block, [output.artifact for output in given.outputs]) for given in run.inputs(block)],
+        parents=[(given.block, _content_of(given)) for given in run.inputs(block)],
         variables={name: fingerprint.value_digest(value) for name, value in run.variables.items()},
         configuration=block.spec.configuration,
         environment=environment_for(run.project, facts, closure, run.environment.python),
         moments=_moments(run.run),
+        child=block.index,
     )
+
+
+def _content_of(given: BlockInput) -> str:
+    if given.item is not None:
+        return f"item:{given.outputs[0].items[0].digest}" if given.outputs and given.outputs[0].items else "item"
+    shape = None if given.children is None else [output.child for output in given.outputs]
+    return fingerprint.content_id([output.artifact for output in given.outputs], shape)
+
+
+def refs_of(outputs: Iterable[OutputInfo]) -> Iterator[ArtifactRef]:
+    """Yield everything that is stored of some outputs: themselves, and items that are stored one by one."""
+    for output in outputs:
+        yield output.artifact
+        for item in output.items or ():
+            if item.artifact is not None:
+                yield item.artifact
 
 
 def _moments(run: PipelineRun) -> dict[str, str]:

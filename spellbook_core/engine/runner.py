@@ -18,6 +18,8 @@ from spellbook_core.engine.active import ActiveBlock, ActiveRun, Change, Under, 
 from spellbook_core.engine.attempts import Attempts, lay_out_children
 from spellbook_core.engine.beginning import begin
 from spellbook_core.engine.environment import Environments
+from spellbook_core.engine.expanding import Growth, grow
+from spellbook_core.engine.kinds import judged
 from spellbook_core.engine.ports import Executor, Exited, Progressed, Sealed, Started
 from spellbook_core.engine.recovery import restore
 from spellbook_core.engine.reuse import Reuse, may_run_nothing
@@ -177,7 +179,7 @@ class Runner:
         """Start again what is due."""
         due = self._waits.due()
         for run, block in due:
-            self._apply(run, state.BlockDue(block.block))
+            self._apply(run, state.BlockDue(block.key))
         if due:
             self._step()
 
@@ -279,13 +281,15 @@ class Runner:
         self._unrecorded += changes
         self._touched |= {run.run.id: run for run, _, _ in changes}
         self._begin_next()
-        self._advance()
-        while self._turns.has_changed:  # a run ended, perhaps at once because nothing in it had changed
+        has_grown = self._advance()
+        while has_grown or self._turns.has_changed:  # a run ended, perhaps at once because nothing in it had changed
             self._begin_next()
-            self._advance()
+            has_grown = self._advance()
 
-    def _advance(self) -> None:
+    def _advance(self) -> bool:
         """Record changes and the blocks that may start now in one transaction, start those, then tell all of it.
+
+        Return whether a run has new blocks: children of one that runs once per item.
 
         Only runs in which something changed are looked at. When the store refuses (locked, disk full), the changes
         wait for the next step and nothing starts.
@@ -303,6 +307,8 @@ class Runner:
                             self._store.end_block(block.id, end)
                 attempts, gone = self._attempts.record(chosen)
                 self._turns.note_waiting(touched.values(), self._store, now=self._clock.now())
+                now = self._clock.now()
+                growths = [(run, grow(run, self._store, now=now)) for run in touched.values() if run.run.id not in gone]
         except BaseException:  # also KeyboardInterrupt: places must not stay taken by what did not start
             self._turns.give_back()
             raise
@@ -310,10 +316,11 @@ class Runner:
         told, self._unrecorded = self._unrecorded, []
         for run_id in gone:
             self._turns.leave(self._active.pop(run_id))
+        grown = self._join(growths)
         started: list[Under] = []
         for run, block, attempt in attempts:
             block.attempt = attempt
-            run.state = state.apply(run.state, state.BlockStarted(block.block))
+            run.state = state.apply(run.state, state.BlockStarted(block.key))
             self._running[block.id] = (run, block)
             started.append((run, block))
         for run, block in started:
@@ -328,9 +335,26 @@ class Runner:
             if block.id in self._running:
                 self._tell.block(run, block, Status.RUNNING)
         for run in touched.values():
-            self._end_when_over(run)
+            if run.run.id not in grown:  # those may have blocks that have ended but are not recorded yet
+                self._end_when_over(run)
         for run, block in started:
             lay_out_children(run, block)
+        return bool(grown)
+
+    def _join(self, growths: Sequence[tuple[ActiveRun, Growth | None]]) -> set[RunId]:
+        """Make stored children part of their runs; return the runs that have some."""
+        grown: set[RunId] = set()
+        for run, growth in growths:
+            if growth is None:
+                continue
+            before = run.state.statuses
+            growth.join(run, now=self._clock.now())
+            self._unrecorded += unrun(run, before, self._reuse, now=self._clock.now())
+            self._touched[run.run.id] = run
+            grown.add(run.run.id)
+            for key in growth.children:
+                self._tell.block(run, run.blocks[key], Status.RUNNING)
+        return grown
 
     def _submit(self, run: ActiveRun, block: ActiveBlock) -> None:
         if (exited := self._attempts.submit(run, block)) is not None:
@@ -362,19 +386,18 @@ class Runner:
         if isinstance(next_, Waiting):
             self._postpone(run, block, next_)
             return
-        end = next_
+        end = judged(block, next_, is_met)
         self._waits.end(block)
         if run.run.selection.tests_only:
             end = replace(end, reused_from=block.spec.stored_inputs.get(block.block))
         else:
             end = self._reuse.sealed(run, block, end)
-        if end.status is Status.COMPLETED:
-            run.outputs[block.block] = end.outputs
-        never = self._apply(run, state.BlockEnded(block.block, end.status), but=block)
+        run.ended(block, end)
+        never = self._apply(run, state.BlockEnded(block.key, end.status), but=block)
         self._step([(run, block, end), *never])
 
     def _postpone(self, run: ActiveRun, block: ActiveBlock, waiting: Waiting) -> None:
-        self._apply(run, state.BlockPostponed(block.block))
+        self._apply(run, state.BlockPostponed(block.key))
         self._waits.begin(run, block, waiting)
         self._step([(run, block, waiting)])
 
@@ -382,7 +405,7 @@ class Runner:
         """Change the state; return the blocks that will therefore never run, with how that is recorded."""
         before, run.state = run.state, state.apply(run.state, event)
         self._touched[run.run.id] = run
-        return unrun(run, before.statuses, now=self._clock.now(), but=but)
+        return unrun(run, before.statuses, self._reuse, now=self._clock.now(), but=but)
 
     def _cancel(self, run: ActiveRun) -> None:
         if run.state.is_cancelling:
@@ -413,7 +436,7 @@ class Runner:
         lost = []
         for attempt in self._store.attempts(run_id):
             block = by_id[attempt.block_run_id]
-            if stored[block.block] is not Status.RUNNING:
+            if stored[block.key] is not Status.RUNNING:
                 continue
             self._running[block.id] = (run, block)
             if not self._taken_over.watch(run, block, attempt):
@@ -421,7 +444,7 @@ class Runner:
         self._turns.enter(run, running=sum(under is run for under, _ in self._running.values()))
         for name in run.state.waiting:
             self._waits.resume(run, run.blocks[name])
-        changes = unrun(run, stored, now=self._clock.now())
+        changes = unrun(run, stored, self._reuse, now=self._clock.now())
         if changes:
             self._step(changes)
         for block in lost:

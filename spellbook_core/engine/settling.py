@@ -7,10 +7,10 @@ from datetime import datetime
 
 from spellbook_core.engine import state
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, Change
+from spellbook_core.engine.kinds import end_of
 from spellbook_core.engine.reuse import Reuse
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.run import Status
-from spellbook_core.runs.records import BlockEnd
 
 
 def settle_unchanged(runs: Iterable[ActiveRun], reuse: Reuse) -> list[Change]:
@@ -22,21 +22,32 @@ def settle_unchanged(runs: Iterable[ActiveRun], reuse: Reuse) -> list[Change]:
             end = None if block.is_decided or run.run.selection.tests_only else reuse.decide(run, block)
             if end is None:
                 continue
-            run.state = state.apply(run.state, state.BlockStarted(block.block))
-            run.state = state.apply(run.state, state.BlockEnded(block.block, end.status))
-            run.outputs[block.block] = end.outputs
-            settled.append((run, block, end))
-            children = set(run.state.children[block.block])
+            before = run.state.statuses
+            run.state = state.apply(run.state, state.BlockStarted(block.key))
+            run.state = state.apply(run.state, state.BlockEnded(block.key, end.status))
+            run.ended(block, end)
+            ends = unrun(run, before, reuse, now=end.ended_at, but=block)
+            settled += [(run, block, end), *ends]
+            children = {name for _, ended, _ in settled[-len(ends) - 1 :] for name in run.state.children[ended.key]}
             undecided += [run.blocks[name] for name in state.ready(run.state, len(run.blocks)) if name in children]
     return settled
 
 
 def unrun(
-    run: ActiveRun, before: Mapping[BlockUuid, Status], *, now: datetime, but: ActiveBlock | None = None
+    run: ActiveRun, before: Mapping[BlockUuid, Status], reuse: Reuse, *, now: datetime, but: ActiveBlock | None = None
 ) -> list[Change]:
-    """Return the blocks that ended since `before` without running, `but` for one, with how that is recorded."""
-    return [
-        (run, run.blocks[name], BlockEnd(status, now))
-        for name, status in run.state.statuses.items()
-        if status.is_terminal and status is not before[name] and run.blocks[name] is not but
-    ]
+    """Return the blocks that ended since `before` without an attempt, `but` for one, with how that is recorded.
+
+    They never ran, or ran once per item and are as their children are.
+    """
+    found: list[Change] = []
+    for name, status in run.state.statuses.items():
+        block = run.blocks[name]
+        if not status.is_terminal or status is before.get(name) or block is but:
+            continue
+        end = end_of(run, name, status, now=now)
+        if end.children is not None:
+            end = reuse.sealed(run, block, end)
+        run.ended(block, end)
+        found.append((run, block, end))
+    return found

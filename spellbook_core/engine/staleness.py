@@ -132,7 +132,7 @@ class _Assessment:
             language=block.language,
             facts=facts,
             closure=closure,
-            parents=[(name, self._latest[name].outputs if name in self._latest else ()) for name in parents],
+            parents=[(name, _content_of(self._latest.get(name))) for name in parents],
             variables=self._variables,
             configuration=block.configuration,
             environment=environment,
@@ -182,6 +182,10 @@ def _python(project: ProjectLayout, pipeline: Pipeline) -> str | None:
     except (SpellbookError, OSError):
         return None
     return None if interpreter is None else interpreter.path
+
+
+def _content_of(latest: LatestOutput | None) -> str:
+    return fingerprint.content_id(()) if latest is None else fingerprint.content_id(latest.outputs, latest.shape)
 
 
 def block_path(project: ProjectLayout, block: Block) -> str | None:

@@ -183,7 +183,7 @@ def expandable(state: RunState) -> list[BlockUuid]:
         if group.members is None
         and statuses[name] is Status.INITIAL
         and all(statuses[parent] is Status.COMPLETED for parent in group.over)
-        and all(groups[parent].members is not None for parent in group.like)
+        and all(groups[parent].members is not None for parent in group.like if parent in groups)
     ]
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from spellbook_core.clock import from_text
 from spellbook_core.model.task import BlockTask
 from spellbook_core.worker.failures import ParameterMismatchError
+from spellbook_core.worker.items import handed_over
 
 MAX_OUTPUTS = 100
 """Most outputs that a returned list is spread into. A longer one is stored whole: a child gets a list either way."""
@@ -76,7 +77,7 @@ def bind(
     parameters = list(inspect.signature(function).parameters.values())
     positional = [p for p in parameters if p.kind in {p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD}]
     takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    counts = [len(entry.outputs) for entry in task.inputs]
+    counts = [handed_over(entry) for entry in task.inputs]
     needed = sum(1 for p in positional if p.default is p.empty)
     free = sum(1 for p in positional if p.default is p.empty and p.name not in keywords)
 

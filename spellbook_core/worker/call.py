@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import AsyncGeneratorType, GeneratorType
 from typing import Protocol
 
 from spellbook_core.decorators import BLOCK_DECORATORS, Collection
-from spellbook_core.model.block import RUNNABLE_TYPES, BlockType
+from spellbook_core.model.block import BlockType, is_dynamic
 from spellbook_core.model.task import ArtifactRef, BlockTask, ErrorReport, OutputInfo, TestResult
+from spellbook_core.worker.addons import add_on_keywords, call_back, holds
 from spellbook_core.worker.arguments import arguments_of_test, bind, count, spread, system_keywords
 from spellbook_core.worker.failures import NoFunctionError, TestsFailedError, UnsupportedBlockError
+from spellbook_core.worker.items import child_keywords, put_items, read_children, read_input
 from spellbook_core.worker.load import load_block
+from spellbook_core.worker.other_languages import is_other, run_other
 from spellbook_core.worker.report import report_exception
 
 
@@ -65,13 +68,22 @@ def call_block(task: BlockTask, artifacts: Artifacts) -> CallResult:
 
 
 def _run(task: BlockTask, artifacts: Artifacts, steps: _Steps) -> None:
+    if is_other(task):
+        steps.outputs += _stored_outputs(task) if task.tests_only else run_other(task, artifacts)
+        return
     if task.language != "python" or task.block_type not in BLOCK_DECORATORS:
         raise UnsupportedBlockError(
             f"Block '{task.block}' is a {task.block_type} in {task.language}, which does not run here.",
-            hint="write it as a Python data loader, transformer, custom block, data exporter or sensor.",
+            hint="write it in Python, as a data loader, transformer, custom block, data exporter or sensor.",
         )
     _, collection = load_block(task)
-    keywords = system_keywords(task)
+    keywords = {**system_keywords(task), **add_on_keywords(task), **child_keywords(task, artifacts)}
+    if task.hangs_on is not None:
+        _call_add_on(task, artifacts, steps, collection, keywords)
+        return
+    if task.tests_only and task.inputs[0].children is not None:
+        _test_children(task, artifacts, steps, collection, keywords)
+        return
     values = _stored(task, artifacts, steps) if task.tests_only else _made(task, artifacts, steps, collection, keywords)
     if task.run_tests and steps.is_met is not False:
         for test in collection.of("test"):
@@ -79,10 +91,46 @@ def _run(task: BlockTask, artifacts: Artifacts, steps: _Steps) -> None:
         _check_tests(task, steps.tests)
 
 
+def _test_children(
+    task: BlockTask, artifacts: Artifacts, steps: _Steps, collection: Collection, keywords: Mapping[str, object]
+) -> None:
+    """Run the tests on the stored outputs of every child; a test passes when it does for all of them."""
+    entry = task.inputs[0]
+    steps.outputs += entry.outputs
+    values_of = dict(zip(entry.children or (), read_children(entry, artifacts), strict=True))
+    for test in collection.of("test"):
+        found = TestResult(test.function.__name__, passed=True)
+        for child, values in values_of.items():
+            result = _run_test(test.function, values, keywords, task)
+            if not result.passed:
+                found = replace(result, message=f"child {child}: {result.message}")
+                break
+        steps.tests.append(found)
+    _check_tests(task, steps.tests)
+
+
 def _stored(task: BlockTask, artifacts: Artifacts, steps: _Steps) -> list[object]:
     """Return the values that the block made in an earlier run; they stay its outputs."""
-    steps.outputs += [output for entry in task.inputs for output in entry.outputs]
+    steps.outputs += _stored_outputs(task)
     return [artifacts.get(output.artifact) for output in steps.outputs]
+
+
+def _call_add_on(
+    task: BlockTask, artifacts: Artifacts, steps: _Steps, collection: Collection, keywords: Mapping[str, object]
+) -> None:
+    """Call the functions of a condition or callback; neither has outputs."""
+
+    def read() -> list[list[object]]:
+        return _read_inputs(task, artifacts)
+
+    if task.block_type == BlockType.CONDITIONAL:
+        steps.is_met = holds(task, collection, keywords, read, _consumed)
+    else:
+        call_back(task, collection, keywords, read, _consumed)
+
+
+def _stored_outputs(task: BlockTask) -> list[OutputInfo]:
+    return [output for entry in task.inputs for output in entry.outputs]
 
 
 def _made(
@@ -100,6 +148,10 @@ def _made(
         steps.is_met = None if task.trigger == "notebook" else value  # in the notebook one call is all
         if steps.is_met is False:
             return []  # the engine calls it again later, in another process
+    if is_dynamic(task.configuration):
+        stored, values = put_items(task, value, artifacts)
+        steps.outputs += stored
+        return values
     values = spread(value)
     for index, entry in enumerate(values):
         steps.outputs.append(artifacts.put(entry, index=index, origin=f"{task.pipeline}/{task.block}"))
@@ -120,7 +172,7 @@ def _main_function(task: BlockTask, collection: Collection) -> Callable[..., obj
 
 
 def _read_inputs(task: BlockTask, artifacts: Artifacts) -> list[list[object]]:
-    return [[artifacts.get(output.artifact) for output in entry.outputs] for entry in task.inputs]
+    return [read_input(entry, artifacts) for entry in task.inputs]
 
 
 def _consumed(value: object) -> object:

@@ -10,6 +10,7 @@ import pytest
 
 from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.engine import fingerprint, reuse
+from spellbook_core.engine.fingerprint import content_id
 from spellbook_core.engine.intake import take_in
 from spellbook_core.model.run import NewRun, Selection, Status
 from spellbook_core.model.staleness import Freshness
@@ -193,7 +194,7 @@ def completed(ctx) -> None:
                 language="python",
                 facts=facts,
                 closure=closure,
-                parents=[(parent, [output.artifact]) for parent in block.spec.parents],
+                parents=[(parent, content_id([output.artifact])) for parent in block.spec.parents],
                 variables=variables,
                 configuration=block.spec.configuration,
                 environment=reuse.environment_for(intake.project, facts, closure),

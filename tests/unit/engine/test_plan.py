@@ -166,10 +166,28 @@ def test_chosen_block_runs_although_reusable():
     assert planned(chosen("fill"), ("load", "fill"), reusable={"fill": "unchanged"}) == ["fill"]
 
 
-def test_child_of_a_dynamic_block_is_refused():
-    """No result beats a wrong one: mage would run the child once per item."""
+def test_child_of_a_dynamic_block_runs_once_per_item():
     items = replace(block("items", kind="data_loader"), configuration={"dynamic": True})
-    with pytest.raises(plan.NotRunnableError, match="once per item of the dynamic block 'items'"):
+    source = pipeline(items, block("each", "items"), block("then", "each"))
+    made = plan.build(source, Selection(), {}, project="demo")
+    assert [(entry.key, [over.parent for over in entry.over]) for entry in made.blocks] == [
+        ("items", []),
+        ("each", ["items"]),
+        ("then", ["each"]),
+    ]
+
+
+def test_reduced_output_ends_the_fan_out():
+    items = replace(block("items", kind="data_loader"), configuration={"dynamic": True})
+    each = replace(block("each", "items"), configuration={"reduce_output": True})
+    made = plan.build(pipeline(items, each, block("all", "each")), Selection(), {}, project="demo")
+    assert made.blocks[-1].over == ()
+
+
+def test_dynamic_block_in_another_language_is_refused():
+    """No result beats a wrong one: only Python blocks tell their items."""
+    items = replace(block("items", kind="data_loader"), configuration={"dynamic": True}, language="sql")
+    with pytest.raises(plan.NotRunnableError, match="once per item of 'items'"):
         planned(Selection(), source=pipeline(items, block("each", "items")))
 
 
@@ -179,8 +197,13 @@ def test_dynamic_is_read_as_mage_writes_it(given, expected):
     assert replace(block("b"), configuration={"dynamic": {"parent": given}}).is_dynamic is expected
 
 
-def test_guarded_block_is_refused():
+def test_condition_comes_before_its_block_and_callback_behind():
     condition = block("weekdays", "fill", kind="conditional")
-    guarded = replace(LINE, conditionals=(condition,))
-    with pytest.raises(plan.NotRunnableError, match="only when 'weekdays' holds"):
-        planned(Selection(), source=guarded)
+    callback = block("tell", "fill", "load", kind="callback")
+    made = plan.build(replace(LINE, conditionals=(condition,), callbacks=(callback,)), Selection(), {}, project="demo")
+    keys = [entry.key for entry in made.blocks]
+    assert keys[:5] == ["load", "tell@load", "weekdays@fill", "fill", "tell@fill"]
+    fill = next(entry for entry in made.blocks if entry.key == "fill")
+    assert fill.conditions == ("weekdays@fill",)
+    guard = next(entry for entry in made.blocks if entry.key == "weekdays@fill")
+    assert guard.parents == fill.parents
