@@ -11,7 +11,7 @@ import streamlit as st
 from spellbook_core.ui.components.assets import renderer
 from spellbook_core.ui.components.editor.events import EditorEvent, EditorState, handle_editor_events
 
-Language: TypeAlias = Literal["python", "sql", "yaml", "markdown", "json", "text"]
+Language: TypeAlias = Literal["python", "sql", "yaml", "markdown", "json", "shell", "text"]
 OnEvent: TypeAlias = Callable[[EditorEvent], None]
 
 

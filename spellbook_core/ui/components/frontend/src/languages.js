@@ -1,11 +1,16 @@
 import { json } from "@codemirror/lang-json";
 import { markdown } from "@codemirror/lang-markdown";
 import { python } from "@codemirror/lang-python";
-import { sql } from "@codemirror/lang-sql";
+import { PostgreSQL, sql } from "@codemirror/lang-sql";
 import { yaml } from "@codemirror/lang-yaml";
-import { indentUnit } from "@codemirror/language";
+import { StreamLanguage, indentUnit } from "@codemirror/language";
+import { shell } from "@codemirror/legacy-modes/mode/shell";
 
-const languages = { python, sql, yaml, markdown, json };
+const languages = {
+  python, yaml, markdown, json,
+  sql: () => sql({ dialect: PostgreSQL, upperCaseKeywords: true }), // the dialect that DuckDB's comes from
+  shell: () => StreamLanguage.define(shell),
+};
 
 export function language(name) {
   const support = Object.hasOwn(languages, name) ? languages[name]() : [];
