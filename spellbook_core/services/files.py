@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from dataclasses import dataclass
@@ -70,7 +71,8 @@ def write(ctx: HasWorkspace, project: str, relative: str, text: str, *, expected
     layout = ctx.workspace.project(project)
     place = inside(layout.root, layout.contained(relative)).resolve()
     moves.make_folder(place.parent)
-    return write_atomically(place, text.encode("utf-8", "replace"), expected_hash=expected_hash)
+    mark = codecs.BOM_UTF8 if _has_mark(place) and not text.startswith("\ufeff") else b""
+    return write_atomically(place, mark + text.encode("utf-8", "replace"), expected_hash=expected_hash)
 
 
 def create(ctx: HasWorkspace, project: str, relative: str, text: str = "", *, is_folder: bool = False) -> None:
@@ -106,6 +108,15 @@ def delete(ctx: HasWorkspace, project: str, relative: str) -> str:
 def undo(ctx: HasWorkspace, token: str) -> None:
     """Bring a deleted file or folder back. Raises AlreadyExistsError when something else is there now."""
     moves.take_from_trash(ctx.workspace, token)
+
+
+def _has_mark(path: Path) -> bool:
+    """Return whether a file begins with a byte order mark, which `read` leaves out of its text."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    except OSError:
+        return False
 
 
 def _children(root: Path, folder: Path) -> list[Path]:

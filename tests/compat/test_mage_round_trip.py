@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spellbook_core.model.pipeline import remove_block, toggle_parent
 from spellbook_core.project.metadata import parse_pipeline, render_pipeline
 
 PLACE = Path("pipelines/etl/metadata.yaml")
@@ -141,3 +142,34 @@ def test_generated_files_keep_their_bytes_and_edits_their_place(document, is_raw
     )
     if "variables" in document:
         assert back == text
+
+
+@settings(max_examples=40, deadline=None)
+@given(FILES, st.booleans(), st.data())
+def test_links_and_removals_touch_only_the_blocks_they_name(document, is_raw, data):
+    """Entries of other blocks, and every key of the edited ones but the links, stay as they are, unknown ones too."""
+    file = parse_pipeline(dumped(document, allow_unicode=is_raw).encode("utf-8"), PLACE)
+    names = [block.uuid for block in file.pipeline.blocks]
+    if len(names) < 2:
+        return
+    place = data.draw(st.integers(1, len(names) - 1))
+    parent, child = names[0], names[place]
+    linked = toggle_parent(file.pipeline, child, parent)
+    after = yaml.safe_load(render_pipeline(file.document, linked, text=file.text, old=file.pipeline))
+    assert {key: value for key, value in after.items() if key != "blocks"} == {
+        key: value for key, value in document.items() if key != "blocks"
+    }
+    links = {"upstream_blocks", "downstream_blocks"}
+    for old, new in zip(document["blocks"], after["blocks"], strict=True):
+        assert list(new) == list(yaml.safe_load(dumped(old)))
+        assert {k: v for k, v in new.items() if k not in links} == {k: v for k, v in old.items() if k not in links}
+        if new["uuid"] not in {parent, child}:
+            assert new == old
+
+    gone = data.draw(st.sampled_from(names))
+    removed = remove_block(file.pipeline, gone)
+    left = yaml.safe_load(render_pipeline(file.document, removed, text=file.text, old=file.pipeline))["blocks"]
+    kept = [entry for entry in document["blocks"] if entry["uuid"] != gone]
+    for old, new in zip(kept, left, strict=True):
+        assert {k: v for k, v in new.items() if k not in links} == {k: v for k, v in old.items() if k not in links}
+        assert all(gone not in new[key] for key in links)
