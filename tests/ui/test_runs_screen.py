@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from spellbook_core.engine.run_queue import RunSkippedError
 from spellbook_core.model.run import NewRun, Status
+from spellbook_core.model.task import ErrorReport
 from spellbook_core.services import engines, runs
 from tests.conftest import chain, make_project
 from tests.ui.conftest import texts
@@ -51,6 +53,22 @@ def test_active_run_can_be_cancelled(open_screen, tmp_path, seed_run, context, m
     app.button(key=f"cancel_{active}").click().run()
     assert not app.exception
     assert any(waiting.is_cancelled for waiting in context.store.unended_runs())
+
+
+def test_queued_run_says_what_it_waits_for_and_skipped_one_why(open_screen, tmp_path, context):
+    make_project(tmp_path, blocks=chain(1))
+    now = context.clock.now()
+    waiting = context.store.create_run(NewRun("demo", "main", "api", priority=3), now=now)
+    context.store.wait_run(waiting.id, "its turn: limit 1 of pipeline main")
+    skipped = context.store.create_run(NewRun("demo", "main", "api"), now=now)
+    error = RunSkippedError("The run was skipped: pipeline 'main' was running already (run 1).", hint="wait")
+    context.store.end_run(skipped.id, Status.CANCELLED, ErrorReport.from_json(error.to_dict()), now=now)
+    shown = texts(open_screen("runs"))
+    assert "limit 1 of pipeline main" in shown
+    assert "was running already" in shown
+    page = texts(open_screen("run", id=str(waiting.id)))
+    assert "limit 1 of pipeline main" in page
+    assert "priority 3" in page
 
 
 def test_grid_and_timeline_draw(open_screen, tmp_path, seed_run):

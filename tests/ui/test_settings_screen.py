@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from tests.conftest import make_project
+from spellbook_core.model.run import NewRun, Status
+from spellbook_core.runs.records import BlockEnd, BlockSpec, NewBlockRun
+from tests.conftest import chain, make_project
 from tests.ui.conftest import texts
 
 
@@ -51,3 +55,26 @@ def test_secret_that_cannot_be_masked_is_refused(open_screen, tmp_path):
     next(button for button in app.button if button.label == "Keep").click().run()
     assert "cannot be kept" in app.error[0].value
     assert not (project / ".env").exists()
+
+
+def test_disk_is_measured_and_cleaned_up_when_asked(open_screen, tmp_path, context):
+    make_project(tmp_path, blocks=chain(1))
+    old = context.clock.now() - timedelta(days=200)
+    for at in (old, context.clock.now()):
+        run = context.store.create_run(NewRun("demo", "main", "manual"), now=at)
+        planned = NewBlockRun("b0", "data_loader", "", "", "h", BlockSpec())
+        (number,) = context.store.begin_run(run.id, [planned], now=at)
+        context.store.end_block(number, BlockEnd(Status.COMPLETED, at))
+        context.store.end_run(run.id, Status.COMPLETED, None, now=at)
+    folder = context.workspace.attempt_dir(1, 1, 1)
+    folder.mkdir(parents=True)
+    (folder / "log.jsonl").write_text("x" * 5000)
+    app = open_screen("settings")
+    assert "Measure tells" in texts(app)
+    assert app.button(key="disk_clean").disabled
+    app.button(key="disk_measure").click().run()
+    assert "Clean up would free" in texts(app)
+    app.button(key="disk_clean").click().run()
+    assert not app.exception
+    assert "Freed" in texts(app)
+    assert [run.id for run in context.store.upkeep.ended_runs()] == [2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from spellbook_core.engine.run_queue import RunSkippedError
 from spellbook_core.model.naming import ProjectName
 from spellbook_core.model.run import PipelineRun, Status
 from spellbook_core.services import runs
@@ -124,7 +125,7 @@ def _row(run: PipelineRun, number: int) -> None:
     with st.container(key=f"row_{number}"):
         cells = st.columns(_WIDTHS, vertical_alignment="center")
         with cells[0]:
-            parts.status_badge(run.status)
+            parts.status_badge("skipped" if _is_skipped(run) else run.status)
         with cells[1]:
             state.link("run", f"**{run.id}**", id=run.id)
         with cells[2]:
@@ -132,6 +133,8 @@ def _row(run: PipelineRun, number: int) -> None:
             state.link("run", f"**{text.escape(run.pipeline, max_chars=60)}**", id=run.id)
             if blocks:
                 st.caption(text.escape(", ".join(blocks), max_chars=60))
+            if note := _note(run):
+                st.caption(note)
         cells[3].caption("single block" if run.trigger == SINGLE_BLOCKS else text.escape(run.trigger))
         at = run.started_at or run.created_at
         cells[4].caption(text.ago(at, now))
@@ -144,6 +147,17 @@ def _row(run: PipelineRun, number: int) -> None:
         right = cells[7].container(horizontal=True, wrap=False, horizontal_alignment="right", gap="xsmall")
         with right:
             acts.run_acts(run)
+
+
+def _note(run: PipelineRun) -> str:
+    """Return what a queued run waits for, or why one was skipped."""
+    if run.waiting_for is not None:
+        return f":orange[:material/schedule:] waiting for {text.escape(run.waiting_for, max_chars=80)}"
+    return text.escape(run.error.message, max_chars=120) if run.error is not None and _is_skipped(run) else ""
+
+
+def _is_skipped(run: PipelineRun) -> bool:
+    return run.error is not None and run.error.code == RunSkippedError.code
 
 
 def _grid(project: ProjectName, wanted: dict[str, object]) -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import shutil
 from importlib import metadata
-from pathlib import Path
 
 import streamlit as st
 
 from spellbook_core.services import engines
-from spellbook_core.ui import boundary, engine_watch, parts, secrets, state, text
+from spellbook_core.ui import boundary, disk, engine_watch, parts, secrets, state, text
 from spellbook_core.ui.components.live import live
 
 PACKAGES = ("streamlit", "pandas", "torch", "duckdb", "pyarrow", "streamlit-agraph", "starlette")
-_MAX_FILES = 200_000
 
 
 def render() -> None:
@@ -25,6 +21,7 @@ def render() -> None:
     with left:
         _engine()
         _workspace()
+        disk.card()
     with right:
         secrets.card()
         _environment()
@@ -84,38 +81,14 @@ def _workspace() -> None:
     with st.container(border=True, key="settings_workspace"):
         st.markdown("#### Workspace", anchors=False)
         workspace = ctx.workspace
-        usage = shutil.disk_usage(workspace.root)
         parts.facts(
             {
                 "Folder": str(workspace.root),
                 "State": str(workspace.state_dir),
                 "Projects": str(len(state.project_names())),
-                "Run store": text.size(_bytes(workspace.database_path)),
-                "Outputs": text.size(_bytes(workspace.artifacts_dir)),
-                "Logs of runs": text.size(_bytes(workspace.runs_dir)),
-                "Free on this disk": text.size(usage.free),
+                "Run store": workspace.database_path.name,
             }
         )
-
-
-def _bytes(path: Path) -> int:
-    """Return the bytes in a file or below a folder; after `_MAX_FILES` files it stops counting."""
-    if path.is_file():
-        return path.stat().st_size
-    total = seen = 0
-    stack = [path]
-    while stack and seen < _MAX_FILES:
-        try:
-            with os.scandir(stack.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        stack.append(Path(entry.path))
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_size
-                        seen += 1
-        except OSError:  # removed while it was counted
-            continue
-    return total
 
 
 def _environment() -> None:
