@@ -20,7 +20,8 @@ def unended(database: Database, after: RunId | None) -> list[UnendedRun]:
     else:
         rows = database.rows(
             f"SELECT {_COLUMNS} FROM pipeline_runs WHERE is_ended = 0 AND id > ? UNION"  # noqa: S608
-            f" SELECT {_COLUMNS} FROM pipeline_runs WHERE is_ended = 0 AND cancel_requested_at IS NOT NULL"
+            f" SELECT {_COLUMNS} FROM pipeline_runs INDEXED BY pipeline_runs_asked_to_end"
+            " WHERE is_ended = 0 AND cancel_requested_at IS NOT NULL"
             " ORDER BY id",
             (after,),
         )
