@@ -9,7 +9,7 @@ import streamlit as st
 
 from spellbook_core.model.task import OutputInfo
 from spellbook_core.services import outputs as output_service
-from spellbook_core.ui import figures, text
+from spellbook_core.ui import downloads, figures, text
 from spellbook_core.ui.editor import keys
 from spellbook_core.ui.editor.view import Editor
 
@@ -62,6 +62,9 @@ def table(editor: Editor, uuid: str, output: OutputInfo) -> None:
         pages = max(1, math.ceil(page.total_rows / ROWS_PER_PAGE))
         if pages > 1:
             st.pagination(pages, key=page_key, max_visible_pages=5)
+        downloads.table(
+            editor.ctx, output, name=f"{uuid.replace('/', '-')}-{output.name}", key=keys.widget("download", uuid)
+        )
     if page.rows:
         rows = min(_MOST_PX, _ROW_PX * (len(page.rows) + 1) + 2)
         slot.dataframe(_cut(page), hide_index=True, height=rows, key=keys.widget("grid", uuid))

@@ -12,7 +12,7 @@ from spellbook_core.model.run import BlockRun, PipelineRun
 from spellbook_core.model.task import OutputInfo
 from spellbook_core.services import blocks, outputs, runs
 from spellbook_core.settings import PREVIEW_ROWS
-from spellbook_core.ui import boundary, figures, parts, state, text
+from spellbook_core.ui import boundary, downloads, figures, parts, state, text
 from spellbook_core.ui.runs import chart_data
 
 SHORT_LINES = 24
@@ -52,6 +52,8 @@ def _table(block_run: BlockRun, output: OutputInfo) -> None:
     offset = parts.page_offset(rows, PREVIEW_ROWS, key=f"output_page_{block_run.id}_{output.index}", in_url=False)
     page = outputs.page(state.context(), output, offset=offset, limit=PREVIEW_ROWS)
     table.dataframe(page.table, hide_index=True, height=380)
+    name = f"{block_run.block.replace('/', '-')}-{output.name}"
+    downloads.table(state.context(), output, name=name, key=f"download_{block_run.id}_{output.index}")
 
 
 def _other(output: OutputInfo) -> None:
