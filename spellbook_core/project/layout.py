@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from spellbook_core.errors import BadNameError, NotFoundError, SpellbookError
+from spellbook_core.errors import BadNameError, NotFoundError, SpellbookError, StorageError
 from spellbook_core.model.block import Block
 from spellbook_core.model.naming import BlockRunId, PipelineUuid, ProjectName, RunId, validate_uuid
 from spellbook_core.project.containment import OutsideProjectError, check_relative, existing_form, inside
@@ -173,7 +173,20 @@ class Workspace:
 
         Raises:
             OutsideProjectError: Something else, such as a symbolic link, has its name. [SB-PRJ-002]
+            StorageError: The disk is full, read-only or forbids it. [SB-SYS-006]
         """
+        try:
+            return self._made_state_dir()
+        except OSError as cause:
+            if isinstance(cause, SpellbookError):
+                raise
+            raise StorageError(
+                f"Cannot make {self.state_dir}: {cause.strerror or cause}.",
+                hint="free some disk space or make the workspace writable; looking at it needs neither.",
+                path=str(self.state_dir),
+            ) from cause
+
+    def _made_state_dir(self) -> Path:
         folder = self.state_dir
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise OutsideProjectError(

@@ -107,7 +107,8 @@ def rebuild(connection: sqlite3.Connection, runs_dir: Path) -> int:
         )
         connection.execute("COMMIT")
     except BaseException:  # also KeyboardInterrupt: half a history must not stay
-        connection.execute("ROLLBACK")
+        with suppress(sqlite3.Error):  # a disk that refused the commit has rolled it back already
+            connection.execute("ROLLBACK")
         raise
     return found
 

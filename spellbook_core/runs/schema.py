@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -45,7 +46,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> bool:
         connection.execute(f"PRAGMA user_version = {newest:d}")
         connection.execute("COMMIT")
     except BaseException:  # also KeyboardInterrupt: a half-made schema must not stay
-        connection.execute("ROLLBACK")
+        with suppress(sqlite3.Error):  # a disk that refused the commit has rolled it back already
+            connection.execute("ROLLBACK")
         raise
     return version == 0
 
