@@ -18,10 +18,11 @@ from spellbook_core.services import exchange
 @click.argument("block")
 @click.argument("index", default=0, type=click.IntRange(0))
 @click.option("--run", type=click.IntRange(1, 2**63 - 1), help="Of this run. Default: the newest that completed.")
+@click.option("--child", metavar="N", help="Of a block that ran once per item: which child, as 3 or 0:2.")
 @click.option(
     "--to", required=True, type=click.Path(dir_okay=False, path_type=Path), help="FILE.parquet, .csv, .json or .pkl"
 )
-def output(project: str, pipeline: str, block: str, index: int, run: int | None, to: Path) -> None:
+def output(project: str, pipeline: str, block: str, index: int, run: int | None, child: str | None, to: Path) -> None:
     """Write a block's stored output to a file; INDEX counts from 0.
 
     A .pkl holds the value exactly: unpickle it only where you trust the project.
@@ -30,7 +31,7 @@ def output(project: str, pipeline: str, block: str, index: int, run: int | None,
     context = place.context()
     try:
         found = exchange.find_output(
-            context, name, PipelineUuid(pipeline), block, index, None if run is None else RunId(run)
+            context, name, PipelineUuid(pipeline), block, index, None if run is None else RunId(run), child
         )
         exchange.give(context, name, found, to)
     finally:

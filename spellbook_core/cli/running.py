@@ -20,6 +20,9 @@ from spellbook_core.services.wiring import Context
 REUSED_MARK = "↺"
 WAITING_MARK = "…"
 
+MAX_EXPLAINED = 5
+"""Most failed blocks whose error is printed; a block of many children often fails in each for one reason."""
+
 LOG_LINES = 20
 """Last printed lines shown of a failed block."""
 
@@ -120,7 +123,7 @@ class _Teller:
             return
         self._told[block_run.id] = status
         sign = REUSED_MARK if block_run.reused else mark(status)
-        say(f"  {sign} {clean(block_run.block):<32} {_outcome(block_run)}".rstrip())
+        say(f"  {sign} {clean(block_run.key):<32} {_outcome(block_run)}".rstrip())
         for warning in block_run.warnings if status.is_terminal else ():
             say(f"      ! {clean(warning)}")
 
@@ -133,16 +136,21 @@ class _Teller:
         self._told.pop(block_run.id, None)
         error = next((end.error for end in reversed(runs.earlier_attempts(self._context, block_run))), None)
         why = f"   {clean(error.exception or error.message)}" if error is not None else ""
-        say(f"  {WAITING_MARK} {clean(block_run.block):<32} waits for {clean(what)}{why}")
+        say(f"  {WAITING_MARK} {clean(block_run.key):<32} waits for {clean(what)}{why}")
 
 
 def _outcome(block_run: BlockRun) -> str:
     words = [block_run.status.value.replace("_", " ")]
     if block_run.status is Status.COMPLETED:
         words = [f"reused: {clean(block_run.reason)}" if block_run.reused else seconds(block_run.duration_s)]
-        words += [clean(output.summary) for output in block_run.outputs[:3]]
+        if block_run.children is None:
+            words += [clean(output.summary) for output in block_run.outputs[:3]]
+        else:
+            words.append(f"{len(block_run.children)} children")
         failed = sum(not test.passed for test in block_run.tests)
         words += [f"{len(block_run.tests)} tests passed"] if block_run.tests and not failed else []
+    elif block_run.status is Status.CONDITION_FAILED:
+        words.append(clean(block_run.reason))
     elif block_run.error is not None:
         words += [clean(block_run.error.exception or block_run.error.message)]
     return "   ".join(word for word in words if word)
@@ -153,9 +161,9 @@ def _conclude(context: Context, ended: PipelineRun, *, as_json: bool) -> None:
     if as_json:
         print_json(reports.run_report(ended, block_runs))
     else:
-        for block_run in block_runs:
-            if block_run.status is Status.FAILED:
-                _explain(context, block_run)
+        failed = [found for found in block_runs if found.status is Status.FAILED and found.children is None]
+        for block_run in failed[:MAX_EXPLAINED]:
+            _explain(context, block_run)
         took = seconds(ended.duration_s)
         say(f"{mark(ended.status)} {clean(ended.pipeline)}: {ended.status.value}, run {ended.id}, {took}".rstrip(", "))
     if ended.status is Status.COMPLETED:

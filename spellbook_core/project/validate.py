@@ -46,7 +46,7 @@ def validate_pipeline(project: ProjectLayout, file: PipelineFile, mage: MageOffe
             )
         )
     found.extend(_graph(file, name))
-    found.extend(_not_built(pipeline))
+    found.extend(_kinds(project, pipeline))
     imports = ImportCheck(project, pipeline.uuid, name, mage)
     found.extend(imports.problems)
     for block in pipeline.blocks:
@@ -54,19 +54,32 @@ def validate_pipeline(project: ProjectLayout, file: PipelineFile, mage: MageOffe
     return sorted(found, key=lambda finding: finding.severity != "error")
 
 
-def _not_built(pipeline: Pipeline) -> list[Finding]:
-    """Return what a run refuses (children of dynamic blocks, guarded blocks) or leaves out (callbacks)."""
-    dynamic = {block.uuid for block in pipeline.blocks if block.is_dynamic}
-    guarded = {name for condition in pipeline.conditionals for name in condition.upstream_blocks}
+def _kinds(project: ProjectLayout, pipeline: Pipeline) -> list[Finding]:
+    """Return what speaks against conditions, callbacks and dynamic blocks."""
     found = []
     for block in pipeline.blocks:
-        if dynamic.intersection(block.upstream_blocks):
-            found.append((block.uuid, f"Block '{block.uuid}' has a dynamic parent; running it is refused."))
-        if block.uuid in guarded:
-            found.append((block.uuid, f"Block '{block.uuid}' is guarded by a condition; running it is refused."))
-    found += [(add_on.uuid, f"Callback '{add_on.uuid}' is kept, but not called.") for add_on in pipeline.callbacks]
-    hint = "write it as a plain Python block, or run it with mage."
-    return [Finding("SB-PRJ-014", "warning", block, message, hint) for block, message in found]
+        if block.is_dynamic and not block.reduces_output and block.language != "python":
+            message = f"Dynamic block '{block.uuid}' is written in '{block.language}'; its children do not run here."
+            hint = "put a Python block behind it that returns the items."
+            found.append(Finding("SB-PRJ-014", "warning", block.uuid, message, hint))
+    for add_on in (*pipeline.conditionals, *pipeline.callbacks):
+        if add_on.language == "python" and any(pipeline.has(name) for name in add_on.upstream_blocks):
+            found += _add_on(project, add_on)
+    return found
+
+
+def _add_on(project: ProjectLayout, block: Block) -> list[Finding]:
+    try:
+        path = project.block_file(block)
+        relative = project.relative(path)
+        if not path.is_file():
+            message = f"The file of {block.type} '{block.uuid}' is not there: {relative}."
+            hint = f"create {relative}, or take '{block.uuid}' out of the pipeline's {block.type}s."
+            return [Finding("SB-PRJ-012", "error", block.uuid, message, hint, relative)]
+        source = inspect(decode(read_inside(project.root, path), path), "", relative, language=block.language)
+    except SpellbookError as error:
+        return [Finding(error.code, "error", block.uuid, error.message, error.hint)]
+    return _source(block, source, relative, 0) if source.problem is not None else []
 
 
 def _graph(file: PipelineFile, name: str) -> list[Finding]:

@@ -32,9 +32,24 @@ class NotGivenError(SpellbookError, RuntimeError):
 
 
 def find_output(
-    ctx: Context, project: ProjectName, pipeline: PipelineUuid, block: str, index: int = 0, run_id: RunId | None = None
+    ctx: Context,
+    project: ProjectName,
+    pipeline: PipelineUuid,
+    block: str,
+    index: int = 0,
+    run_id: RunId | None = None,
+    child: str | None = None,
 ) -> OutputInfo:
     """Return a block's stored output: of its newest completed run, or of one pipeline run.
+
+    Args:
+        ctx: Of the workspace.
+        project: The project.
+        pipeline: The pipeline.
+        block: The block.
+        index: Which of its outputs.
+        run_id: The run; None for the newest that completed.
+        child: Of a block that ran once per item: which child, as `3` or `0:2`; None for the first.
 
     Raises:
         NotFoundError: No such block, run or output. [SB-SYS-002]
@@ -45,14 +60,21 @@ def find_output(
         found = runs.latest_outputs(ctx, project, pipeline).get(BlockUuid(block))
     else:
         runs.get(ctx, run_id)
-        found = next((each for each in runs.block_runs(ctx, run_id) if each.block == block), None)
-    for output in found.outputs if found is not None else ():
-        if output.index == index:
+        found = next((each for each in runs.block_runs(ctx, run_id) if each.key == block), None)
+    outputs = found.outputs if found is not None else ()
+    for output in outputs:
+        if output.index == index and child in {None, output.child}:
             return output
-    names = ", ".join(str(output.index) for output in found.outputs) if found is not None else ""
+    of_child = "" if child is None else f" of child {child}"
+    has_children = any(output.child for output in outputs)
+    if has_children:
+        names = ", ".join(dict.fromkeys(output.child for output in outputs))
+    else:
+        names = ", ".join(str(output.index) for output in outputs)
     raise NotFoundError(
-        f"Block '{block}' has no stored output {index}" + (f" in run {run_id}." if run_id is not None else "."),
-        hint=f"it has: {names}." if names else "run it first.",
+        f"Block '{block}' has no stored output {index}{of_child}"
+        + (f" in run {run_id}." if run_id is not None else "."),
+        hint=f"it has{' children' if has_children else ''}: {names[:200]}." if names else "run it first.",
         pipeline=pipeline,
         block=block,
     )

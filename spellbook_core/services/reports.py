@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from spellbook_core.clock import to_text
+from spellbook_core.model.block import BlockType
+from spellbook_core.model.children import node_key
+from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.run import Again, BlockRun, PipelineRun
 from spellbook_core.model.task import ErrorReport, OutputInfo, OutputKind
 from spellbook_core.model.values import JsonObject, JsonValue, YamlValue
@@ -34,7 +37,7 @@ def run_report(run: PipelineRun, block_runs: Sequence[BlockRun] | None = None) -
         "outputs_removed_at": _time(run.outputs_removed_at),
     }
     if block_runs is not None:
-        report["blocks"] = [block_report(block_run) for block_run in block_runs]
+        report.update(_blocks(block_runs))
     return report
 
 
@@ -42,9 +45,34 @@ def _again(again: Again) -> JsonObject:
     return {"run_id": again.run_id, "share": again.share.value, "code": again.code.value, "start": again.start}
 
 
-def block_report(block_run: BlockRun) -> JsonObject:
-    """Return a block run: `uuid`, `state`, `seconds`, `error`, `outputs`, `tests`, what it used, what it waits for."""
+def _blocks(block_runs: Sequence[BlockRun]) -> JsonObject:
+    """Return the blocks, each with its children, and the conditions and callbacks beside them."""
+    children: dict[BlockUuid, list[BlockRun]] = {}
+    for block_run in block_runs:
+        if block_run.child:
+            children.setdefault(node_key(block_run.block, "", block_run.hangs_on), []).append(block_run)
+    whole = [(found, block_report(found, children.get(found.key, ()))) for found in block_runs if not found.child]
     return {
+        "blocks": [report for found, report in whole if not found.hangs_on],
+        "conditionals": [report for found, report in whole if found.block_type == BlockType.CONDITIONAL],
+        "callbacks": [report for found, report in whole if found.block_type == BlockType.CALLBACK],
+    }
+
+
+def block_report(block_run: BlockRun, children: Sequence[BlockRun] = ()) -> JsonObject:
+    """Return a block run: `uuid`, `state`, `seconds`, `error`, `outputs`, `tests`, what it used, what it waits for.
+
+    A block that runs once per item has `children`, each as a block run of its own with `child`, and no outputs itself.
+    """
+    rare: JsonObject = {}
+    if block_run.child:
+        rare["child"] = block_run.child
+    if block_run.hangs_on:
+        rare["hangs_on"] = block_run.hangs_on
+    if block_run.children is not None:
+        rare["children"] = [block_report(child) for child in children]
+    return {
+        **rare,
         "uuid": block_run.block,
         "type": block_run.block_type,
         "block_run_id": block_run.id,
@@ -63,7 +91,7 @@ def block_report(block_run: BlockRun) -> JsonObject:
         "cpu_seconds": block_run.cpu_s,
         "peak_memory_bytes": block_run.peak_memory_bytes,
         "rows": block_run.rows,
-        "outputs": [_output(output) for output in block_run.outputs],
+        "outputs": [_output(output) for output in block_run.outputs] if block_run.children is None else [],
         "tests": [
             {"name": test.name, "passed": test.passed, "message": test.message, "line": test.line}
             for test in block_run.tests

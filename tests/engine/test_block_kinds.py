@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from copy import deepcopy
 from dataclasses import replace
@@ -445,3 +447,41 @@ def test_stale_is_told_of_a_block_that_runs_once_per_item(workspace, tmp_path):
         ctx.close()
     run, _ = workspace.run(selection=Selection(None, Upstream.STALE), trigger="notebook")
     assert run.status is Status.COMPLETED
+
+
+def test_command_line_gives_the_children_and_each_of_their_outputs(workspace, tmp_path):
+    workspace.make({"items": BlockFile(ITEMS, "data_loader", settings=DYNAMIC), "square": SQUARE})
+    add_ons(
+        workspace.project,
+        conditionals=[("odd", condition("args[0] != 1"), ["square"])],
+        callbacks=[("tell", told("tell", "@callback('success')"), ["items"])],
+    )
+    cli = [str(Path(sys.executable).parent / "spellbook")]
+    ended = subprocess.run([*cli, "run", "demo", "main", "--json"], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads(ended.stdout)
+    assert [block["uuid"] for block in report["blocks"]] == ["items", "square"]
+    children = report["blocks"][1]["children"]
+    assert [(child["child"], child["state"], len(child["outputs"])) for child in children] == [
+        ("0", "completed", 1),
+        ("1", "condition_failed", 0),
+        ("2", "completed", 1),
+    ]
+    assert [(each["uuid"], each["hangs_on"]) for each in report["callbacks"]] == [("tell", "items")]
+    assert [each["hangs_on"] for each in report["conditionals"]] == ["square"]
+    to = tmp_path / "two.json"
+    given = subprocess.run(
+        [*cli, "output", "demo", "main", "square", "--child", "2", "--to", str(to)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (given.returncode, to.read_text()) == (0, "4"), given.stderr
+    given = subprocess.run(
+        [*cli, "output", "demo", "main", "square", "--child", "9", "--to", str(to)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert given.returncode == 2
+    assert "it has children: 0, 2" in given.stderr

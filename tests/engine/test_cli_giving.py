@@ -105,6 +105,9 @@ def mage_project(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     (project / "metadata.yaml").write_text("project_type: standalone\n")
     (project / "data_loaders" / "load.py").write_text(LOADER)
+    for place, text in (("callbacks/tell", "@callback\ndef f(**k): ...\n"), ("conditionals/when", "")):
+        (project / place).parent.mkdir(exist_ok=True)
+        (project / f"{place}.py").write_text(text)
     (folder / "metadata.yaml").write_text(
         "blocks:\n"
         "- all_upstream_blocks_executed: true\n  downstream_blocks: []\n  name: Load it\n  status: executed\n"
