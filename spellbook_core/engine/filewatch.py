@@ -9,11 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spellbook_core.engine.sensing import SensorPolicy
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.naming import BlockRunId
-from spellbook_core.project.watch import ProjectWatcher
+
+if TYPE_CHECKING:
+    from spellbook_core.project.watch import ProjectWatcher
 
 _LOG = logging.getLogger("spellbook.engine")
 
@@ -40,6 +43,8 @@ class FileWatch:
         if not policy.watch or block_run_id in self._watching:
             return
         if root not in self._watchers:
+            from spellbook_core.project.watch import ProjectWatcher  # 5 ms that a run without such sensors does not pay
+
             watcher = ProjectWatcher(root, partial(self._note, root))
             try:
                 watcher.start()
