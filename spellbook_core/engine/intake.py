@@ -148,7 +148,7 @@ def _snapshot(project: ProjectLayout, pipeline: Pipeline, planned: plan.PlannedB
             relative_path=shown,
             parents=planned.parents,
             stored_inputs=planned.stored_inputs,
-            configuration=block.configuration,
+            configuration=pipeline.configuration_of(block),
             timeout_s=block.timeout_s,
             retry=retry_policy(project, pipeline, block),
             over=planned.over,

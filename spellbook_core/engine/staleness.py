@@ -134,7 +134,7 @@ class _Assessment:
             closure=closure,
             parents=[(name, _content_of(self._latest.get(name))) for name in parents],
             variables=self._variables,
-            configuration=block.configuration,
+            configuration=self._pipeline.configuration_of(block),
             environment=environment,
         )
         found = list(fingerprint.reasons(old, new, self._meaning(closure)))

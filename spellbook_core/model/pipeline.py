@@ -24,6 +24,7 @@ class Pipeline:
         callbacks: Add-on blocks, outside the graph of runs; likewise `conditionals` and `widgets` (charts).
         variables: Values every block receives, with their YAML types.
         retry_config: As the file has it; blocks have their own over it.
+        environment: `executor_config.env`: variables of every block's process; blocks have their own over it.
     """
 
     uuid: PipelineUuid
@@ -37,6 +38,14 @@ class Pipeline:
     widgets: tuple[Block, ...] = ()
     variables: Mapping[str, YamlValue] = field(default_factory=dict)
     retry_config: Mapping[str, YamlValue] = field(default_factory=dict)
+    environment: Mapping[str, YamlValue] = field(default_factory=dict)
+
+    def configuration_of(self, block: Block) -> Mapping[str, YamlValue]:
+        """Return the configuration that a block runs with: its own, its `env` laid over the pipeline's."""
+        own = block.configuration.get("env")
+        if not self.environment or not (own is None or isinstance(own, Mapping)):
+            return block.configuration
+        return {**block.configuration, "env": {**self.environment, **(own or {})}}
 
     def has(self, uuid: str) -> bool:
         """Return whether a block of this uuid is in `blocks`."""

@@ -161,6 +161,7 @@ class _Reader:
             widgets=lists["widgets"],
             variables=cast("dict[str, YamlValue]", dict(variables or {})),
             retry_config=_mapping(document.get("retry_config")),
+            environment=_mapping(_mapping(document.get("executor_config")).get("env")),
         )
 
     def blocks(self, document: Mapping[str, object], name: str) -> tuple[Block, ...]:
