@@ -219,7 +219,24 @@ def validate(ctx: HasWorkspace, project: str, pipeline: str) -> list[Finding]:
                 line if isinstance(line, int) else None,
             )
         ]
-    return validate_pipeline(layout, file, _mage_offer(ctx))
+    found = [*_refused_settings(layout, file.pipeline), *validate_pipeline(layout, file, _mage_offer(ctx))]
+    return sorted(found, key=lambda finding: finding.severity != "error")
+
+
+def _refused_settings(layout: ProjectLayout, pipeline: Pipeline) -> list[Finding]:
+    """Return the settings of blocks because of which a run of the pipeline would be refused."""
+    from spellbook_core.engine.control import check_control
+    from spellbook_core.engine.policy import policy_of
+
+    name, found = layout.relative(layout.pipeline_file(pipeline.uuid)), []
+    for block in pipeline.blocks:
+        if block.is_runnable:
+            try:
+                check_control(layout, pipeline, block)
+                policy_of(block.type, block.configuration, block.language)
+            except SpellbookError as wrong:
+                found.append(Finding(wrong.code, "error", block.uuid, wrong.message, wrong.hint, name))
+    return found
 
 
 def _mage_offer(ctx: HasWorkspace) -> MageOffer | None:

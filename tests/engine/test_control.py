@@ -127,6 +127,20 @@ def test_block_fails_when_its_last_attempt_is_timed_out(ctx, tmp_path):
     assert (run.status, found.attempt, found.error.code) == (Status.FAILED, 2, "SB-WRK-009")
 
 
+@pytest.mark.guarantee("F5")
+def test_killed_worker_is_retried_as_its_policy_says(ctx, tmp_path):
+    project = make_project(tmp_path, blocks={"slow": retried(SLOW_AT_FIRST)})
+    run = runs.start(ctx, NEW)
+    wait_until(lambda: (project / "data_loaders/ran").exists(), what="the block runs")
+    (attempt,) = wait_until(lambda: [a for a in ctx.store.attempts(run.id) if a.process], what="its process is known")
+    os.kill(attempt.process.pid, signal.SIGKILL)
+    assert ended(ctx, run) is Status.COMPLETED
+    (lost,) = runs.earlier_attempts(ctx, first(ctx, run))
+    assert lost.error.code in {"SB-WRK-008", "SB-WRK-011"}
+    assert (project / "data_loaders/ran").read_text() == "xx"
+
+
+@pytest.mark.guarantee("F6")
 def test_engine_killed_while_a_block_waits_is_followed_by_one_that_retries(ctx, tmp_path):
     project = make_project(tmp_path, blocks={"flaky": retried(FLAKY, delay=3)})
     run = runs.start(ctx, NEW)

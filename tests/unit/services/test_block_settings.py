@@ -68,3 +68,15 @@ def test_block_inherits_from_pipeline_and_project(context, project):
     path.write_text(path.read_text() + "retry_config:\n  delay: 1\n")
     loaded = pipelines.load(context, "demo", "main").pipeline
     assert inherited_retries(context, "demo", loaded) == RetryPolicy(2, 1)
+
+
+def test_validate_tells_settings_that_cannot_be_heeded(context, tmp_path):
+    blocks = {
+        "load": BlockFile("", "data_loader", settings={"retry_config": {"retries": "many"}}),
+        "look": BlockFile("", "sensor", settings={"configuration": {"watch": "/etc/passwd"}}),
+        "clean": BlockFile("", "transformer", ("load",), settings={"configuration": {"cache": "sometimes"}}),
+    }
+    make_project(tmp_path, blocks=blocks)
+    found = pipelines.validate(context, "demo", "main")
+    told = {(finding.block, finding.code) for finding in found if finding.severity == "error"}
+    assert {("load", "SB-RUN-030"), ("look", "SB-RUN-031"), ("clean", "SB-RUN-020")} <= told
