@@ -219,7 +219,7 @@ def _failed(recipe: Recipe, last: Sequence[str]) -> EnvironmentBuildError:
     where = f"Packages could not be installed into {recipe.into}" if recipe.into else "The environment cannot be made"
     errors = [line for line in last if line.startswith("ERROR:") or "error:" in line.lower()] or last
     return EnvironmentBuildError(
-        f"{where}: {' / '.join(errors[-3:])}",
+        f"{where}: {' / '.join(line.removeprefix('ERROR: ') for line in errors[-3:])}",
         hint=f"correct the requirements; all that the installer said is in {log_path(recipe.folder).name}.",
     )
 

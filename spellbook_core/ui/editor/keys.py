@@ -7,6 +7,7 @@ import re
 
 PAGE_LIVE = "ed_live"
 TOOLBAR = "ed_toolbar"
+PACKAGES = "ed_packages"
 SIDE = "ed_side"
 DIALOGS = "ed_dialogs"
 

@@ -12,7 +12,7 @@ from spellbook_core.model.naming import PipelineUuid, ProjectName
 from spellbook_core.services.wiring import Context
 from spellbook_core.ui import boundary, state
 from spellbook_core.ui.components.live import live
-from spellbook_core.ui.editor import actions, card, dialogs, keys, saving, scope, side, sync, toolbar
+from spellbook_core.ui.editor import actions, card, dialogs, keys, packages, saving, scope, side, sync, toolbar
 from spellbook_core.ui.editor.session import DialogRequest, EditorSession
 from spellbook_core.ui.editor.view import Editor, open_editor
 from spellbook_core.ui.status import type_look
@@ -83,6 +83,7 @@ def _select_from_address(editor: Editor, block: str | None) -> None:
 def _parts(editor: Editor) -> None:
     with st.container(key="ed_top"):
         toolbar.draw(editor)
+    packages.draw(editor)
     left, right = st.columns([64, 36], gap="medium")
     with left, st.container(key="cards"):
         for block in editor.pipeline.blocks:

@@ -10,6 +10,7 @@ from typing import Literal
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.staleness import Staleness
 from spellbook_core.model.values import YamlValue
+from spellbook_core.services.package_needs import PackageNeeds
 from spellbook_core.ui.editor.drafts import Draft
 
 OPEN_ALL_UP_TO = 8
@@ -49,6 +50,7 @@ class EditorSession:
         file_changes: How often a file of the project may have changed, as far as events told.
         states: What the states of the stored outputs were told from, and those states.
         overdue: Fragments that did not show the truth when the safety net looked last.
+        needs: What the needs of packages were told from, and those needs.
     """
 
     selected: str | None = None
@@ -70,6 +72,7 @@ class EditorSession:
     file_changes: int = 0
     states: tuple[object, Mapping[BlockUuid, Staleness]] | None = None
     overdue: list[str] = field(default_factory=list)
+    needs: tuple[object, PackageNeeds] | None = None
 
     def is_open(self, uuid: str, block_count: int) -> bool:
         """Return whether a card shows its code and result."""

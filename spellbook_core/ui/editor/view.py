@@ -14,10 +14,11 @@ from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, Ru
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import BlockRun, PipelineRun, Status
 from spellbook_core.model.staleness import Freshness, Staleness
-from spellbook_core.services import chart_pictures
+from spellbook_core.services import chart_pictures, package_needs
 from spellbook_core.services import charts as chart_service
 from spellbook_core.services import pipelines as pipeline_service
 from spellbook_core.services import runs as run_service
+from spellbook_core.services.package_needs import PackageNeeds
 from spellbook_core.services.wiring import Context
 from spellbook_core.ui.editor import keys
 from spellbook_core.ui.editor.session import EditorSession
@@ -92,6 +93,17 @@ class Editor:
             self.session.states = (told_from, states)
         return self.session.states[1]
 
+    @property
+    def needs(self) -> PackageNeeds:
+        """What the blocks need of their Python, told anew when a file changed or while an installer works."""
+        texts = tuple(draft.base_hash for draft in self.session.drafts.values())
+        told_from = (self.file_hash, self.session.file_changes, texts, package_needs.stamp(self.ctx))
+        known = self.session.needs
+        if known is None or known[0] != told_from or known[1].progress.state == package_needs.MAKING:
+            known = (told_from, package_needs.needs_of(self.ctx, self.project, self.uuid))
+            self.session.needs = known
+        return known[1]
+
     def _settle_pending(self) -> None:
         ended: dict[int, bool] = {}
         for block, run_id in list(self.session.pending.items()):
@@ -156,7 +168,7 @@ class Editor:
 
     def truth(self) -> dict[str, str]:
         """Return fragment -> token of the state it has to show; equal tokens look the same."""
-        tokens = {keys.TOOLBAR: self._last_run_token()}
+        tokens = {keys.TOOLBAR: self._last_run_token(), keys.PACKAGES: repr(self.needs)}
         for block in self.pipeline.blocks:
             tokens[keys.head(block.uuid)] = f"{self._run_token(block.uuid)}:{self._state_token(block.uuid)}"
         tokens[keys.SIDE] = ";".join([*tokens.values(), self._choices(*_SIDE_CHOICES), str(self.session.child)])

@@ -8,7 +8,7 @@ from importlib import metadata
 import streamlit as st
 
 from spellbook_core.services import engines
-from spellbook_core.ui import boundary, disk, engine_watch, parts, secrets, state, text
+from spellbook_core.ui import boundary, disk, engine_watch, parts, python_environments, secrets, state, text
 from spellbook_core.ui.components.live import live
 
 PACKAGES = ("streamlit", "pandas", "torch", "duckdb", "pyarrow", "streamlit-agraph", "starlette")
@@ -24,6 +24,7 @@ def render() -> None:
         disk.card()
     with right:
         secrets.card()
+        python_environments.card()
         _environment()
         _access()
         _about()
