@@ -74,6 +74,16 @@ TYPES: dict[str, Look] = {
 }
 
 
+LANGUAGES = {"sql": "SQL", "shell": "Shell", "bash": "Shell", "r": "R", "yaml": "YAML"}
+"""Languages that a card and a list name; Python, and the language of a text, go without saying."""
+
+
+def language_word(block: object) -> str:
+    """Return how a block's or template's language is called, empty for Python and Markdown."""
+    language = str(getattr(block, "language", block))
+    return LANGUAGES.get(language) or ("" if language in {"python", "markdown"} else language)
+
+
 def status_look(status: object) -> Look:
     """Return the look of a status; one that is not known is shown gray under its own word."""
     key = str(getattr(status, "value", status))

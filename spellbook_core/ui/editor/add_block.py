@@ -15,9 +15,17 @@ from spellbook_core.ui import text
 from spellbook_core.ui.editor import scope
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
-from spellbook_core.ui.status import type_look
+from spellbook_core.ui.status import language_word, type_look
 
-NEW_TYPES = ("data_loader", "transformer", "custom", "data_exporter", "sensor")
+NEW_TYPES = ("data_loader", "transformer", "custom", "data_exporter", "sensor", "scratchpad", "markdown")
+_ROOTS = frozenset({"data_loader", "scratchpad", "markdown"})
+"""Types that usually have no parents, so none is suggested."""
+
+_BY_ENDING = {"sql": "sql", "sh": "shell", "md": "markdown", "yaml": "yaml", "r": "r"}
+
+_COLOURED = {"shell": "bash"}
+"""Languages that Streamlit's code view calls otherwise."""
+
 _SOURCES = ("Template", "Library", "Existing file")
 _SOURCE_ICONS = {
     "Template": ":material/note_add:",
@@ -35,6 +43,7 @@ class Offer:
     title: str
     description: str
     source: str
+    language: str = "python"
 
 
 def matching(offers: Sequence[Offer], search: str) -> list[Offer]:
@@ -84,7 +93,7 @@ def draw(editor: Editor, request: DialogRequest) -> None:
     with right:
         if offer.description:
             st.caption(text.escape(offer.description, max_chars=400))
-        st.code(offer.source or "# empty", language="python", height=400)
+        st.code(offer.source or "# empty", language=_COLOURED.get(offer.language, offer.language), height=400)
     scope.show_scope_error(editor, "dialog")
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Cancel", key="add_cancel", on_click=st.rerun)
@@ -100,7 +109,7 @@ def draw(editor: Editor, request: DialogRequest) -> None:
 def _offers(editor: Editor, source: str, kind: str | None) -> list[Offer]:
     if source == "Template":
         return [
-            Offer(item.id, item.block_type, item.title, item.description, item.source)
+            Offer(item.id, item.block_type, item.title, item.description, item.source, item.language)
             for item in library.templates(kind)
         ]
     if source == "Library":
@@ -123,7 +132,8 @@ def _existing(editor: Editor) -> list[Offer]:
         used = f"Used by {', '.join(item.used_by)}." if item.used_by else "Used by no pipeline yet."
         source = files.read(editor.ctx, editor.project, item.relative_path)[0]
         description = f"{item.description} {used}".strip()
-        offers.append(Offer(item.uuid, item.block_type, item.uuid, description, source))
+        language = _BY_ENDING.get(item.relative_path.rpartition(".")[2], "python")
+        offers.append(Offer(item.uuid, item.block_type, item.uuid, description, source, language))
     return offers
 
 
@@ -140,15 +150,20 @@ def _choose(offers: Sequence[Offer], source: str) -> Offer | None:
     if st.session_state.get("add_offer") not in idents:
         st.session_state["add_offer"] = idents[0]
     titles = {offer.ident: offer.title for offer in found}
+    words = {offer.ident: language_word(offer) for offer in found}
     with st.container(height=190 if len(found) > 5 else "content", border=len(found) > 5):
         chosen = st.radio(
             source,
             idents,
             key="add_offer",
             label_visibility="collapsed",
-            format_func=lambda ident: text.escape(titles[ident], max_chars=60),
+            format_func=lambda ident: text.escape(titles[ident], max_chars=60) + _marked(words[ident]),
         )
     return next(offer for offer in found if offer.ident == chosen)
+
+
+def _marked(word: str) -> str:
+    return f" :gray-badge[{text.escape(word)}]" if word else ""
 
 
 def _name_and_parents(editor: Editor, offer: Offer, *, is_fixed_name: bool) -> None:
@@ -157,19 +172,25 @@ def _name_and_parents(editor: Editor, offer: Offer, *, is_fixed_name: bool) -> N
     names = [block.uuid for block in editor.pipeline.blocks]
     if names:
         selected = editor.session.selected
-        preset = [selected] if selected in names and offer.block_type != "data_loader" else []
+        block = editor.block(selected) if selected in names else None
+        preset = [selected] if block is not None and block.is_runnable and offer.block_type not in _ROOTS else []
         st.multiselect(
             "Parents",
             names,
             default=preset,
-            key=f"add_parents_{'none' if offer.block_type == 'data_loader' else 'preset'}",
+            key=_parents_key(offer),
             format_func=lambda name: text.one_line(name, max_chars=40),
         )
+
+
+def _parents_key(offer: Offer) -> str:
+    return f"add_parents_{'none' if offer.block_type in _ROOTS else 'preset'}"
 
 
 def suggested_name(editor: Editor, offer: Offer) -> str:
     """Return a name that is free in the pipeline: the type's, with a number when it is taken."""
     base = {"data_loader": "load_data", "transformer": "transform", "custom": "model", "data_exporter": "export"}
+    base |= {"markdown": "notes"}
     stem = base.get(offer.block_type, offer.block_type)
     taken = {block.uuid for block in editor.pipeline.blocks}
     return stem if stem not in taken else next(f"{stem}_{n}" for n in range(2, 1000) if f"{stem}_{n}" not in taken)
@@ -187,7 +208,7 @@ def _on_add(editor: Editor, source: str, offer: Offer) -> None:
 
 def _add(editor: Editor, source: str, offer: Offer) -> str:
     name = (st.session_state.get("add_name") or "").strip() or suggested_name(editor, offer)
-    key = f"add_parents_{'none' if offer.block_type == 'data_loader' else 'preset'}"
+    key = _parents_key(offer)
     parents = tuple(BlockUuid(parent) for parent in st.session_state.get(key) or ())
     place: Callable[..., object]
     if source == "Template":

@@ -6,15 +6,27 @@ from functools import partial
 
 import streamlit as st
 
-from spellbook_core.model.block import Block
+from spellbook_core.model.block import Block, BlockType
 from spellbook_core.model.naming import BlockUuid
-from spellbook_core.ui import boundary, text
-from spellbook_core.ui.editor import actions, code_pane, failure, freshness, keys, output, progress, widgets
+from spellbook_core.ui import boundary, children, text
+from spellbook_core.ui.editor import (
+    actions,
+    addons,
+    code_pane,
+    failure,
+    freshness,
+    keys,
+    markdown_pane,
+    output,
+    progress,
+    widgets,
+)
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
-from spellbook_core.ui.status import STATUSES, type_look
+from spellbook_core.ui.status import STATUSES, language_word, type_look
 
 COMPLETED = STATUSES["completed"]
+RUNNING = STATUSES["running"]
 
 _MENU = {
     "upstream": ":material/vertical_align_bottom: Run with all upstream",
@@ -49,8 +61,11 @@ def _card(editor: Editor, block: Block) -> None:
     with st.container(key=keys.card(block.uuid)), st.container(key=f"{keys.widget('frame', block.uuid)}__{marks}"):
         _head(editor, block.uuid)
         if editor.is_open(block.uuid):
-            code_pane.draw(editor, block.uuid)
-            output.draw(editor, block.uuid)
+            if block.type == BlockType.MARKDOWN:
+                markdown_pane.draw(editor, block.uuid)
+            else:
+                code_pane.draw(editor, block.uuid)
+                output.draw(editor, block.uuid)
             widgets.draw(editor, block.uuid)
         else:
             for gone in (keys.code, keys.output, keys.charts, keys.live):
@@ -92,6 +107,9 @@ def _header(editor: Editor, block: Block) -> None:
         kind = type_look(block.type)
         with st.container(key=keys.widget("kind", uuid), width="content"):
             st.badge(kind.word, icon=kind.icon, color=kind.color)
+        if language_word(block):
+            with st.container(key=keys.widget("lang", uuid), width="content"):
+                st.badge(language_word(block), color="gray")
         st.button(
             f"**{text.escape(block.name or uuid, max_chars=60)}**",
             key=keys.widget("name", uuid),
@@ -101,6 +119,7 @@ def _header(editor: Editor, block: Block) -> None:
         )
         if not is_open:
             _summary(editor, block)
+        addons.badges(editor, block)
         st.space("stretch")
         _state(editor, block)
         _run_buttons(editor, block)
@@ -111,7 +130,9 @@ def _summary(editor: Editor, block: Block) -> None:
     if block.upstream_blocks:
         parts.append("← " + ", ".join(block.upstream_blocks))
     result = editor.results.get(BlockUuid(block.uuid))
-    if result is not None and result.outputs:
+    if block.uuid in editor.counts:
+        parts.append(children.words(editor.counts[BlockUuid(block.uuid)]))
+    elif result is not None and result.outputs:
         parts.append(result.outputs[0].summary)
     if parts:
         st.caption(text.escape(" · ".join(parts), max_chars=90), width="content")
@@ -123,7 +144,13 @@ def _state(editor: Editor, block: Block) -> None:
     if run is not None and run.duration_s is not None and not run.reused and not editor.is_active(block.uuid):
         with st.container(key=keys.widget("took", block.uuid), width="content"):
             st.caption(text.duration(run.duration_s), width="content")
+    if block.type == BlockType.MARKDOWN:
+        return
     with st.container(key=keys.widget("state", block.uuid), width="content"):
+        counts = editor.counts.get(BlockUuid(block.uuid))
+        if counts and look is RUNNING:
+            st.badge(f"{look.word} · {children.words(counts)}", icon=look.icon, color=look.color)
+            return
         word = freshness.word(look.word, editor.states.get(block.uuid), is_completed=look is COMPLETED)
         st.badge(word, icon=look.icon, color=look.color, help=freshness.why(editor, block.uuid))
 
@@ -140,13 +167,13 @@ def _run_buttons(editor: Editor, block: Block) -> None:
                 icon=":material/stop_circle:",
                 on_click=partial(actions.on_cancel, editor, run_id),
             )
-        else:
+        elif block.type != BlockType.MARKDOWN:
             st.button(
                 "Run",
                 key=keys.widget("run", uuid),
                 icon=":material/play_arrow:",
-                disabled=not block.is_runnable,
-                help=None if block.is_runnable else _why_not(block),
+                disabled=not (block.is_runnable or block.runs_alone),
+                help=None if block.is_runnable or block.runs_alone else _why_not(block),
                 on_click=partial(actions.on_run, editor, uuid),
             )
         names = [block.uuid for block in editor.pipeline.blocks]

@@ -9,7 +9,7 @@ from functools import partial
 
 import streamlit as st
 
-from spellbook_core.model.block import Block
+from spellbook_core.model.block import Block, BlockType
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.services import blocks as block_service
 from spellbook_core.ui import boundary, text
@@ -17,6 +17,14 @@ from spellbook_core.ui.components.editor import Completion, Diagnostic, EditorEv
 from spellbook_core.ui.editor import actions, drafts, keys, saving, scope, signature
 from spellbook_core.ui.editor.drafts import Draft
 from spellbook_core.ui.editor.view import Editor
+
+_SILENT = frozenset({BlockType.SCRATCHPAD, BlockType.MARKDOWN})
+
+_LANGUAGES = {
+    **{name: name for name in ("python", "sql", "yaml", "markdown", "shell")},
+    "bash": "shell",
+}
+"""Language of a block -> what the editor calls it; all others are plain text."""
 
 
 def draw(editor: Editor, uuid: str) -> None:
@@ -48,7 +56,7 @@ def _pane(editor: Editor, block: Block) -> None:
             draft.text,
             key=keys.widget("editor", block.uuid),
             rev=draft.rev,
-            language=block.language if block.language in {"python", "sql", "yaml", "markdown"} else "text",
+            language=_LANGUAGES.get(block.language, "text"),
             height_px=460,
             diagnostics=_diagnostics(editor, block, source),
             completions=_completions(editor, block),
@@ -144,6 +152,8 @@ def _used_by(editor: Editor, block: Block) -> Sequence[str]:
 
 def _signature(editor: Editor, block: Block, source) -> signature.Signature:
     inspected = source.inspected
+    if block.language == "sql":
+        return signature.Signature(_tables(editor, block), None)
     if inspected is None or getattr(inspected, "function", None) is None:
         return signature.Signature((), None)
     parameters = [
@@ -158,6 +168,22 @@ def _signature(editor: Editor, block: Block, source) -> signature.Signature:
         if parent in editor.results
     }
     return signature.match(parameters, has_varargs=inspected.has_varargs, parents=known, shapes=shapes)
+
+
+def _heard(editor: Editor, block: Block) -> list[BlockUuid]:
+    """Return the parents that hand something over, in argument order."""
+    known = [(parent, editor.block(parent)) for parent in block.upstream_blocks]
+    return [parent for parent, found in known if found is not None and found.type not in _SILENT]
+
+
+def _tables(editor: Editor, block: Block) -> tuple[signature.Feed, ...]:
+    """Return which parent is which table of a SQL block."""
+    found = []
+    for number, parent in enumerate(_heard(editor, block), start=1):
+        run = editor.results.get(parent)
+        shape = short_shape(run.outputs[0].summary) if run is not None and run.outputs else ""
+        found.append(signature.Feed(f"df_{number}", parent, shape))
+    return tuple(found)
 
 
 # --- marks in the editor
@@ -183,7 +209,10 @@ def _diagnostics(editor: Editor, block: Block, source) -> list[Diagnostic]:
 
 def _completions(editor: Editor, block: Block) -> list[Completion]:
     words: dict[str, Completion] = {}
-    for parent in block.upstream_blocks:
+    for number, parent in enumerate(_heard(editor, block), start=1):
+        if block.language == "sql":
+            words[parent] = Completion(parent, "type", "parent")
+            words[f"df_{number}"] = Completion(f"df_{number}", "type", parent)
         run = editor.results.get(parent)
         for output in run.outputs if run else ():
             for column in output.columns[:200]:
@@ -278,7 +307,7 @@ def _on_recreate(editor: Editor, block: Block) -> None:
     from spellbook_core.services import library
 
     def act() -> None:
-        template = next(iter(library.templates(block.type)), None)
+        template = next(iter(library.templates(block.type, block.language)), None)
         source = block_service.source(editor.ctx, editor.project, editor.uuid, block.uuid)
         text_of_template = template.source if template else ""
         block_service.save_source(

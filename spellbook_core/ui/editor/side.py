@@ -9,11 +9,14 @@ from functools import partial
 import streamlit as st
 
 from spellbook_core.model import graph
+from spellbook_core.model.block import BlockType
+from spellbook_core.model.block import BlockType
+from spellbook_core.model.children import node_key
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.services import blocks as block_service
 from spellbook_core.services import runs as run_service
-from spellbook_core.ui import boundary, state, text
+from spellbook_core.ui import boundary, children, state, text
 from spellbook_core.ui.components.dag import DagNode, dag
 from spellbook_core.ui.editor import actions, code_pane, keys, output, scope, variables
 from spellbook_core.ui.editor.view import Editor
@@ -84,8 +87,8 @@ def _graph(editor: Editor) -> None:
 def _picture(editor: Editor, *, is_linking: bool, is_down: bool) -> None:
     session, pipeline = editor.session, editor.pipeline
     dag(
-        [_node(editor, block) for block in pipeline.blocks],
-        pipeline.parents(),
+        [*(_node(editor, block) for block in pipeline.blocks), *_add_on_nodes(editor)],
+        _links(editor),
         key="graph",
         selected=session.child if is_linking else session.selected,
         link_mode=is_linking,
@@ -129,6 +132,8 @@ def _hint(editor: Editor, *, is_linking: bool) -> None:
 def _node(editor: Editor, block) -> DagNode:
     result = editor.results.get(block.uuid)
     shape = result.outputs[0].summary if result and result.outputs else ""
+    if block.uuid in editor.counts:
+        shape = children.words(editor.counts[block.uuid])
     return DagNode(
         uuid=block.uuid,
         label=text.one_line(block.name or block.uuid, max_chars=40),
@@ -136,6 +141,31 @@ def _node(editor: Editor, block) -> DagNode:
         state=editor.status_key(block.uuid),
         sublabel=text.one_line(code_pane.short_shape(shape), max_chars=28),
     )
+
+
+def _add_on_nodes(editor: Editor) -> list[DagNode]:
+    """Return a node per condition or callback and block that it belongs to."""
+    found = []
+    for block in editor.pipeline.blocks:
+        for add_on in editor.add_ons(block.uuid):
+            run = editor.add_on_run(add_on, block.uuid)
+            status = "never_run" if run is None else run.status.value
+            label = text.one_line(add_on.name or add_on.uuid, max_chars=40)
+            found.append(DagNode(node_key(add_on.uuid, "", block.uuid), label, add_on.type, status))
+    return found
+
+
+def _links(editor: Editor) -> dict[str, list[str]]:
+    """Return child -> parents for the drawing: conditions before their block, callbacks behind."""
+    links = {str(name): list(map(str, parents)) for name, parents in editor.pipeline.parents().items()}
+    for block in editor.pipeline.blocks:
+        for add_on in editor.add_ons(block.uuid):
+            key = node_key(add_on.uuid, "", block.uuid)
+            if add_on.type == BlockType.CONDITIONAL:
+                links[block.uuid].append(key)
+            else:
+                links[key] = [block.uuid]
+    return links
 
 
 def _height(pipeline: Pipeline, *, is_down: bool) -> int:
@@ -150,7 +180,7 @@ def _height(pipeline: Pipeline, *, is_down: bool) -> int:
 
 def _states(editor: Editor) -> None:
     counts: dict[str, int] = {}
-    for block in editor.pipeline.blocks:
+    for block in (block for block in editor.pipeline.blocks if block.type != BlockType.MARKDOWN):
         key = editor.status_key(block.uuid)
         counts[key] = counts.get(key, 0) + 1
     with st.container(key="graph_states", horizontal=True, gap="xsmall"):
@@ -172,6 +202,7 @@ def _on_other(editor: Editor) -> None:
 def on_click(editor: Editor, uuid: str) -> None:
     """Act on a click on a block: go to its card, pick it as the child, or toggle it as a parent of the child."""
     session = editor.session
+    uuid = uuid.rpartition("@")[2]  # a condition or callback stands for the block it belongs to
     if session.mode == "Select":
         session.opened[uuid] = True
         session.scroll_to, session.focus = uuid, False
