@@ -22,14 +22,18 @@ def project_retry_config(project: ProjectLayout) -> Mapping[str, YamlValue]:
     """
     path = project.root / PIPELINE_FILE
     try:
-        return _retry_config(read_inside(project.root, path, max_bytes=MAX_YAML_BYTES), path)
-    except (SpellbookError, OSError):
+        found = path.stat()
+    except OSError:
         return {}
+    return _retry_config(project.root, path, (found.st_mtime_ns, found.st_size, found.st_ino))
 
 
 @lru_cache(maxsize=64)
-def _retry_config(data: bytes, path: Path) -> Mapping[str, YamlValue]:
-    """Parse equal bytes once."""
-    document, _, _ = yaml_files.read(data, path)
+def _retry_config(root: Path, path: Path, state: tuple[int, int, int]) -> Mapping[str, YamlValue]:
+    """Read a file once while its `state` is the same: every block of a pipeline asks, several times."""
+    try:
+        document, _, _ = yaml_files.read(read_inside(root, path, max_bytes=MAX_YAML_BYTES), path)
+    except (SpellbookError, OSError):
+        return {}
     found = document.get("retry_config")
     return cast("Mapping[str, YamlValue]", found) if isinstance(found, Mapping) else {}
