@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from spellbook_core.clock import to_text
+from spellbook_core.model.children import node_key
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.run import BlockRun, NewRun, PipelineRun, Status
 from spellbook_core.model.task import ErrorReport
@@ -374,7 +375,9 @@ class SqliteRunStore:
         conditions, values = _conditions(where)
         counted = self._database.row(f"SELECT count(*) AS total FROM pipeline_runs{conditions}", values)  # noqa: S608
         rows = self._database.rows(
-            f"SELECT * FROM pipeline_runs{conditions} ORDER BY id DESC LIMIT ? OFFSET ?",  # noqa: S608
+            # the inner part sorts numbers of an index, not whole rows
+            f"SELECT * FROM pipeline_runs WHERE id IN (SELECT id FROM pipeline_runs{conditions}"  # noqa: S608
+            " ORDER BY id DESC LIMIT ? OFFSET ?) ORDER BY id DESC",
             (*values, limit, offset),
         )
         return RunsPage(tuple(codec.pipeline_run(row) for row in rows), counted["total"] if counted else 0)
@@ -391,9 +394,33 @@ class SqliteRunStore:
             )
         return row
 
-    def block_runs(self, run_id: RunId) -> list[BlockRun]:
+    def children(self, block_run: BlockRun) -> list[BlockRun]:
         """See `RunStore`."""
-        rows = self._database.rows("SELECT * FROM block_runs WHERE run_id = ? ORDER BY position, id", (run_id,))
+        rows = self._database.rows(
+            "SELECT * FROM block_runs WHERE run_id = ? AND position = ? AND child <> '' ORDER BY id",
+            (block_run.run_id, block_run.position),
+        )
+        return [codec.block_run(row) for row in rows]
+
+    def child_counts(self, run_id: RunId) -> dict[BlockUuid, dict[Status, int]]:
+        """See `RunStore`."""
+        rows = self._database.rows(
+            "SELECT block, hangs_on, status, count(*) AS number FROM block_runs WHERE run_id = ? AND child <> ''"
+            " GROUP BY position, block, hangs_on, status",
+            (run_id,),
+        )
+        counts: dict[BlockUuid, dict[Status, int]] = {}
+        for row in rows:
+            counts.setdefault(node_key(row["block"], "", row["hangs_on"]), {})[Status(row["status"])] = row["number"]
+        return counts
+
+    def block_runs(self, run_id: RunId, *, with_children: bool = True) -> list[BlockRun]:
+        """See `RunStore`."""
+        only = "" if with_children else " AND child = ''"
+        rows = self._database.rows(
+            f"SELECT * FROM block_runs WHERE run_id = ?{only} ORDER BY position, id",  # noqa: S608
+            (run_id,),
+        )
         if not rows:
             self.run(run_id)
         return [codec.block_run(row) for row in rows]
