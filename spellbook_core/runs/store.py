@@ -172,11 +172,17 @@ class RunStore(Protocol):
     def block_run(self, block_run_id: BlockRunId) -> BlockRun:
         """Return a block run. Raises RunNotFoundError."""
 
-    def block_runs(self, run_id: RunId) -> list[BlockRun]:
+    def block_runs(self, run_id: RunId, *, with_children: bool = True) -> list[BlockRun]:
         """Return the block runs of a run in the order of its plan; empty until it begins. Raises RunNotFoundError.
 
         Children come behind their block, in their order; conditions before what they guard, callbacks behind.
         """
+
+    def children(self, block_run: BlockRun) -> list[BlockRun]:
+        """Return the children of a block that ran once per item, in their order; empty for any other."""
+
+    def child_counts(self, run_id: RunId) -> dict[BlockUuid, dict[Status, int]]:
+        """Return block that runs once per item -> how many of its children have each status; one short read."""
 
     def block_runs_by_id(self, ids: Collection[BlockRunId]) -> dict[BlockRunId, BlockRun]:
         """Return those of the block runs that exist."""

@@ -167,9 +167,25 @@ def get(ctx: Context, run_id: RunId) -> PipelineRun:
     return ctx.store.run(run_id)
 
 
-def block_runs(ctx: Context, run_id: RunId) -> list[BlockRun]:
-    """Return a run's block runs in the order of its plan; empty while it waits in the queue."""
-    return ctx.store.block_runs(run_id)
+def block_runs(ctx: Context, run_id: RunId, *, with_children: bool = True) -> list[BlockRun]:
+    """Return a run's block runs in the order of its plan; empty while it waits in the queue.
+
+    Args:
+        ctx: Of the workspace.
+        run_id: The run.
+        with_children: Whether a block that runs once per item is followed by each of its children.
+    """
+    return ctx.store.block_runs(run_id, with_children=with_children)
+
+
+def children(ctx: Context, block_run: BlockRun) -> list[BlockRun]:
+    """Return the children of a block that ran once per item, in their order; empty for any other."""
+    return ctx.store.children(block_run) if block_run.children is not None else []
+
+
+def child_counts(ctx: Context, run_id: RunId) -> dict[BlockUuid, dict[Status, int]]:
+    """Return block that runs once per item -> how many of its children have each status."""
+    return ctx.store.child_counts(run_id)
 
 
 def block_run(ctx: Context, block_run_id: BlockRunId) -> BlockRun:

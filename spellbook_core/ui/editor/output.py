@@ -10,7 +10,7 @@ from spellbook_core.model.run import BlockRun, Status
 from spellbook_core.model.task import OutputInfo, OutputKind
 from spellbook_core.services import outputs as output_service
 from spellbook_core.services import runs as run_service
-from spellbook_core.ui import attempts, boundary, figures, state, text
+from spellbook_core.ui import attempts, boundary, children, figures, state, text
 from spellbook_core.ui.editor import charts, failure, keys, progress, tables
 from spellbook_core.ui.editor.view import Editor
 
@@ -45,11 +45,31 @@ def _result(editor: Editor, block: Block) -> None:
     if run is None:
         return
     _warnings(uuid, run)
+    if run.children is not None:
+        _children(editor, block, run)
+        return
     has_failed = run.status in {Status.FAILED, Status.UPSTREAM_FAILED, Status.CANCELLED, Status.CONDITION_FAILED}
     if has_failed:
         failure.draw(editor, block, run)
     outputs = run.outputs or (result.outputs if result else ())
     _tabs(editor, block, run, outputs, is_old=not run.outputs and bool(outputs))
+
+
+def _children(editor: Editor, block: Block, run: BlockRun) -> None:
+    """Draw a block that ran once per item: its children, and the result of the one that is chosen."""
+    found = children.choose(run_service.children(editor.ctx, run), key=keys.widget("children", block.uuid))
+    if found is None:
+        if run.status is not Status.COMPLETED:
+            failure.draw(editor, block, run)
+        elif run.children:
+            st.caption(":material/touch_app: Choose a child to see what it returned.")
+        if run.tests:
+            failure.tests(run)
+        return
+    children.caption(found)
+    if found.status is Status.FAILED:
+        failure.draw(editor, block, found)
+    _tabs(editor, block, found, found.outputs, is_old=False)
 
 
 def _warnings(uuid: str, run: BlockRun) -> None:

@@ -10,7 +10,7 @@ from spellbook_core.model.block import BlockType
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.run import BlockRun, Status
 from spellbook_core.services import runs as run_service
-from spellbook_core.ui import attempts, boundary, figures, text, waiting
+from spellbook_core.ui import attempts, boundary, children, figures, text, waiting
 from spellbook_core.ui.editor import charts, keys
 from spellbook_core.ui.editor.view import Editor
 
@@ -60,6 +60,9 @@ def _running(editor: Editor, uuid: BlockUuid) -> None:
     if run is None or uuid in editor.session.pending or run.status is not Status.RUNNING:
         st.caption(":material/schedule: Waiting for a free process…")
         return
+    if run.children is not None:
+        _children(editor, run)
+        return
     metrics = run_service.metrics(editor.ctx, run)
     with st.container(key=keys.widget("running", uuid)):
         _bar(run, metrics.progress)
@@ -70,6 +73,17 @@ def _running(editor: Editor, uuid: BlockUuid) -> None:
         page = run_service.log_tail(editor.ctx, run, lines=_TAIL_LINES)
         if page.lines:
             st.code("\n".join(line.text for line in page.lines), language=None, wrap_lines=True)
+
+
+def _children(editor: Editor, run: BlockRun) -> None:
+    """Draw how far the children are of a block that runs once per item."""
+    counts = editor.counts.get(run.block, {})
+    total, ended = sum(counts.values()), sum(n for status, n in counts.items() if status.is_terminal)
+    elapsed = (datetime.now(UTC) - run.started_at).total_seconds() if run.started_at else 0.0
+    clock = f":material/timer: {text.duration(max(0.0, elapsed))}"
+    now = counts.get(Status.RUNNING, 0)
+    with st.container(key=keys.widget("running", run.block)):
+        st.progress(ended / total if total else 0.0, f"{clock} · {children.words(counts)} done · {now} running")
 
 
 def _bar(run: BlockRun, done) -> None:

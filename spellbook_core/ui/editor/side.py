@@ -10,7 +10,6 @@ import streamlit as st
 
 from spellbook_core.model import graph
 from spellbook_core.model.block import BlockType
-from spellbook_core.model.block import BlockType
 from spellbook_core.model.children import node_key
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.pipeline import Pipeline

@@ -10,6 +10,7 @@ import streamlit as st
 
 from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.model.block import Block
+from spellbook_core.model.children import node_key
 from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import BlockRun, PipelineRun, Status
@@ -58,6 +59,7 @@ class Editor:
     latest: Mapping[BlockUuid, BlockRun] = field(default_factory=dict)
     results: Mapping[BlockUuid, BlockRun] = field(default_factory=dict)
     states: Mapping[BlockUuid, Staleness] = field(default_factory=dict)
+    counts: Mapping[BlockUuid, Mapping[Status, int]] = field(default_factory=dict)
     newest: PipelineRun | None = None
     is_whole_page: bool = True
     read_at: float = 0.0
@@ -74,11 +76,30 @@ class Editor:
         self.file_warnings = tuple(file.warnings)
         self.latest = run_service.latest_block_runs(self.ctx, self.project, self.uuid)
         self.results = run_service.latest_outputs(self.ctx, self.project, self.uuid)
+        self.counts = self._read_counts()
         found = run_service.list_runs(self.ctx, project=self.project, pipeline=self.uuid, limit=1).runs
         self.newest = found[0] if found else None
         self._settle_pending()
         self.states = self._read_states()
         self.read_at = time.monotonic()
+
+    def _read_counts(self) -> Mapping[BlockUuid, Mapping[Status, int]]:
+        """Return how far the children are of the blocks that run once per item, each in its newest run."""
+        found: dict[BlockUuid, Mapping[Status, int]] = {}
+        for run_id in {run.run_id for run in self.latest.values() if run.children is not None}:
+            for name, counts in run_service.child_counts(self.ctx, run_id).items():
+                if name in self.latest and self.latest[name].run_id == run_id:
+                    found[name] = counts
+        return found
+
+    def add_ons(self, uuid: str) -> list[Block]:
+        """Return the conditions and callbacks of a block."""
+        found = (*self.pipeline.conditionals, *self.pipeline.callbacks)
+        return [block for block in found if uuid in block.upstream_blocks]
+
+    def add_on_run(self, add_on: Block, uuid: str) -> BlockRun | None:
+        """Return the newest run of a condition or callback on one block."""
+        return self.latest.get(node_key(add_on.uuid, "", uuid))
 
     def _read_states(self) -> Mapping[BlockUuid, Staleness]:
         """Return the states of the stored outputs, told anew only when something that they depend on may differ."""
@@ -201,7 +222,9 @@ class Editor:
         run = self.latest.get(BlockUuid(uuid))
         is_waiting = uuid in self.session.pending
         status = Status.QUEUED if is_waiting or run is None else run.status
-        return f"{is_waiting}:{status.value}:{run.id if run else 0}:{run.attempt if run else 0}"
+        counts = sorted(self.counts.get(BlockUuid(uuid), {}).items())
+        beside = [found.id for add_on in self.add_ons(uuid) if (found := self.add_on_run(add_on, uuid))]
+        return f"{is_waiting}:{status.value}:{run.id if run else 0}:{run.attempt if run else 0}:{counts}:{beside}"
 
     def _charts_token(self, uuid: str) -> str:
         charts = chart_service.of_block(self.pipeline, uuid)

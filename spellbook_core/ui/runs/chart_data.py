@@ -53,7 +53,7 @@ def span_rows(block_runs: Sequence[BlockRun], now: datetime) -> list[ChartRow]:
         length = run.duration_s if run.duration_s is not None else (ended - run.started_at).total_seconds()
         found.append(
             {
-                "block": text.one_line(run.block, max_chars=60),
+                "block": text.one_line(run.key, max_chars=60),
                 "begin": begin,
                 "end": begin + max(0.0, length),
                 "status": status_look(run.status).word,

@@ -42,7 +42,7 @@ def lines_of(
         else:
             page = runs.log(ctx, block_run, limit=MATCHES, level=level, search=search)
         dropped += page.dropped_bytes
-        found.extend((block_run.block, line) for line in page.lines)
+        found.extend((block_run.key, line) for line in page.lines)
     found.sort(key=lambda pair: pair[1].at)
     return (found[-TAIL_LINES:] if tail else found[:MATCHES]), dropped
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.run import BlockRun, Code, PipelineRun, Share
-from spellbook_core.services import pipelines
-from spellbook_core.ui import boundary, parts, reuse, state, text, waiting
+from spellbook_core.model.block import BlockType
+from spellbook_core.model.run import BlockRun, Code, PipelineRun, Share, Status
+from spellbook_core.services import pipelines, runs
+from spellbook_core.ui import boundary, children, parts, reuse, state, text, waiting
 from spellbook_core.ui.components.dag import DagNode, dag
 from spellbook_core.ui.runs import acts, chart_data, charts
 from spellbook_core.ui.status import STATUSES, status_look, type_look
@@ -76,30 +77,38 @@ def header(run: PipelineRun) -> None:
 
 def graph(run: PipelineRun, block_runs: Sequence[BlockRun], chosen: str | None) -> None:
     """Draw the pipeline as it is today, coloured by this run; a click chooses the block."""
-    by_block = {block_run.block: block_run for block_run in block_runs}
+    by_block = {str(block_run.key): block_run for block_run in block_runs}
+    counts = runs.child_counts(state.context(), run.id)
     try:
         pipeline = pipelines.load(state.context(), run.project, run.pipeline).pipeline
         parents: Mapping[str, Sequence[str]] = pipeline.parents()
-        kinds = {block.uuid: (block.name, block.type) for block in pipeline.blocks}
+        kinds = {str(block.uuid): (block.name, block.type) for block in pipeline.blocks}
     except SpellbookError:  # the pipeline was renamed, deleted or broken since: the run still has its blocks
         parents, kinds = {}, {}
     for block_run in block_runs:
-        kinds.setdefault(block_run.block, (block_run.block, block_run.block_type))
+        kinds.setdefault(block_run.key, (block_run.block, block_run.block_type))
     nodes = [
         DagNode(
             uuid,
             name,
             block_type,
             by_block[uuid].status.value if uuid in by_block else "never_run",
-            _sublabel(by_block.get(uuid)),
+            _sublabel(by_block.get(uuid), counts),
         )
         for uuid, (name, block_type) in kinds.items()
     ]
     links = {node.uuid: [parent for parent in parents.get(node.uuid, ()) if parent in kinds] for node in nodes}
+    for block_run in block_runs:
+        if block_run.hangs_on in links:
+            before = block_run.block_type == BlockType.CONDITIONAL
+            child, parent = (block_run.hangs_on, block_run.key) if before else (block_run.key, block_run.hangs_on)
+            links[child].append(parent)
     dag(nodes, links, key="run_graph", selected=chosen, height_px=pane_px(len(nodes)), on_click=_choose)
 
 
-def _sublabel(block_run: BlockRun | None) -> str:
+def _sublabel(block_run: BlockRun | None, counts: Mapping[str, Mapping[Status, int]]) -> str:
+    if block_run is not None and block_run.children is not None and block_run.key in counts:
+        return children.words(counts[block_run.key])
     if block_run is not None and block_run.reused:
         return f"{reuse.SIGN} reused"
     return text.duration(block_run.duration_s) if block_run is not None and block_run.duration_s else ""
@@ -108,6 +117,8 @@ def _sublabel(block_run: BlockRun | None) -> str:
 def _why(block_run: BlockRun) -> str:
     if block_run.waiting_for is not None:
         return waiting.plain(block_run)
+    if block_run.children is not None:
+        return f"runs once per item: {text.count(len(block_run.children), 'child', 'children')} · {block_run.reason}"
     origin = reuse.origin(state.context(), block_run)
     reason = text.one_line(block_run.reason)
     return reason if origin is None else f"{reuse.words(origin, state.context().clock.now())} · {reason}"
@@ -144,7 +155,7 @@ def table(block_runs: Sequence[BlockRun]) -> None:
     words = {look.word: look.hex for look in [*STATUSES.values(), *looks.values()]}
     rows = {
         "State": [[status_look(run.status).word] for run in block_runs],
-        "Block": [text.one_line(run.block) for run in block_runs],
+        "Block": [text.one_line(children.name(run)) for run in block_runs],
         "Type": [type_look(run.block_type).word for run in block_runs],
         "Attempt": [str(run.attempt) if run.attempt else "–" for run in block_runs],
         "Started": [text.moment(run.started_at, state.zone())[-8:] if run.started_at else "–" for run in block_runs],
@@ -154,7 +165,7 @@ def table(block_runs: Sequence[BlockRun]) -> None:
         "CPU": [text.duration(run.cpu_s) for run in block_runs],
         "Why": [_why(run) for run in block_runs],
     }
-    names = [run.block for run in block_runs]
+    names = [run.key for run in block_runs]
 
     def choose() -> None:
         selected = st.session_state["run_table"].selection.rows

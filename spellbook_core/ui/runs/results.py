@@ -25,6 +25,9 @@ def show_outputs(block_run: BlockRun) -> None:
         return
     for warning in block_run.warnings:
         st.warning(text.escape(warning, max_chars=1000), icon=":material/warning:")
+    if block_run.children is not None:
+        st.caption("Choose a child above to see what it returned.")
+        return
     output = block_run.outputs[0]
     if len(block_run.outputs) > 1:
         output = st.segmented_control(
@@ -127,6 +130,9 @@ def show_tests(block_run: BlockRun) -> None:
 def show_code(run: PipelineRun, block_run: BlockRun) -> None:
     """Draw the block's text as it ran, or what changed since."""
     ran = runs.code(state.context(), block_run)
+    if block_run.hangs_on:
+        _code(ran, "python")
+        return
     now: str | None
     try:
         now = blocks.source(state.context(), run.project, run.pipeline, block_run.block).text

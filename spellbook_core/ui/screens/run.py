@@ -8,13 +8,16 @@ from spellbook_core.errors import NotFoundError
 from spellbook_core.model.naming import ProjectName, RunId
 from spellbook_core.model.run import BlockRun, PipelineRun, Status
 from spellbook_core.services import runs
-from spellbook_core.ui import attempts, boundary, parts, state, text, waiting
+from spellbook_core.ui import attempts, boundary, children, parts, state, text, waiting
 from spellbook_core.ui.components.live import live
 from spellbook_core.ui.runs import acts, failure, log_view, overview, results
 
 SAFETY_NET_S = 10
 """How often an active run is read again without an event, seconds. Events bring changes at once; this covers a broken
 stream."""
+
+_MOST_LOGS = 200
+"""Block runs whose logs are mixed into one; of a block of many children the first are among them."""
 
 _MOST_WAITS = 8
 """Waiting blocks that are listed above the log of a run."""
@@ -70,7 +73,7 @@ def _top(run_id: RunId, was_active: bool) -> None:
         run = runs.get(ctx, run_id)
         if was_active and run.status.is_terminal:
             st.rerun()  # the whole page, so that the safety net is taken away
-        block_runs = runs.block_runs(ctx, run_id)
+        block_runs = runs.block_runs(ctx, run_id, with_children=False)
         overview.header(run)
         panes = st.grid(2, min_column_width=430)
         with panes.cell(), st.container(border=True, height="stretch", key="run_graph_pane"):
@@ -89,16 +92,22 @@ def _detail(run_id: RunId) -> None:
     with boundary.guarded():
         ctx = state.context()
         run = runs.get(ctx, run_id)
-        block_runs = runs.block_runs(ctx, run_id)
+        block_runs = runs.block_runs(ctx, run_id, with_children=False)
         if not block_runs:
             return
         chosen = _choose(run, block_runs)
-        one = next((block_run for block_run in block_runs if block_run.block == chosen), None)
+        one = next((block_run for block_run in block_runs if block_run.key == chosen), None)
         tab = st.session_state.get("tab", TABS[0])
+        if one is not None and one.children is not None:
+            one = _child(one)
         if one is None:
             _waits(block_runs)
             _failures(run.project, block_runs)
-            log_view.show_log(block_runs, key="all")
+            log_view.show_log(runs.block_runs(ctx, run_id)[:_MOST_LOGS], key="all")
+        elif one.children is not None and not one.child:
+            if one.error is not None:
+                failure.show_failure(one.error, project=run.project, key=str(one.id))
+            st.caption("Choose a child above to see its log, outputs and code.")
         elif one.waiting_for is not None and tab == TABS[0]:
             _waits([one])
             log_view.show_log([attempts.choose(one, key=f"attempt_{one.id}")], key=str(one.id))
@@ -110,7 +119,7 @@ def _detail(run_id: RunId) -> None:
 
 
 def _choose(run: PipelineRun, block_runs: list[BlockRun]) -> str:
-    names = [ALL, *(block_run.block for block_run in block_runs)]
+    names = [ALL, *(block_run.key for block_run in block_runs)]
     if st.session_state.get(overview.BLOCK) not in names:
         st.session_state.pop(overview.BLOCK, None)
     with st.container(horizontal=True, vertical_alignment="center", key="run_choice"):
@@ -134,8 +143,17 @@ def _choose(run: PipelineRun, block_runs: list[BlockRun]) -> str:
                 label_visibility="collapsed",
             )
             st.space("stretch")
-            acts.retry_from(run, chosen)
+            acts.retry_from(run, chosen.rpartition("@")[2])
     return chosen
+
+
+def _child(whole: BlockRun) -> BlockRun:
+    """Draw the children of a block that runs once per item; return the chosen one, else the block as a whole."""
+    found = children.choose(runs.children(state.context(), whole), key=f"children_{whole.id}")
+    if found is None:
+        return whole
+    children.caption(found)
+    return found
 
 
 def _waits(block_runs: list[BlockRun]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from spellbook_core.engine.run_queue import RunSkippedError
-from spellbook_core.model.naming import ProjectName
-from spellbook_core.model.run import PipelineRun, Status
+from spellbook_core.model.naming import ProjectName, RunId
+from spellbook_core.model.run import BlockRun, PipelineRun, Status
 from spellbook_core.services import runs
 from spellbook_core.ui import boundary, parts, state, text
 from spellbook_core.ui.components.live import live
@@ -173,12 +173,18 @@ def _grid(project: ProjectName, wanted: dict[str, object]) -> None:
         _nothing(wanted)
         return
     st.markdown(f"**{text.escape(wanted['pipeline'])}** · last {text.count(len(found), 'run')}, newest at the right")
-    rows = chart_data.grid_rows(found, {run.id: runs.block_runs(ctx, run.id) for run in found})
+    rows = chart_data.grid_rows(found, {run.id: _blocks_of(run.id) for run in found})
     charts.legend(("completed", "running", "queued", "failed", "upstream_failed", "cancelled"))
     picked = charts.grid(rows, key="grid")
     if picked is not None:
         state.go("run", id=picked)
     st.caption("Click a square to open its run.")
+
+
+def _blocks_of(run_id: RunId) -> list[BlockRun]:
+    """Return the blocks of a run, each once: children, conditions and callbacks would only repeat their block."""
+    found = runs.block_runs(state.context(), run_id, with_children=False)
+    return [block_run for block_run in found if not block_run.hangs_on]
 
 
 def _timeline(project: ProjectName, wanted: dict[str, object]) -> None:
