@@ -1,6 +1,7 @@
 """Wait for a file.
 
-True once the file `PATH` of the project is there and not empty.
+True once the file `PATH` of the project is there and not empty. Write the same path under `watch` in the settings of
+its card, and it is noticed at once instead of within a minute.
 """
 
 from pathlib import Path

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from fnmatch import fnmatchcase
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.values import YamlValue
@@ -40,7 +39,7 @@ class SensorPolicy:
 
     def watches(self, relative: str) -> bool:
         """Return whether a change of this path is one to look at."""
-        return any(_pattern(written).fullmatch(relative) for written in self.watch)
+        return any(_matches(written, relative) for written in self.watch)
 
 
 def sensor_policy(configuration: Mapping[str, YamlValue]) -> SensorPolicy:
@@ -87,11 +86,15 @@ def _watched(value: YamlValue) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
-@lru_cache(maxsize=256)
-def _pattern(written: str) -> re.Pattern[str]:
-    """Return what matches a path: `*` and `?` stay within a folder, `**/` is any number of folders."""
-    parts = []
-    for found in re.finditer(r"\*\*/?|\*|\?|[^*?]+", written):
-        mark = found[0]
-        parts.append({"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}.get(mark, re.escape(mark)))
-    return re.compile("".join(parts), re.DOTALL)
+def _matches(written: str, relative: str) -> bool:
+    """Compare folder by folder, in time that grows with both lengths only: `**` stands for any number of folders."""
+    parts = relative.split("/")
+    reached = {0}
+    for wanted in written.split("/"):
+        if wanted == "**":
+            reached = set(range(min(reached), len(parts) + 1))
+        else:
+            reached = {at + 1 for at in reached if at < len(parts) and fnmatchcase(parts[at], wanted)}
+        if not reached:
+            return False
+    return len(parts) in reached

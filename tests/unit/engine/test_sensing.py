@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from spellbook_core.engine.sensing import SHORTEST_S, BadSensorSettingError, SensorPolicy, sensor_policy
@@ -31,6 +33,10 @@ def test_shortest_interval_holds():
         ("data/**/*.csv", "data/deep/er/a.csv", True),
         ("data/**/*.csv", "data/a.csv", True),
         ("data/**", "data/deep/a.txt", True),
+        ("**/a.csv", "a.csv", True),
+        ("**/a.csv", "x/y/a.csv", True),
+        ("**/x/**/a.csv", "x/a.csv", True),
+        ("data/*.csv", "a.csv", False),
         ("day_?.csv", "day_1.csv", True),
         (["a.csv", "b.csv"], "b.csv", True),
         ("a.csv", "b.csv", False),
@@ -39,6 +45,14 @@ def test_shortest_interval_holds():
 )
 def test_watched_paths(watch, path, is_watched):
     assert sensor_policy({"watch": watch}).watches(path) is is_watched
+
+
+@pytest.mark.guarantee("N35")
+def test_hostile_pattern_is_answered_quickly():
+    policy = sensor_policy({"watch": "/".join(["**", "*a*a*a*a*a*"] * 40)})
+    begun = time.process_time()
+    assert not policy.watches("/".join(["a" * 100] * 30 + ["b"]))
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize("watch", ["../x", "/etc/passwd", "~/x", "a/../../b", ".git/config", 3, [""], ["a", None]])
