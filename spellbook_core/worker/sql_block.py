@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ from spellbook_core.artifacts.formats.query_results import QueryResult
 from spellbook_core.worker.arguments import system_keywords
 from spellbook_core.worker.load import source_of
 from spellbook_core.worker.mage_shim.place import remember
+from spellbook_core.worker.mage_shim.secrets import get_secret_value
+from spellbook_core.worker.sql_problems import TemplateError
 from spellbook_core.worker.sql_tables import Parents
 from spellbook_core.worker.sql_target import DUCKDB, Target, target_of
 from spellbook_core.worker.sql_template import Statement, statements
@@ -20,9 +22,6 @@ if TYPE_CHECKING:
 
 _OBJECTS = frozenset({"logger", "context", "event"})
 """Keywords of Python blocks that no SQL statement can use."""
-
-MAX_SHOWN = 100
-"""Longest text of a statement in the log."""
 
 
 def run_sql(task: BlockTask, store: ArtifactStore) -> QueryResult | None:
@@ -56,24 +55,28 @@ def _run(task: BlockTask, target: Target, script: list[Statement], parents: Pare
 
 
 def names_of(task: BlockTask, parents: Parents) -> dict[str, object]:
-    """Return what `{{ }}` of a block can use: parents, then the run's values over them, and two functions."""
+    """Return what `{{ }}` of a block can use: parents, the run's values over them, and a few functions."""
     values = {name: value for name, value in system_keywords(task).items() if name not in _OBJECTS}
 
     def variables(name: str, **options: object) -> object:
         return task.variables.get(name, "")
 
-    functions: Mapping[str, object] = {"variables": variables, "block_output": parents.value}
+    def env_var(name: str) -> str:
+        declared = task.configuration.get("env")
+        if not isinstance(declared, Mapping) or name not in declared:
+            raise TemplateError(
+                f"{str(name)[:60]!r} is no environment variable that this block declares.",
+                hint="name it under 'env' in the block's configuration, or use a pipeline variable.",
+            )
+        return os.environ.get(name, "")
+
+    functions: Mapping[str, object] = {
+        **{"variables": variables, "block_output": parents.value, "env_var": env_var},
+        **{"secret": get_secret_value, "mage_secret_var": get_secret_value},
+    }
     return {**parents.names(), **values, **functions}
 
 
 def _identifiers(task: BlockTask, parents: Parents) -> set[str]:
     listed = task.configuration.get("identifiers")
     return parents.identifiers() | {str(name) for name in listed} if isinstance(listed, list) else parents.identifiers()
-
-
-def told(statement: str, started: float, rows: int | None) -> None:
-    """Write one line about a statement that is done into the block's log; bound values do not appear in it."""
-    text = " ".join(line.partition("--")[0].strip() for line in statement.splitlines()).strip()
-    shown = text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
-    result = "" if rows is None else f" → {rows:,} row{'' if rows == 1 else 's'}"
-    print(f"{shown}{result} ({time.monotonic() - started:.2f} s)", flush=True)  # noqa: T201  # the block's own output

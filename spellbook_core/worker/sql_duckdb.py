@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from spellbook_core.worker.mage_shim.config import ExportWritePolicy
 from spellbook_core.worker.mage_shim.failures import TableExistsError
-from spellbook_core.worker.sql_block import told
+from spellbook_core.worker.sql_log import told
 from spellbook_core.worker.sql_problems import DatabaseBusyError, InputTableError, NoTargetError, StatementError
 from spellbook_core.worker.sql_target import Target, database_file
 from spellbook_core.worker.sql_template import Statement, quoted

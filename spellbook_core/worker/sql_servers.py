@@ -14,7 +14,7 @@ from spellbook_core.artifacts.formats.query_results import as_frame
 from spellbook_core.errors import SpellbookError
 from spellbook_core.worker.mage_shim import databases
 from spellbook_core.worker.mage_shim.config import ConfigFileLoader
-from spellbook_core.worker.sql_block import told
+from spellbook_core.worker.sql_log import told
 from spellbook_core.worker.sql_problems import StatementError, UnknownProviderError
 from spellbook_core.worker.sql_target import DUCKDB, Target
 from spellbook_core.worker.sql_template import Identifier, Statement

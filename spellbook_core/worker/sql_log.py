@@ -1,0 +1,16 @@
+"""What a SQL block's log says of its statements."""
+
+from __future__ import annotations
+
+import time
+
+MAX_SHOWN = 100
+"""Longest text of a statement in the log."""
+
+
+def told(statement: str, started: float, rows: int | None) -> None:
+    """Write one line about a statement that is done into the block's log; bound values do not appear in it."""
+    text = " ".join(line.partition("--")[0].strip() for line in statement.splitlines()).strip()
+    shown = text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+    result = "" if rows is None else f" → {rows:,} row{'' if rows == 1 else 's'}"
+    print(f"{shown}{result} ({time.monotonic() - started:.2f} s)", flush=True)  # noqa: T201  # the block's own output
