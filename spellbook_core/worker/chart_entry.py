@@ -16,7 +16,7 @@ from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.model.task import TASK_FILE, BlockTask
 from spellbook_core.model.values import JsonObject
 from spellbook_core.project.layout import Workspace
-from spellbook_core.worker import chart
+from spellbook_core.worker import chart, secrecy
 from spellbook_core.worker.load import extend_import_path
 from spellbook_core.worker.report import report_exception
 from spellbook_core.worker.wire import task_from_json
@@ -39,10 +39,11 @@ def result_of(task: BlockTask) -> JsonObject:
     try:
         os.chdir(root.parent)
         extend_import_path(root)
+        secrecy.begin(task, lambda texts: None)
         store = LocalArtifactStore(Workspace.open(Path(task.workspace)).artifacts_dir)
-        return {"picture": chart.draw(task, store)}
+        return {"picture": secrecy.masker().value(chart.draw(task, store))}
     except BaseException as failure:  # noqa: BLE001  # user code boundary: SystemExit and KeyboardInterrupt included
-        report = report_exception(failure, task).to_json()
+        report = secrecy.masker().value(report_exception(failure, task).to_json())
         hint = str(report["hint"]).replace("the marked line and run the block again", "that line of the chart's code")
         return {"error": {**report, "hint": hint}}
 

@@ -26,11 +26,22 @@ class BadEnvironmentError(SpellbookError, ValueError):
 def environment_of(configuration: Mapping[str, YamlValue]) -> dict[str, str]:
     """Return the variables under `env`, with `{{ secret('NAME') }}` and `{{ env_var('NAME') }}` filled in.
 
-    A value whose name says that it is secret is masked like one. True and false become `1` and `0`.
+    A value whose name says that it is secret is masked like one.
 
     Raises:
         BadEnvironmentError: Names the entry. [SB-WRK-052]
         SecretMissingError: A secret that a value refers to is declared nowhere. [SB-WRK-032]
+    """
+    found = {name: _REFERENCE.sub(_filled_in, text) for name, text in entries_of(configuration).items()}
+    secrecy.mask([text for name, text in found.items() if is_secret_name(name)])
+    return found
+
+
+def entries_of(configuration: Mapping[str, YamlValue]) -> dict[str, str]:
+    """Return the variables under `env` as they are written; true and false become `1` and `0`.
+
+    Raises:
+        BadEnvironmentError: Names the entry. [SB-WRK-052]
     """
     entries = configuration.get(KEY)
     if entries is None:
@@ -43,12 +54,9 @@ def environment_of(configuration: Mapping[str, YamlValue]) -> dict[str, str]:
             raise _refused(f"{str(name)[:60]!r} is no name of a variable")
         if not isinstance(value, (str, int, float)):
             raise _refused(f"the value of {name} is no text")
-        text = _REFERENCE.sub(_filled_in, str(int(value)) if isinstance(value, bool) else str(value))
-        if "\0" in text:
+        found[name] = str(int(value)) if isinstance(value, bool) else str(value)
+        if "\0" in found[name]:
             raise _refused(f"the value of {name} holds a NUL")
-        if is_secret_name(name):
-            secrecy.mask([text])
-        found[name] = text
     return found
 
 

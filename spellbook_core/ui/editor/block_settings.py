@@ -1,4 +1,4 @@
-"""The dialog with a block's settings: retries, time limit, and how a sensor waits. Empty fields are left out."""
+"""The dialog with a block's settings: retries, limits, environment, how a sensor waits. Empty fields are left out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from spellbook_core.errors import SpellbookError
 from spellbook_core.model.retry import RetryPolicy, merged
 from spellbook_core.model.values import YamlValue
 from spellbook_core.services import block_settings as service
-from spellbook_core.services.block_settings import BlockSettings
+from spellbook_core.services.block_settings import BlockSettings, ProcessSettings
 from spellbook_core.ui import text
 from spellbook_core.ui.editor import keys, scope
 from spellbook_core.ui.editor.session import DialogRequest
@@ -47,8 +47,9 @@ def draw(editor: Editor, request: DialogRequest) -> None:
     retry_config = _retries(own.retry_config, inherited, key)
     limit = _Number("timeout", "Time limit of one attempt, seconds", "A longer attempt is ended.", "no limit")
     timeout_s = _number(limit, own.timeout_s, key)
+    process = _process(own.process or ProcessSettings(), key)
     scope.show_scope_error(editor, "dialog")
-    wanted = BlockSettings(retry_config, timeout_s, sensor)
+    wanted = BlockSettings(retry_config, timeout_s, sensor, process)
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Cancel", key="block_settings_cancel", on_click=st.rerun)
         if st.button("Save", key="block_settings_save", type="primary", icon=":material/save:"):
@@ -141,6 +142,27 @@ def _sensor(own: Mapping[str, YamlValue], key: str) -> dict[str, YamlValue]:
     if names:
         found["watch"] = names[0] if len(names) == 1 else names
     return found
+
+
+def _process(own: ProcessSettings, key: str) -> ProcessSettings:
+    st.markdown("##### Its process", anchors=False)
+    limit = st.text_input(
+        "Memory limit",
+        value=own.memory_limit,
+        placeholder="the project's, or none",
+        key=f"{key}_memory",
+        help="Such as 2GB or 512MB, child processes included. A block above it fails; others go on.",
+    )
+    lines = st.text_area(
+        "Environment variables",
+        value="\n".join(f"{name}={value}" for name, value in own.env.items()),
+        placeholder="OMP_NUM_THREADS=2\nTOKEN={{ secret('API_TOKEN') }}",
+        key=f"{key}_env",
+        height=90,
+        help="One NAME=value per line, for this block alone. Keep passwords as secrets, on the Settings screen.",
+    )
+    parts = [line.partition("=") for line in (lines or "").splitlines() if line.strip()]
+    return ProcessSettings((limit or "").strip(), {name.strip(): value.strip() for name, _, value in parts})
 
 
 def _number(field: _Number, value: YamlValue, key: str) -> float | None:

@@ -8,7 +8,13 @@ import yaml
 from spellbook_core.engine.sensing import BadSensorSettingError
 from spellbook_core.model.retry import BadRetryConfigError, RetryPolicy
 from spellbook_core.services import pipelines
-from spellbook_core.services.block_settings import BlockSettings, inherited_retries, save_settings, settings_of
+from spellbook_core.services.block_settings import (
+    BlockSettings,
+    ProcessSettings,
+    inherited_retries,
+    save_settings,
+    settings_of,
+)
 from tests.conftest import BlockFile, make_project
 
 
@@ -80,3 +86,32 @@ def test_validate_tells_settings_that_cannot_be_heeded(context, tmp_path):
     found = pipelines.validate(context, "demo", "main")
     told = {(finding.block, finding.code) for finding in found if finding.severity == "error"}
     assert {("load", "SB-RUN-030"), ("look", "SB-RUN-031"), ("clean", "SB-RUN-020")} <= told
+
+
+def test_memory_limit_and_environment_are_kept_in_the_configuration(context, project):
+    process = ProcessSettings("2GB", {"STAGE": "test", "TOKEN": "{{ secret('API_TOKEN') }}"})
+    save_settings(context, "demo", "main", "load", BlockSettings({}, None, None, process))
+    assert entry(project, "load")["configuration"] == {
+        "memory_limit": "2GB",
+        "env": {"STAGE": "test", "TOKEN": "{{ secret('API_TOKEN') }}"},
+    }
+    assert settings_of(pipelines.load(context, "demo", "main").pipeline.block("load")).process == process
+    save_settings(context, "demo", "main", "load", BlockSettings({"retries": 1}))
+    assert entry(project, "load")["configuration"]["memory_limit"] == "2GB"
+    save_settings(context, "demo", "main", "load", BlockSettings({}, None, None, ProcessSettings()))
+    assert not entry(project, "load")["configuration"]
+
+
+@pytest.mark.parametrize(
+    ("process", "message"),
+    [
+        (ProcessSettings("lots"), "memory_limit: lots"),
+        (ProcessSettings("1KB"), "memory_limit: 1KB"),
+        (ProcessSettings(env={"A B": "1"}), "no name of a variable"),
+    ],
+)
+def test_process_that_cannot_be_is_refused(context, project, process, message):
+    before = (project / "pipelines/main/metadata.yaml").read_bytes()
+    with pytest.raises(ValueError, match=message):
+        save_settings(context, "demo", "main", "load", BlockSettings({}, None, None, process))
+    assert (project / "pipelines/main/metadata.yaml").read_bytes() == before
