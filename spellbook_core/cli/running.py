@@ -14,7 +14,7 @@ from spellbook_core.errors import BadNameError
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid
 from spellbook_core.model.run import MAX_PRIORITY, BlockRun, NewRun, PipelineRun, Selection, Status, Upstream
 from spellbook_core.model.values import JsonObject, YamlValue
-from spellbook_core.services import reports, runs
+from spellbook_core.services import environments, reports, runs
 from spellbook_core.services.wiring import Context
 
 REUSED_MARK = "↺"
@@ -70,6 +70,8 @@ def run(
 def carry(context: Context, wanted: NewRun, *, as_json: bool) -> None:
     """Run a request here, tell its blocks and its end, and leave with status 1 when it failed, 130 when cancelled."""
     told = _Teller(context, is_quiet=as_json)
+    if not as_json:
+        environments.make_ready(context, wanted.project, wanted.pipeline, lambda line: say(f"  · {clean(line)}"))
     ended = runs.run_here(context, wanted, told.event)
     told.rest(ended)
     _conclude(context, ended, as_json=as_json)

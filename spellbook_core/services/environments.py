@@ -153,6 +153,18 @@ def install(
         write_packages(layout.root, layout.contained(source), names)
 
 
+def make_ready(ctx: HasWorkspace, project: str, pipeline: str, tell: Callable[[str], None]) -> None:
+    """Make the environment of a pipeline when it is not there, telling what the installer says.
+
+    A failure is left to the run, which tries again and records it.
+    """
+    recipe = recipe_of(ctx, project, pipeline)
+    if recipe is not None and not building.is_made(recipe):
+        ctx.workspace.ensure_state_dir()
+        with suppress(building.EnvironmentBuildError):
+            building.build(recipe, tell)
+
+
 def start_install(ctx: HasWorkspace, project: str, pipeline: str | None, packages: Sequence[str]) -> None:
     """Begin `install` in a process of its own, which no closed page ends; `progress` tells how far it is.
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.recipe import Recipe
-from spellbook_core.model.values import JsonObject
 from spellbook_core.project.layout import HasWorkspace
 from spellbook_core.project.missing import Missing
 from spellbook_core.services import environments
@@ -35,7 +34,7 @@ class PackageNeeds:
     progress: Progress = field(default_factory=lambda: Progress(READY))
     packages: tuple[str, ...] = ()
     made_from: str = ""
-    problem: JsonObject | None = None
+    problem: Mapping[str, object] | None = None
 
     @property
     def is_met(self) -> bool:

@@ -9,6 +9,7 @@ from types import TracebackType
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.task import BlockTask, ErrorReport, Frame, TestResult
+from spellbook_core.project.packages import install_name
 from spellbook_core.worker import memory
 from spellbook_core.worker.failures import BlockExitedError, BlockSyntaxError, UserCodeError
 
@@ -94,13 +95,15 @@ def _as_error(exception: BaseException, task: BlockTask) -> SpellbookError:
         return BlockExitedError(
             f"Block '{task.block}' was interrupted.", hint="run it again when nothing interrupts it.", **place
         )
-    return UserCodeError(f"Block '{task.block}' raised {_exception_line(exception)}", hint=_hint(exception), **place)
+    message = f"Block '{task.block}' raised {_exception_line(exception)}"
+    return UserCodeError(message, hint=_hint(exception, task), **place)
 
 
-def _hint(exception: BaseException) -> str:
+def _hint(exception: BaseException, task: BlockTask) -> str:
     if isinstance(exception, ModuleNotFoundError) and exception.name and not exception.name.startswith("mage_ai"):
         package = exception.name.partition(".")[0]
-        return f"install it with `pip install {package}`, or correct the import; project modules live in the project."
+        wanted = f"spellbook install {task.project} '{install_name(package)}'"
+        return f"run `{wanted}`, or correct the import; project modules live in the project."
     if isinstance(exception, MemoryError):
         return "work on fewer rows at a time, or use a machine with more memory."
     if isinstance(exception, EOFError):

@@ -105,7 +105,7 @@ def _labels_objection(labels: Any) -> str | None:
         return "a name of the column labels that is no text"
     if type(labels) is pd.RangeIndex or (type(labels) is pd.Index and labels.dtype == "int64"):
         return None
-    if type(labels) is pd.Index and (is_object(labels.dtype) or labels.dtype == _text_dtype()):
+    if type(labels) is pd.Index and (is_object(labels.dtype) or _is_text(labels.dtype)):
         if all(type(label) is str for label in labels) and _is_unicode(list(labels)):
             return None
         return "column labels that are not all text"
@@ -140,11 +140,13 @@ def _plain_index_objection(index: Any) -> str | None:
     import pandas as pd
 
     plain = (pd.Index, pd.RangeIndex, pd.DatetimeIndex, pd.TimedeltaIndex, pd.PeriodIndex)
+    if type(index) is pd.Index and is_object(index.dtype) and _is_old_text(index):
+        return None
     if type(index) not in plain or is_object(index.dtype) or index.dtype == "bool":
         return f"an index of {index.dtype}"
     if isinstance(index.dtype, pd.api.extensions.ExtensionDtype):
         allowed = (pd.DatetimeTZDtype, pd.PeriodDtype)
-        if index.dtype != _text_dtype() and not isinstance(index.dtype, allowed):
+        if not _is_text(index.dtype) and not isinstance(index.dtype, allowed):
             return f"an index of {index.dtype}"
     return _dtype_objection(index.dtype)
 
@@ -180,7 +182,7 @@ def _categories_objection(categories: Any) -> str | None:
         return "categories without values, or with a name"
     dtype = categories.dtype
     is_plain = type(categories) is pd.Index and isinstance(dtype, np.dtype) and dtype.kind in "iuf"
-    return None if is_plain or dtype == _text_dtype() else f"categories of {dtype}"
+    return None if is_plain or _is_text(dtype) or _is_old_text(categories) else f"categories of {dtype}"
 
 
 def _arrow_objection(kind: Any) -> str | None:
@@ -205,8 +207,22 @@ def _zone_survives(zone: Any) -> bool:
     return type(back) is type(zone) and str(back) == str(zone)
 
 
-def _text_dtype() -> Any:
+def _is_text(dtype: Any) -> bool:
+    """Whether `dtype` is the one that pandas gives text; no dtype before pandas 3 is."""
     import numpy as np
     import pandas as pd
 
-    return pd.StringDtype("pyarrow", na_value=np.nan)
+    return not _is_old_pandas() and bool(dtype == pd.StringDtype("pyarrow", na_value=np.nan))
+
+
+def _is_old_text(labels: Any) -> bool:
+    """Whether labels are text as pandas keeps it before version 3, in the environments of projects: as objects."""
+    if not _is_old_pandas() or not is_object(labels.dtype):
+        return False
+    return all(type(label) is str for label in labels) and _is_unicode(list(labels))
+
+
+def _is_old_pandas() -> bool:
+    import pandas as pd
+
+    return int(pd.__version__.partition(".")[0]) < 3
