@@ -212,7 +212,7 @@ def compute_parts(
         configuration=fingerprint.configuration_digest(configuration),
         environment=environment,
         moment={
-            **{name: (moments or {})[name] for name in looked_at if name not in variables},
+            **{name: (moments or {})[name] for name in looked_at},  # in a run they go over variables of that name
             **({} if child is None else {"dynamic_block_index": str(child)}),
         },
     )

@@ -18,29 +18,52 @@ MAX_OUTPUTS = 100
 
 
 def system_keywords(task: BlockTask) -> dict[str, object]:
-    """Return the keyword arguments that mage gives every block, with the run's variables over them."""
+    """Return the keyword arguments that mage gives every block, with the variables where mage puts them.
+
+    In a run, mage's own names (`env`, `ds`, `execution_date`, ...) go over variables of the same name; in the notebook
+    a variable goes over them, so that a block can be tried for another day. `context` and `interval_*` are a
+    variable's wherever there is one. The block's `configuration`, `logger` and names are always its own.
+    """
     at: datetime = from_text(task.execution_date)
-    return {
-        "block_uuid": task.block,
-        "pipeline_uuid": task.pipeline,
-        "configuration": dict(task.configuration),
-        "context": {},
+    variables = dict(task.variables)
+    event = variables.get("event")
+    moments: dict[str, object] = {
         "env": "dev" if task.trigger == "notebook" else "prod",
-        "repo_path": task.project_root,
+        "ds": f"{at:%Y-%m-%d}",
+        "hr": f"{at:%H}",
+        "event": dict(event) if isinstance(event, Mapping) else {},
         "execution_date": at,
         "execution_partition": f"{task.run_id}/{at:%Y%m%dT%H%M%S}",
         "pipeline_run_id": task.run_id,
         "trigger_name": task.trigger,
-        "ds": f"{at:%Y-%m-%d}",
-        "hr": f"{at:%H}",
-        "event": {},
+    }
+    below: dict[str, object] = {
+        "context": {},
         "interval_start_datetime": at,
         "interval_end_datetime": None,  # no interval: the run was not started by a schedule
         "interval_seconds": None,
         "interval_start_datetime_previous": None,
-        "logger": _logger(task.block),
-        **task.variables,
     }
+    given = {name: _moment(value) if name in below else value for name, value in variables.items()}
+    return {
+        **below,
+        **({**moments, **given} if task.trigger == "notebook" else {**given, **moments}),
+        "block_uuid": task.block,
+        "pipeline_uuid": task.pipeline,
+        "configuration": dict(task.configuration),
+        "repo_path": task.project_root,
+        "logger": _logger(task.block),
+    }
+
+
+def _moment(value: object) -> object:
+    """Return an instant that a trigger gave as text as a datetime; anything else as it is."""
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            return value
+    return value
 
 
 def _logger(block: str) -> logging.Logger:

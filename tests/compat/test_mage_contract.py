@@ -186,3 +186,44 @@ def test_replica_runs_the_code_of_its_original(tmp_path):
     )
     (project / "transformers" / "again.py").unlink()
     assert outputs(tmp_path)["again"] == [4]
+
+
+SHOWS = "@data_loader\ndef load(*args, **kwargs):\n    return {name: kwargs[name] for name in %r}\n"
+
+
+def test_mage_s_own_names_go_over_variables_in_a_run(tmp_path):
+    """As `PipelineRun.get_variables` of 0.9.80 has it; what is the block's own cannot be replaced at all."""
+    own = {"env": "mine", "ds": "2020-01-01", "execution_date": "x", "trigger_name": "x", "hr": 1, "block_uuid": "x"}
+    wanted = ("env", "trigger_name", "block_uuid", "context", "interval_end_datetime", "event")
+    block = BlockFile(SHOWS % (wanted,), "data_loader")
+    theirs = {"context": {"k": 1}, "interval_end_datetime": "2024-01-01T02:00:00", "event": {"id": 7}}
+    make_project(tmp_path, blocks={"load": block}, variables={**own, **theirs})
+    assert outputs(tmp_path)["load"] == [
+        {
+            "env": "prod",
+            "trigger_name": "cli",
+            "block_uuid": "load",
+            "context": {"k": 1},
+            "interval_end_datetime": datetime(2024, 1, 1, 2),
+            "event": {"id": 7},
+        }
+    ]
+
+
+def test_variable_goes_over_mage_s_names_in_the_notebook():
+    from spellbook_core.worker.arguments import system_keywords
+    from tests.unit.worker.test_call import task
+
+    keywords = system_keywords(task(trigger="notebook", variables={"ds": "2020-01-01", "configuration": 1}))
+    assert keywords["ds"] == "2020-01-01"
+    assert keywords["env"] == "dev"
+    assert keywords["configuration"] == {}
+
+
+def test_trigger_s_variables_go_over_the_pipeline_s(tmp_path):
+    """A run's variables, whoever gave them, are over the pipeline's; what neither has is for `.get` with a default."""
+    source = (
+        "@data_loader\ndef load(*args, **kwargs):\n    return [kwargs['rows'], kwargs['day'], kwargs.get('no', 'd')]\n"
+    )
+    make_project(tmp_path, blocks={"load": BlockFile(source, "data_loader")}, variables={"rows": 1, "day": "mon"})
+    assert outputs(tmp_path, {"rows": 5})["load"] == [5, "mon", "d"]

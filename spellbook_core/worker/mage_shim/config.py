@@ -50,18 +50,51 @@ class DataSource(StrEnum):
 
 
 _KEYS = {
+    "AIRTABLE": "ACCESS_TOKEN",
+    "ALGOLIA": "API_KEY APP_ID INDEX_NAME",
     "AWS": "ACCESS_KEY_ID ENDPOINT REGION SECRET_ACCESS_KEY SESSION_TOKEN",
+    "AZURE": "CLIENT_ID CLIENT_SECRET STORAGE_ACCOUNT_NAME TENANT_ID",
+    "B2": "APPLICATION_KEY APPLICATION_KEY_ID ENDPOINT_URL",
+    "CHROMA": "COLLECTION PATH",
+    "CLICKHOUSE": "DATABASE HOST INTERFACE PASSWORD PORT USERNAME",
+    "DRUID": "HOST PASSWORD PATH PORT SCHEME USER",
     "DUCKDB": "DATABASE SCHEMA",
     "GOOGLE": "LOCATION SERVICE_ACC_KEY SERVICE_ACC_KEY_FILEPATH",
     "MONGODB": "COLLECTION CONNECTION_STRING DATABASE HOST PASSWORD PORT USER",
-    "MSSQL": "DATABASE DRIVER HOST PASSWORD PORT SCHEMA USER",
-    "MYSQL": "CONNECTION_METHOD DATABASE HOST PASSWORD PORT USER",
-    "POSTGRES": "CONNECTION_METHOD CONNECT_TIMEOUT DBNAME HOST PASSWORD PORT SCHEMA USER",
-    "SNOWFLAKE": "ACCOUNT DEFAULT_DB DEFAULT_SCHEMA DEFAULT_WH PASSWORD ROLE TIMEOUT USER",
+    "MOTHERDUCK": "TOKEN",
+    "MSSQL": "AUTHENTICATION DATABASE DRIVER HOST PASSWORD PORT SCHEMA USER",
+    "MYSQL": "ALLOW_LOCAL_INFILE CONNECTION_METHOD DATABASE HOST PASSWORD PORT USER",
+    "ORACLEDB": "HOST MODE PASSWORD PORT SERVICE USER",
+    "PINOT": "HOST PASSWORD PATH PORT SCHEME USER",
+    "POSTGRES": "CONNECTION_METHOD CONNECT_TIMEOUT DBNAME HOST PASSWORD PORT SCHEMA SSH_HOST SSH_PASSWORD SSH_PKEY "
+    "SSH_PORT SSH_USERNAME USER",
+    "QDRANT": "COLLECTION PATH",
+    "REDSHIFT": "CLUSTER_ID DBNAME DBUSER HOST IAM_PROFILE PORT SCHEMA TEMP_CRED_PASSWORD TEMP_CRED_USER",
+    "SNOWFLAKE": "ACCOUNT DEFAULT_DB DEFAULT_SCHEMA DEFAULT_WH PASSWORD PRIVATE_KEY_PASSPHRASE PRIVATE_KEY_PATH ROLE "
+    "TIMEOUT USER",
+    "SPARK": "CLUSTER DRIVER ENDPOINT HOST METHOD ORGANIZATION PORT SCHEMA SERVER_SIDE_PARAMETERS TOKEN USER",
+    "TRINO": "CATALOG HOST PASSWORD PORT SCHEMA USER",
+    "WEAVIATE": "COLLECTION ENDPOINT INFERENCE_API_KEY INSTANCE_API_KEY",
 }
 ConfigKey = StrEnum(  # type: ignore[misc]  # made from a table; each value is its own name
     "ConfigKey", [(f"{group}_{key}",) * 2 for group, keys in _KEYS.items() for key in keys.split()]
 )
+
+_NESTED = {
+    "AWS": ("AWS", {}),
+    "BigQuery": (
+        "GOOGLE",
+        {"credentials_mapping": "SERVICE_ACC_KEY", "path_to_credentials": "SERVICE_ACC_KEY_FILEPATH"},
+    ),
+    "Duck DB": ("DUCKDB", {}),
+    "PostgreSQL": ("POSTGRES", {"database": "DBNAME"}),
+    "Redshift": ("REDSHIFT", {"database": "DBNAME", "db_user": "DBUSER"}),
+    "Snowflake": (
+        "SNOWFLAKE",
+        {"database": "DEFAULT_DB", "schema": "DEFAULT_SCHEMA", "warehouse": "DEFAULT_WH"},
+    ),
+}
+"""Section of mage's older, nested form -> the group of flat keys, and which names differ from theirs in capitals."""
 
 
 class EnvironmentVariableLoader:
@@ -138,7 +171,22 @@ def _profile(path: Path, profile: str) -> Mapping[str, Any]:
             hint=f"its profiles are: {', '.join(names) or 'none'}.",
             path=str(path),
         )
-    return found
+    return flat(found)
+
+
+def flat(profile: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a profile with the sections of mage's nested form as flat keys; a flat key that is there goes over them.
+
+    `PostgreSQL: {host: a}` becomes `POSTGRES_HOST: a`, and `AWS: {Redshift: {host: a}}` becomes `REDSHIFT_HOST: a`.
+    """
+    found: dict[str, Any] = {}
+    for name, value in profile.items():
+        if name in _NESTED and isinstance(value, Mapping):
+            group, differing = _NESTED[name]
+            own = {key: item for key, item in value.items() if key not in _NESTED}
+            found |= {f"{group}_{differing.get(key, str(key).upper())}": item for key, item in own.items()}
+            found |= flat({key: item for key, item in value.items() if key in _NESTED})
+    return found | {str(name): value for name, value in profile.items() if name not in _NESTED}
 
 
 def render(text: str, path: Path) -> str:

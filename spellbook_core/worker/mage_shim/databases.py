@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from spellbook_core.worker.mage_shim.drivers import driver
-from spellbook_core.worker.mage_shim.sql import SqlClient
+from spellbook_core.worker.mage_shim.sql import SqlClient, Unique, refuse_conflicts
 
 
 class Postgres(SqlClient):
@@ -44,6 +44,18 @@ class MySQL(SqlClient):
     def _connect(self) -> Any:
         return driver("MySQL", "pymysql", "pymysql", "mysql.connector").connect(**self.settings)
 
+    def _on_conflict(self, columns: Iterable[str], unique: Unique) -> str:
+        if not unique.columns or not unique.method:
+            return ""
+        first = self._name(unique.columns[0])
+        others = [self._name(name) for name in columns if name not in unique.columns]
+        changes = [f"{name} = VALUES({name})" for name in others] if unique.is_update else []
+        return f" ON DUPLICATE KEY UPDATE {', '.join(changes) or f'{first} = {first}'}"
+
+    def _column_type(self, frame: Any, name: str, unique: Unique) -> str:
+        found = self._type(frame[name])
+        return "VARCHAR(255)" if name in unique.columns and found == self.types["text"] else found
+
     @classmethod
     def with_config(cls, config: Any, **options: Any) -> MySQL:
         """Return a client with the MYSQL_* keys of a profile."""
@@ -66,6 +78,9 @@ class MSSQL(SqlClient):
     def _connect(self) -> Any:
         return driver("MSSQL", "pymssql", "pymssql").connect(**self.settings)
 
+    def _on_conflict(self, columns: Iterable[str], unique: Unique) -> str:
+        return refuse_conflicts("SQL Server", unique)
+
     def _ensure_schema(self, cursor: Any, schema: str) -> None:
         cursor.execute("SELECT 1 FROM sys.schemas WHERE name = %s", (schema,))
         if cursor.fetchone() is None:
@@ -87,6 +102,9 @@ class Snowflake(SqlClient):
     def _connect(self) -> Any:
         module = driver("Snowflake", "snowflake-connector-python", "snowflake.connector")
         return module.connect(**self.settings)
+
+    def _on_conflict(self, columns: Iterable[str], unique: Unique) -> str:
+        return refuse_conflicts("Snowflake", unique)
 
     def fold(self, name: str) -> str:
         """Return the name in upper case, as Snowflake reads an unquoted one."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from spellbook_core.worker.mage_shim.drivers import driver
-from spellbook_core.worker.mage_shim.sql import ROW_LIMIT, SqlClient
+from spellbook_core.worker.mage_shim.sql import ROW_LIMIT, SqlClient, Unique
 
 
 class DuckDB(SqlClient):
@@ -27,7 +27,7 @@ class DuckDB(SqlClient):
     def rollback(self) -> None:
         """Nothing; see `commit`."""
 
-    def _write(self, frame: Any, schema: str | None, table: str, policy: str) -> None:
+    def _write(self, frame: Any, schema: str | None, table: str, policy: str, unique: Unique) -> None:
         """Hand the frame over as a whole: DuckDB reads it where it lies."""
         cursor, place = self.conn, self._place(schema, table)
         if schema is not None:
@@ -41,12 +41,17 @@ class DuckDB(SqlClient):
             from spellbook_core.worker.mage_shim.failures import TableExistsError
 
             raise TableExistsError(f"The table {place} exists.", hint="use if_exists='append' or 'replace'.")
+        if unique.columns and unique.method:  # one statement may not touch a row twice
+            frame = frame.drop_duplicates(list(unique.columns), keep="last" if unique.is_update else "first")
         cursor.register("spellbook_frame", frame)
         try:
-            if is_there and policy == "append":
-                cursor.execute(f"INSERT INTO {place} BY NAME SELECT * FROM spellbook_frame")  # noqa: S608  # quoted
-            else:
-                cursor.execute(f"CREATE OR REPLACE TABLE {place} AS SELECT * FROM spellbook_frame")  # noqa: S608  # quoted
+            if not (is_there and policy == "append"):
+                cursor.execute(f"CREATE OR REPLACE TABLE {place} AS SELECT * FROM spellbook_frame LIMIT 0")  # noqa: S608
+                if unique.columns:
+                    index = self._name(f"unique_{table}_{'_'.join(unique.columns)}")
+                    cursor.execute(f"CREATE UNIQUE INDEX {index} ON {place} ({self._names(unique.columns)})")
+            conflict = self._on_conflict(frame.columns, unique)
+            cursor.execute(f"INSERT INTO {place} BY NAME SELECT * FROM spellbook_frame{conflict}")  # noqa: S608  # quoted
         finally:
             cursor.unregister("spellbook_frame")
 

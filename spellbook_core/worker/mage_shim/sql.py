@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from spellbook_core.worker.mage_shim.failures import TableExistsError, UnsupportedActionError
@@ -15,6 +16,19 @@ ROW_LIMIT = 10_000_000
 
 BATCH_ROWS = 1_000
 """Rows per round trip of an export: larger batches gain little over a local socket and cost memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """Columns that together are unique, and mage's word for what a conflict does: `UPDATE` or `IGNORE`."""
+
+    columns: tuple[str, ...] = ()
+    method: str | None = None
+
+    @property
+    def is_update(self) -> bool:
+        """Whether the new row's values go over the old one's."""
+        return str(self.method).upper() == "UPDATE"
 
 
 class SqlClient:
@@ -116,37 +130,38 @@ class SqlClient:
         table_name: str | None = None,
         if_exists: str = "replace",
         index: bool = False,
+        unique_constraints: Sequence[str] | None = None,
+        unique_conflict_method: str | None = None,
         **options: Any,
     ) -> None:
         """Write a table, in one transaction.
 
+        `unique_constraints` are columns that together are unique: a table that is made gets that constraint. A row
+        that would break it updates the old one (`unique_conflict_method` `UPDATE`), is left out (`IGNORE`), or fails.
         `replace` empties a table whose columns fit and makes any other anew; `append` adds rows; `fail` refuses.
 
         Raises:
             TableExistsError: It is there already, and the policy is `fail`. [SB-WRK-038]
             UnsupportedActionError: An option of mage that would change the result is not offered. [SB-WRK-036]
         """
-        for name in ("unique_constraints", "unique_conflict_method", "query_string"):
-            if options.get(name):
-                raise UnsupportedActionError(
-                    f"The export option '{name}' of mage is not offered.",
-                    hint="export to a table of its own, then combine with an SQL statement by execute().",
-                )
+        if options.get("query_string"):
+            raise _not_offered("The export option 'query_string'")
         if table_name is None:
             schema_name, table_name = None, schema_name
         frame = _prepared(df, index)
-        if not options.get("case_sensitive"):
-            frame = frame.rename(columns={column: self._column(column) for column in frame.columns})
+        named = str if options.get("case_sensitive") else self._column
+        frame = frame.rename(columns={column: named(column) for column in frame.columns})
+        unique = Unique(tuple(named(name) for name in unique_constraints or ()), unique_conflict_method)
         schema = self.fold(schema_name) if schema_name else None
         table = self.fold(str(table_name))
         try:
-            self._write(frame, schema, table, str(if_exists))
+            self._write(frame, schema, table, str(if_exists), unique)
         except BaseException:  # also an interrupt: a transaction is never left open
             self.rollback()
             raise
         self.commit()
 
-    def _write(self, frame: Any, schema: str | None, table: str, policy: str) -> None:
+    def _write(self, frame: Any, schema: str | None, table: str, policy: str, unique: Unique) -> None:
         place = self._place(schema, table)
         with closing(self.conn.cursor()) as cursor:
             if schema is not None:
@@ -161,14 +176,32 @@ class SqlClient:
                     cursor.execute("DROP TABLE " + place)
                     there = []
             if not there:
-                columns = ", ".join(f"{self._name(name)} {self._type(frame[name])}" for name in frame.columns)
-                cursor.execute(f"CREATE TABLE {place} ({columns})")
+                columns = [f"{self._name(name)} {self._column_type(frame, name, unique)}" for name in frame.columns]
+                columns += [f"UNIQUE ({self._names(unique.columns)})"] if unique.columns else []
+                cursor.execute(f"CREATE TABLE {place} ({', '.join(columns)})")
             names = ", ".join(self._name(name) for name in frame.columns)
             marks = ", ".join(["%s"] * len(frame.columns))
             statement = f"INSERT INTO {place} ({names}) VALUES ({marks})"  # noqa: S608  # names quoted, values bound
+            statement += self._on_conflict(frame.columns, unique)
             rows = _rows(frame)
             for start in range(0, len(rows), BATCH_ROWS):
                 cursor.executemany(statement, rows[start : start + BATCH_ROWS])
+
+    def _on_conflict(self, columns: Iterable[str], unique: Unique) -> str:
+        """Return the clause that says what becomes of a row that breaks the constraint; empty when it fails."""
+        if not unique.columns or not unique.method:
+            return ""
+        others = [self._name(name) for name in columns if name not in unique.columns]
+        if not unique.is_update or not others:
+            return f" ON CONFLICT ({self._names(unique.columns)}) DO NOTHING"
+        changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in others)
+        return f" ON CONFLICT ({self._names(unique.columns)}) DO UPDATE SET {changes}"
+
+    def _column_type(self, frame: Any, name: str, unique: Unique) -> str:
+        return self._type(frame[name])
+
+    def _names(self, names: Iterable[str]) -> str:
+        return ", ".join(self._name(name) for name in names)
 
     def _ensure_schema(self, cursor: Any, schema: str) -> None:
         cursor.execute("CREATE SCHEMA IF NOT EXISTS " + self._name(schema))
@@ -206,6 +239,20 @@ class SqlClient:
         if isinstance(first, (bytes, bytearray)):
             return self.types["bytes"]
         return self.types["date"] if type(first).__name__ == "date" else self.types["text"]
+
+
+def refuse_conflicts(database: str, unique: Unique) -> str:
+    """Return the clause for a database whose conflicts are not handled here: none. Raises when one is wanted."""
+    if unique.columns and unique.method:
+        raise _not_offered(f"'unique_conflict_method' for {database}, an export option")
+    return ""
+
+
+def _not_offered(what: str) -> UnsupportedActionError:
+    return UnsupportedActionError(
+        f"{what} of mage is not offered.",
+        hint="export to a table of its own, then combine with an SQL statement by execute().",
+    )
 
 
 def _frame(cursor: Any, limit: int) -> Any:
