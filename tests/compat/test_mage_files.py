@@ -25,6 +25,7 @@ def changed(before: str, after: str) -> tuple[list[str], list[str]]:
     return [x[2:] for x in lines if x[0] == "-"], [x[2:] for x in lines if x[0] == "+"]
 
 
+@pytest.mark.guarantee("F19")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.parent.name)
 def test_unedited_file_keeps_its_bytes(path):
     file = load_pipeline(path)

@@ -73,6 +73,7 @@ class RunStoreContract:
         assert (run.selection, run.variables, run.created_at, run.execution_date) == (selection, variables, NOW, NOW)
         assert store.run(run.id) == run
 
+    @pytest.mark.guarantee("F57")
     def test_same_request_returns_first_run(self, store):
         first = store.create_run(new_run(request_id="a"), now=NOW)
         assert store.create_run(new_run(request_id="a"), now=LATER) == first

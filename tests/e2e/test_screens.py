@@ -74,6 +74,7 @@ def test_empty_workspace_leads_to_a_first_pipeline(served, page_factory, tmp_pat
     assert [path.parent.name for path in found] == ["첫_파이프라인"]
 
 
+@pytest.mark.guarantee("F15")
 def test_file_is_saved_and_a_change_outside_is_never_overwritten(served, page_factory, tmp_path):
     """Ctrl+S writes; a change by someone else under unsaved typing asks instead of winning or losing."""
     notes = make_project(tmp_path, files={"notes.md": "one\n"}) / "notes.md"

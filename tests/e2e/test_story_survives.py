@@ -61,6 +61,7 @@ def has_completed(ctx: Context) -> bool:
     return runs.get(ctx, RunId(1)).status is Status.COMPLETED
 
 
+@pytest.mark.guarantee("F54")
 def test_closed_tab_takes_nothing_from_the_run(served, page_factory, project, store):
     """The tab is closed in the middle; another browser shows the run going on, and no line is missing."""
     address = served().address
@@ -82,6 +83,7 @@ def test_closed_tab_takes_nothing_from_the_run(served, page_factory, project, st
     assert [step for step, _, _ in runs.metrics(store, run).series["loss"]] == list(range(300))
 
 
+@pytest.mark.guarantee("F2")
 def test_killed_page_takes_nothing_from_the_run(served, page_factory, project, store):
     """`kill -9` of the page's process in the middle: the run completes; started again, the page shows it."""
     first = served()

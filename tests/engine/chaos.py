@@ -103,7 +103,7 @@ class Chaos:
 
     def live(self, *, until: Callable[[Chaos], bool]) -> None:
         """Act at random moments until told; edits and cancels in between are part of it."""
-        weights = {self.start: 4, self.kill_worker: 9, self.kill_zygote: 1, self.kill_engine: 2, self.edit: 2}
+        weights = {self.start: 4, self.kill_worker: 9, self.kill_zygote: 1, self.kill_engine: 1, self.edit: 2}
         while not until(self):
             self.ensure_work()
             act = self.random.choices([*weights, self.cancel], [*weights.values(), 1])[0]

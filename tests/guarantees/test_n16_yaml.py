@@ -36,6 +36,7 @@ def test_tags_are_refused_without_effect(tmp_path, value, place):
     assert not canary.exists()
 
 
+@pytest.mark.guarantee("F21")
 @pytest.mark.guarantee("N16")
 @pytest.mark.parametrize(
     "data",
@@ -59,6 +60,7 @@ def test_bombs_are_refused_quickly(data):
     assert time.process_time() - started < 1.0
 
 
+@pytest.mark.guarantee("F21")
 @pytest.mark.guarantee("N16")
 def test_huge_file_is_refused_unread(tmp_path):
     path = tmp_path / "metadata.yaml"

@@ -21,6 +21,7 @@ def test_written_file_has_its_hash(tmp_path):
     assert file_hash(tmp_path / "none") == ABSENT
 
 
+@pytest.mark.guarantee("F14")
 def test_newer_file_is_not_overwritten(tmp_path):
     path = tmp_path / "a"
     first = write_atomically(path, b"1", expected_hash=ABSENT)
@@ -39,6 +40,7 @@ def test_mode_of_the_file_stays(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.guarantee("F8")
 def test_full_disk_leaves_the_old_file(tmp_path):
     path = tmp_path / "a"
     write_atomically(path, b"old")
@@ -60,6 +62,7 @@ def test_link_is_replaced_not_followed(tmp_path):
     assert (tmp_path / "target").read_bytes() == b"target"
 
 
+@pytest.mark.guarantee("F14")
 def test_one_of_many_writers_wins_each_round(tmp_path):
     path = tmp_path / "a"
     base = write_atomically(path, b"start")
@@ -89,6 +92,7 @@ for n in itertools.count():
 """
 
 
+@pytest.mark.guarantee("F3")
 def test_killed_writer_leaves_a_whole_file(tmp_path):
     path = tmp_path / "metadata.yaml"
     path.write_bytes(b"0" * 200_000)

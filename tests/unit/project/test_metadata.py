@@ -56,6 +56,8 @@ def small() -> str:
     return render_pipeline({}, Pipeline("p", "no", tags=("x",), blocks=blocks, variables={"n": 1}))
 
 
+@pytest.mark.guarantee("F18")
+@pytest.mark.guarantee("F20")
 @pytest.mark.parametrize(
     ("text", "place", "what"),
     [
@@ -84,6 +86,7 @@ def test_complaint_names_place_and_cause(text, place, what):
     assert caught.value.hint
 
 
+@pytest.mark.guarantee("F18")
 def test_file_cut_at_any_byte_is_no_crash():
     data = small().encode("utf-8")
     for length in range(len(data)):
@@ -122,6 +125,7 @@ def pipelines(draw):
     )
 
 
+@pytest.mark.guarantee("F20")
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(pipelines())
 def test_written_pipeline_reads_back_equal(pipeline):
@@ -157,6 +161,7 @@ def test_edits_of_a_file_read_back_equal(pipeline, data):
     assert again.warnings == ()
 
 
+@pytest.mark.guarantee("F19")
 def test_unknown_keys_stay_at_every_level():
     text = "zebra: 1\nblocks:\n- uuid: a\n  x_ray: [1]\n  configuration:\n    deep: {b: 1}\n  type: custom\nname: p\n"
     file = parse(text)
@@ -186,6 +191,7 @@ def test_decomposed_names_are_the_same_block():
     assert file.pipeline.parents() == {"한글": (), "b": ("한글",)}
 
 
+@pytest.mark.guarantee("F14")
 def test_save_refuses_a_changed_file(tmp_path):
     path = tmp_path / "p" / "metadata.yaml"
     path.parent.mkdir()

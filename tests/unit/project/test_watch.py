@@ -31,6 +31,7 @@ def wait_for(changes, wanted):
     return seen
 
 
+@pytest.mark.guarantee("F15")
 def test_edit_from_outside_is_told(tmp_path, told):
     path = tmp_path / "projects" / "demo" / "블록.py"
     subprocess.run([sys.executable, "-c", f"open({str(path)!r}, 'w').write('x')"], check=True)
