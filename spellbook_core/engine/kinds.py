@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from spellbook_core.engine.active import ActiveBlock, ActiveRun
 from spellbook_core.errors import SpellbookError
@@ -17,6 +19,10 @@ from spellbook_core.runs.records import BlockEnd
 
 MAX_WARNINGS = 20
 """Most different warnings of its children that a block shows."""
+
+
+HEARD = {Status.COMPLETED: "success", Status.FAILED: "failure", Status.CANCELLED: "cancelled"}
+"""How a block ended -> what a callback for it is marked with."""
 
 
 class ChildrenFailedError(SpellbookError, RuntimeError):
@@ -38,6 +44,55 @@ def judged(block: ActiveBlock, end: BlockEnd, is_met: bool | None) -> BlockEnd:
     if is_met:
         return replace(end, reason=f"it holds, so '{block.hangs_on}' runs")
     return replace(end, status=Status.CONDITION_FAILED, reason=f"it does not hold, so '{block.hangs_on}' does not run")
+
+
+def unheard(run: ActiveRun, block: ActiveBlock) -> BlockEnd | None:
+    """Return how a callback ends that has no function for the end of its block; None when it has to be called.
+
+    Told from the text, so that no process starts for nothing: most callbacks are for failures, and most blocks do not
+    fail.
+    """
+    if block.block_type != BlockType.CALLBACK or block.hangs_on is None:
+        return None
+    words = marks(block.source)
+    ended = run.state.statuses[block.hangs_on]
+    if words is None or HEARD.get(ended) in words:
+        return None
+    at = run.ends[block.hangs_on].ended_at if block.hangs_on in run.ends else run.run.created_at
+    return BlockEnd(Status.COMPLETED, at, reason=f"nothing to call: '{block.hangs_on}' ended {ended.value}")
+
+
+@lru_cache(maxsize=256)
+def marks(source: str) -> frozenset[str] | None:
+    """Return the ends that the functions of a callback's text are for; None when the text alone does not tell."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for mark in node.decorator_list:
+            word = _word(mark)
+            if word is None:
+                return None
+            found.add(word)
+    return frozenset(found) or None
+
+
+def _word(mark: ast.expr) -> str | None:
+    called = mark.func if isinstance(mark, ast.Call) else mark
+    name = called.id if isinstance(called, ast.Name) else called.attr if isinstance(called, ast.Attribute) else ""
+    if name in {"on_success", "on_failure"}:
+        return name.removeprefix("on_")
+    if name != "callback":
+        return None
+    if not isinstance(mark, ast.Call) or not (mark.args or mark.keywords):
+        return "success"
+    given = mark.args[0] if mark.args else mark.keywords[0].value
+    word = str(given.value) if isinstance(given, ast.Constant) else ""
+    return word if word in HEARD.values() else None
 
 
 def end_of(run: ActiveRun, key: BlockUuid, status: Status, *, now: datetime) -> BlockEnd:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from spellbook_core.engine import state
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, Change
-from spellbook_core.engine.kinds import end_of
+from spellbook_core.engine.kinds import end_of, unheard
 from spellbook_core.engine.reuse import Reuse
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.run import Status
@@ -19,7 +19,11 @@ def settle_unchanged(runs: Iterable[ActiveRun], reuse: Reuse) -> list[Change]:
     for run in runs:
         undecided = [run.blocks[name] for name in state.ready(run.state, len(run.blocks))]
         for block in undecided:  # grows
-            end = None if block.is_decided or run.run.selection.tests_only else reuse.decide(run, block)
+            if run.run.selection.tests_only:
+                continue
+            end = unheard(run, block)
+            if end is None and not block.is_decided:
+                end = reuse.decide(run, block)
             if end is None:
                 continue
             before = run.state.statuses

@@ -225,5 +225,8 @@ class BlockRun:
 
     @property
     def rows(self) -> int | None:
-        """Rows of the first table among the outputs."""
+        """Rows of the first table among the outputs; of all children together where there are some."""
+        if self.children is not None:
+            found = [output.rows for output in self.outputs if output.columns and output.rows is not None]
+            return sum(found) if found else None
         return next((output.rows for output in self.outputs if output.columns), None)

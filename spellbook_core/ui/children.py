@@ -16,6 +16,9 @@ _ROWS_SHOWN = 6
 
 _HEIGHT_PX = 248
 
+_FIRST = {Status.FAILED: 0, Status.RUNNING: 1, Status.QUEUED: 2, Status.CANCELLED: 3}
+"""What a person looks for stands at the top; the others follow in their own order."""
+
 
 def words(counts: Mapping[Status, int]) -> str:
     """Return how far the children are: `3 of 20`, `20 children`, `19 of 20, 1 failed`."""
@@ -24,7 +27,9 @@ def words(counts: Mapping[Status, int]) -> str:
     failed = counts.get(Status.FAILED, 0)
     if done == total:
         return text.count(total, "child", "children")
-    return f"{done} of {total}" + (f", {failed} failed" if failed else "")
+    skipped = counts.get(Status.CONDITION_FAILED, 0)
+    rest = (f", {failed} failed" if failed else "") + (f", {skipped} skipped" if skipped else "")
+    return f"{done} of {total}{rest}"
 
 
 def name(block_run: BlockRun) -> str:
@@ -38,6 +43,7 @@ def name(block_run: BlockRun) -> str:
 def choose(children: Sequence[BlockRun], *, key: str) -> BlockRun | None:
     """Draw the children as counts by state and a list; return the one whose row is chosen, None while none is."""
     counts = Counter(child.status for child in children)
+    children = sorted(children, key=lambda child: _FIRST.get(child.status, len(_FIRST)))
     with st.container(key=f"{key}_counts", horizontal=True, gap="xsmall", vertical_alignment="center"):
         st.caption(f"Runs once per item: {text.count(len(children), 'child', 'children')}", width="content")
         for status, number in counts.items():

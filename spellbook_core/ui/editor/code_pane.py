@@ -11,6 +11,7 @@ import streamlit as st
 
 from spellbook_core.model.block import Block, BlockType
 from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.run import BlockRun
 from spellbook_core.services import blocks as block_service
 from spellbook_core.ui import boundary, text
 from spellbook_core.ui.components.editor import Completion, Diagnostic, EditorEvent, code_editor
@@ -142,6 +143,16 @@ def short_shape(summary: str) -> str:
     return f"{found[1]} × {found[2]}" if found else summary
 
 
+def _shapes(run: BlockRun) -> list[str]:
+    """Return a text per value that a block hands over: one item, a list over its children, or its outputs."""
+    items = next((output.items for output in run.outputs if output.items is not None), None)
+    if items is not None:
+        return [f"one of {text.count(len(items), 'item')}"]
+    if run.children is not None:
+        return [f"of {text.count(len(run.children), 'child', 'children')}"]
+    return [short_shape(output.summary) for output in run.outputs]
+
+
 def _names(names: Sequence[str]) -> str:
     return ", ".join(text.escape(name, max_chars=60) for name in names[:20])
 
@@ -162,11 +173,7 @@ def _signature(editor: Editor, block: Block, source) -> signature.Signature:
         if parameter.kind == "positional"
     ]
     known = [parent for parent in block.upstream_blocks if editor.block(parent) is not None]
-    shapes = {
-        parent: [short_shape(output.summary) for output in editor.results[parent].outputs]
-        for parent in known
-        if parent in editor.results
-    }
+    shapes = {parent: _shapes(editor.results[parent]) for parent in known if parent in editor.results}
     return signature.match(parameters, has_varargs=inspected.has_varargs, parents=known, shapes=shapes)
 
 
