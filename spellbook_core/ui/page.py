@@ -1,6 +1,6 @@
 """The script that Streamlit runs for every page view; everything it does is in `shell`."""
 
-from spellbook_core.ui import shell, uninterrupted
+from spellbook_core.ui import shell, streamlit_mends
 
-uninterrupted.install()
+streamlit_mends.install()
 shell.main()

@@ -4,10 +4,10 @@ import json
 
 import streamlit as st
 
-from spellbook_core.ui import uninterrupted
+from spellbook_core.ui import streamlit_mends
 from spellbook_core.ui.components.editor import Completion, Diagnostic, EditorEvent, code_editor, collect
 
-uninterrupted.install()
+streamlit_mends.install()
 
 START = '''import pandas as pd
 
