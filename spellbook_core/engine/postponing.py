@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from spellbook_core.clock import to_text
 from spellbook_core.engine.active import ActiveBlock, ActiveRun
 from spellbook_core.engine.sensing import SHORTEST_S, sensor_policy
 from spellbook_core.errors import SpellbookError
@@ -97,7 +96,7 @@ def _ended(block: ActiveBlock, end: BlockEnd) -> AttemptEnd:
 def _timed_out(block: ActiveBlock, timeout_s: float, since: datetime) -> ErrorReport:
     looks = f"{block.attempt} look{'s' if block.attempt > 1 else ''}"
     error = SensorTimedOutError(
-        f"Sensor '{block.block}' was not true within {timeout_s:g} s: {looks} since {to_text(since)[:19]} UTC.",
+        f"Sensor '{block.block}' was not true within {timeout_s:g} s: {looks} since {since:%Y-%m-%d %H:%M:%S} UTC.",
         hint="look whether what it waits for still comes, or raise `timeout` in its configuration.",
         block=block.block,
     )

@@ -38,4 +38,7 @@ def _left(seconds: int) -> str:
 
 
 def _clock(at: datetime) -> str:
-    return text.moment(at, state.zone())[-8:]
+    """Return the time of day, with the date when that is not today."""
+    day, _, clock = text.moment(at, state.zone()).partition(" ")
+    today = text.moment(state.context().clock.now(), state.zone()).partition(" ")[0]
+    return clock if day == today else f"{day} {clock}"

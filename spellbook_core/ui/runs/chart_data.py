@@ -39,18 +39,19 @@ def block_order(rows: Iterable[ChartRow]) -> list[str]:
 
 
 def span_rows(block_runs: Sequence[BlockRun], now: datetime) -> list[ChartRow]:
-    """Return one bar per started block run, in seconds from the first start; a running one ends `now`."""
-    starts = [run.started_at for run in block_runs if run.started_at is not None]
-    if not starts:
-        return []
-    first = min(starts)
+    """Return one bar per started block run, in seconds from the first start; a running one ends `now`.
+
+    One with several attempts has a bar over all of them, with the time in which it waited.
+    """
+    begun = [(run, started) for run in block_runs if (started := _started(run)) is not None]
+    first = min((started for _, started in begun), default=now)
     found: list[ChartRow] = []
-    for run in block_runs:
-        if run.started_at is None:
-            continue
-        begin = (run.started_at - first).total_seconds()
-        ended = run.ended_at or (now if not run.status.is_terminal else run.started_at)
-        length = run.duration_s if run.duration_s is not None else (ended - run.started_at).total_seconds()
+    for run, started in begun:
+        begin = (started - first).total_seconds()
+        ended = run.ended_at or (now if not run.status.is_terminal else started)
+        length = (ended - started).total_seconds()
+        if run.duration_s is not None and run.attempt <= 1:
+            length = run.duration_s
         found.append(
             {
                 "block": text.one_line(run.key, max_chars=60),
@@ -61,6 +62,10 @@ def span_rows(block_runs: Sequence[BlockRun], now: datetime) -> list[ChartRow]:
             }
         )
     return found
+
+
+def _started(run: BlockRun) -> datetime | None:
+    return run.first_started_at if run.attempt > 1 and run.first_started_at is not None else run.started_at
 
 
 def run_span_rows(runs: Iterable[PipelineRun], now: datetime) -> list[ChartRow]:

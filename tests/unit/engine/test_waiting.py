@@ -216,7 +216,7 @@ def test_sensor_fails_when_its_time_is_up(tmp_path, clock, start, runner, execut
     runner.on_executor()
     error = only(run).error
     assert (only(run).status, error.code) == (Status.FAILED, "SB-RUN-032")
-    assert "not true within 60 s: 3 looks since 2026-01-05T02:00:00 UTC" in error.message
+    assert "not true within 60 s: 3 looks since 2026-01-05 02:00:00 UTC" in error.message
 
 
 def test_sensor_that_raises_fails_or_is_retried(tmp_path, start, runner, executor, only):

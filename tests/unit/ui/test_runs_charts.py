@@ -1,5 +1,6 @@
 """The rows behind the charts of runs, and the text of logs and diffs."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -22,6 +23,14 @@ def block_run(name: str, status: Status = Status.COMPLETED, start_s: float | Non
 def test_bars_begin_at_the_first_start():
     rows = chart_data.span_rows([block_run("a", start_s=5), block_run("b", start_s=8)], NOW)
     assert [(row["block"], row["begin"], row["end"]) for row in rows] == [("a", 0.0, 2.0), ("b", 3.0, 5.0)]
+
+
+def test_bar_covers_all_attempts_and_the_waiting_between():
+    last = block_run("a", Status.FAILED, start_s=20)
+    retried = replace(last, attempt=3, first_started_at=NOW)
+    waiting = replace(retried, status=Status.QUEUED, ended_at=None, duration_s=None)
+    rows = chart_data.span_rows([retried, waiting], NOW + timedelta(seconds=30))
+    assert [(row["begin"], row["end"]) for row in rows] == [(0.0, 22.0), (0.0, 30.0)]
 
 
 def test_running_bar_ends_now_and_unstarted_has_none():
