@@ -168,13 +168,19 @@ class ActiveRun:
             configuration=block.spec.configuration,
             execution_date=to_text(self.run.execution_date),
             trigger=self.run.trigger,
-            environment=self.environment,
+            environment=self.environment_of(block),
             timeout_s=block.spec.timeout_s,
             tests_only=self.run.selection.tests_only,
             child=block.spec.child,
             child_index=block.index,
             hangs_on=self._hangs_on(block),
         )
+
+    def environment_of(self, block: ActiveBlock) -> Environment:
+        """Return where a block runs: SQL in Spellbook's own Python, which has DuckDB, else where the project says."""
+        if block.spec.language == "sql" and self.environment.python is not None:
+            return replace(self.environment, python=None, recipe=None)
+        return self.environment
 
     def attempt_dir(self, block: ActiveBlock, attempt: int | None = None) -> Path:
         """Return the folder of an attempt of `block`, the current one unless told."""

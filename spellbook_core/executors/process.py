@@ -15,10 +15,11 @@ from spellbook_core.engine.ports import Executor, ExecutorEvent, Exited, Handle,
 from spellbook_core.executors.adopted import Adopted
 from spellbook_core.executors.warm import WarmProcess
 from spellbook_core.model.naming import BlockRunId
-from spellbook_core.model.task import TASK_FILE, BlockTask, Environment
+from spellbook_core.model.task import LOG_FILE, TASK_FILE, BlockTask, Environment
 from spellbook_core.model.values import JsonValue
 from spellbook_core.project.layout import Workspace
 from spellbook_core.settings import Settings
+from spellbook_core.worker.capture import LogWriter
 from spellbook_core.worker.wire import task_to_json
 
 _Key = tuple[int, int]
@@ -65,6 +66,9 @@ class ProcessExecutor(Executor):
         self._jobs[key] = process
         process.run(key, attempt_dir, task.timeout_s)
         self._watch_unsent(process)
+        if key in process.waiting and process.is_made_first:
+            _say_waiting(process, attempt_dir)
+            self._tell(Progressed(task.block_run_id, task.attempt, "log"))
         return handle
 
     def fileno(self) -> int:
@@ -233,6 +237,16 @@ def _write_task(task: BlockTask, attempt_dir: Path) -> None:
 
     attempt_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     (attempt_dir / TASK_FILE).write_text(json.dumps(task_to_json(task)), encoding="utf-8")
+
+
+def _say_waiting(process: WarmProcess, attempt_dir: Path) -> None:
+    """Write into the attempt's log why it does not begin yet; a log that cannot be written is no reason to fail."""
+    digest = process.recipe.digest if process.recipe else ""
+    log = LogWriter(attempt_dir / LOG_FILE)
+    text = f"Waiting for the Python environment of this block, which is being made (environments/{digest}.log)."
+    with suppress(OSError):
+        log.notice(text, time.time(), level="info")
+        log.close(time.time())
 
 
 def _exited(block_run_id: BlockRunId, attempt: int, message: dict[str, JsonValue]) -> Exited:

@@ -41,6 +41,7 @@ class WarmProcess:
         used_at: Monotonic seconds of the last use.
         folders: The attempts that run in it, with their folders.
         recipe: Of an environment of ours; while that is made, attempts are `waiting` here, and can be taken back.
+        is_made_first: Whether the environment was not there when the process was started.
         hold: Keeps the environment from being removed.
     """
 
@@ -50,6 +51,7 @@ class WarmProcess:
     process: subprocess.Popen[bytes]
     errors: IO[bytes]
     recipe: Recipe | None = None
+    is_made_first: bool = False
     hold: int | None = None
     waiting: dict[tuple[int, int], tuple[Path, float | None]] = field(default_factory=dict)
     mode: str = "starting"
@@ -76,11 +78,12 @@ class WarmProcess:
                 variables.pop(name, None)
         options = Options(packages, packages if mode == "fork" else (), mode, restore, boot)
         command = options.command("spellbook_core.worker.zygote", environment.python or sys.executable)
+        making = _making(environment)
         ours, theirs = socket.socketpair()
         errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process; closed in `close`
         try:
             process = subprocess.Popen(
-                [*_making(environment), *command, str(theirs.fileno()), options.to_text()],
+                [*making, *command, str(theirs.fileno()), options.to_text()],
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
@@ -95,7 +98,9 @@ class WarmProcess:
             raise
         finally:
             theirs.close()
-        return cls(environment.python, packages, Channel(ours), process, errors, recipe=environment.recipe)
+        made = cls(environment.python, packages, Channel(ours), process, errors, recipe=environment.recipe)
+        made.is_made_first = bool(making)
+        return made
 
     @property
     def pid(self) -> int:

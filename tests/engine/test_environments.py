@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from spellbook_core.engine.ports import Started
 from spellbook_core.errors import BadNameError
@@ -272,8 +273,10 @@ def test_run_is_cancelled_while_its_environment_is_made(tmp_path, workspace, att
     log = building.log_path(found.recipe.folder)
     attempts.until(task, lambda _: log.exists() and "Processing ./slow" in log.read_text())
     attempts.executor.cancel(handle, 0.1)
+    assert attempts.executor.describe()[0]["mode"] == "starting"
     ended = attempts.wait(task)
     assert ended.exited.reason == "cancelled"
+    assert "Waiting for the Python environment of this block" in ended.text
     assert not any(isinstance(event, Started) for event in ended.events)
 
 
@@ -435,3 +438,17 @@ def test_command_line_installs_and_validates(tmp_path, shelf):
     assert "✓ demo: tinypack ready" in made.stdout
     checked = subprocess.run([*spellbook, "validate", str(project)], capture_output=True, text=True, check=True)
     assert "tinypack" not in checked.stdout
+
+
+def test_sql_blocks_run_in_spellbooks_own_python(tmp_path, context, bare):
+    project = make_project(tmp_path, blocks={"a": PLAIN})
+    (project / "transformers").mkdir()
+    (project / "transformers/count.sql").write_text("SELECT 7 AS n\n")
+    file = project / "pipelines/main/metadata.yaml"
+    document = yaml.safe_load(file.read_text())
+    entry = {"uuid": "count", "name": "count", "type": "transformer", "language": "sql", "upstream_blocks": ["a"]}
+    document["blocks"].append(entry)
+    file.write_text(yaml.safe_dump({**document, "spellbook": {"environment": {"python": bare}}}, sort_keys=False))
+    _, blocks = run(context)
+    assert blocks["count"].error is None
+    assert blocks["count"].outputs[0].rows == 1
