@@ -13,7 +13,7 @@ import pytest
 from spellbook_core.engine.supervise import Supervisor, identity, is_alive
 from spellbook_core.model.run import NewRun, Status
 from spellbook_core.model.staleness import Freshness
-from spellbook_core.services import engines, runs
+from spellbook_core.services import engines, retries, runs
 from spellbook_core.services.wiring import open_context
 from tests.conftest import PASS_ON, BlockFile, make_project, wait_until
 
@@ -171,3 +171,40 @@ def test_end_of_a_stranger_is_told(tmp_path):
     assert not is_alive(process)
     assert not supervisor.watch(8, process)
     supervisor.close()
+
+
+def test_run_goes_on_though_its_pipeline_was_broken_meanwhile(ctx, project, running):
+    """What a run needs is in the run store: an edit that goes wrong while no engine leads harms only later runs."""
+    run, _ = running
+    kill_engine(ctx)
+    (project / "pipelines/main/metadata.yaml").write_text("blocks: [")
+    engines.ensure(ctx)
+    (project / "data_loaders/go").touch()
+    assert ended(ctx, run, 30.0) is Status.COMPLETED
+
+
+@pytest.mark.guarantee("F6")
+def test_run_that_cannot_go_on_leaves_no_process_behind(ctx, project, running):
+    """Its project is gone: the run and its blocks fail, and the block that an earlier engine started is ended."""
+    run, worker = running
+    kill_engine(ctx)
+    project.rename(project.with_name("elsewhere"))
+    engines.ensure(ctx)
+    assert ended(ctx, run) is Status.FAILED
+    assert statuses(ctx, run) == {"wait": "failed", "after": "upstream_failed"}
+    wait_until(lambda: not is_alive(worker), 15.0, what="the block's process has been ended")
+    project.with_name("elsewhere").rename(project)
+
+
+@pytest.mark.guarantee("F25")
+def test_store_lost_while_a_run_is_under_way_is_rebuilt(ctx, project, running, tmp_path):
+    """The run ends with what is known of it, the engine goes on, and a retry finishes it."""
+    run, worker = running
+    ctx.close()
+    ctx.workspace.database_path.unlink()
+    (project / "data_loaders/go").touch()
+    wait_until(lambda: not is_alive(worker), what="the block has ended")
+    found = runs.get(ctx, run.id)
+    assert (found.status, found.error.code) == (Status.FAILED, "SB-RUN-061")
+    again = retries.retry(ctx, run.id)
+    assert runs.wait(ctx, again.id, 60).status is Status.COMPLETED
