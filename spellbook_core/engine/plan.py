@@ -113,7 +113,6 @@ def build(
     over = spread_over(blocks, heard, order)
     planned: list[PlannedBlock] = []
     for name in (name for name in order if name in reasons):
-        _refuse_what_cannot_spread(pipeline, blocks[name], heard[name], project)
         inputs = _stored_inputs(pipeline, name, heard[name], reasons, stored, project)
         block = PlannedBlock(blocks[name], reasons[name], heard[name], inputs, over.get(name, ()))
         planned += _with_add_ons(pipeline, block, project)
@@ -265,22 +264,6 @@ def _with_add_ons(pipeline: Pipeline, planned: PlannedBlock, project: ProjectNam
         if name in callback.upstream_blocks and callback.language == "python"
     ]
     return [*conditions, replace(planned, conditions=tuple(each.key for each in conditions)), *callbacks]
-
-
-def _refuse_what_cannot_spread(
-    pipeline: Pipeline, block: Block, parents: Iterable[BlockUuid], project: ProjectName
-) -> None:
-    """Refuse to run a block once per item of a parent that cannot tell its items."""
-    for name in parents:
-        parent = pipeline.block(name)
-        if parent.is_dynamic and not parent.reduces_output and parent.language != "python":
-            raise NotRunnableError(
-                f"Block '{block.uuid}' would run once per item of '{name}', and only Python blocks can be dynamic.",
-                hint=f"take 'dynamic' out of the configuration of '{name}', or put a Python block in between.",
-                project=project,
-                pipeline=pipeline.uuid,
-                block=block.uuid,
-            )
 
 
 def _not_runnable(block: Block, subject: str, pipeline: Pipeline, project: ProjectName) -> NotRunnableError:

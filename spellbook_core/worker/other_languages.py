@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from spellbook_core.artifacts.formats.query_results import QueryResult, as_frame
 from spellbook_core.artifacts.local import LocalArtifactStore
-from spellbook_core.model.block import RUNNABLE_TYPES, SHELL_LANGUAGES, BlockType
+from spellbook_core.model.block import RUNNABLE_TYPES, SHELL_LANGUAGES, BlockType, is_dynamic
 from spellbook_core.project.layout import Workspace
+from spellbook_core.worker.items import put_items
 
 if TYPE_CHECKING:
-    from spellbook_core.model.task import BlockTask, OutputInfo
+    from spellbook_core.model.task import ArtifactRef, BlockTask, OutputInfo
 
 _LANGUAGES = frozenset({"sql"}) | SHELL_LANGUAGES
 
@@ -18,6 +20,9 @@ _LANGUAGES = frozenset({"sql"}) | SHELL_LANGUAGES
 class _Artifacts(Protocol):
     def put(self, value: object, *, index: int = 0, origin: str = "") -> OutputInfo:
         """Store a value."""
+
+    def get(self, ref: ArtifactRef) -> object:
+        """Read a stored value."""
 
 
 def is_other(task: BlockTask) -> bool:
@@ -28,7 +33,7 @@ def is_other(task: BlockTask) -> bool:
 
 
 def run_other(task: BlockTask, artifacts: _Artifacts) -> list[OutputInfo]:
-    """Run a block for which `is_other` holds and return its stored outputs: one, or none.
+    """Run a block for which `is_other` holds and return its stored outputs: one, or none; of a dynamic one its items.
 
     Raises:
         SpellbookError: Why it failed.
@@ -47,4 +52,6 @@ def run_other(task: BlockTask, artifacts: _Artifacts) -> list[OutputInfo]:
         from spellbook_core.worker.shell_block import run_shell
 
         value = run_shell(task, store)
+    if is_dynamic(task.configuration):
+        return put_items(task, as_frame(value.table) if isinstance(value, QueryResult) else value, artifacts)[0]
     return [] if value is None else [artifacts.put(value, origin=f"{task.pipeline}/{task.block}")]

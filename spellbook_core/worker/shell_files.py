@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spellbook_core.artifacts.export import export
 from spellbook_core.artifacts.formats.query_results import QueryResult
 from spellbook_core.artifacts.formats.registry import ARROW_FORMATS
+from spellbook_core.worker.items import read_input
 from spellbook_core.worker.shell_problems import CommandOutputError, CommandRefusedError
 
 if TYPE_CHECKING:
     from spellbook_core.artifacts.store import ArtifactStore
-    from spellbook_core.model.task import BlockTask, OutputInfo
+    from spellbook_core.model.task import BlockInput, BlockTask, OutputInfo
 
 OUTPUTS = {
     "SPELLBOOK_OUTPUT": "output.json",
@@ -32,7 +34,8 @@ def write_inputs(task: BlockTask, store: ArtifactStore, folder: Path) -> dict[st
 
     `SPELLBOOK_INPUT_1` is the first output of the first parent, `SPELLBOOK_INPUT_LOAD_ORDERS` of the one of that name,
     `SPELLBOOK_INPUT_1_1` the second output of the first parent; `SPELLBOOK_INPUTS` is their folder. A table is
-    Parquet, or what `input_format` says; what JSON can hold is JSON; an output of another kind has no file.
+    Parquet, or what `input_format` says; what JSON can hold is JSON; an output of another kind has no file. Of a parent
+    that ran once per item, `SPELLBOOK_INPUT_1` is a folder with the files of its children.
     """
     chosen = str(task.configuration.get("input_format") or "parquet").lower()
     if chosen not in INPUT_FORMATS:
@@ -44,17 +47,33 @@ def write_inputs(task: BlockTask, store: ArtifactStore, folder: Path) -> dict[st
     found = {"SPELLBOOK_INPUTS": str(place)}
     for number, given in enumerate(task.inputs, start=1):
         name = re.sub(r"\W", "_", given.block)
-        for output in given.outputs:
-            suffix = f"_{output.index}" if output.index else ""
-            path = _write(store, output, place / f"{number}_{name}{suffix}", chosen)
-            if path is None:
-                print(  # noqa: T201  # the block's own output
-                    f"The {output.name} of '{given.block}' is a {output.type_name}: shell blocks get no file of it.",
-                    flush=True,
-                )
-                continue
+        for suffix, path in _files(store, given, place / f"{number}_{name}", chosen):
             found[f"SPELLBOOK_INPUT_{number}{suffix}"] = found[f"SPELLBOOK_INPUT_{name.upper()}{suffix}"] = str(path)
     return found
+
+
+def _files(store: ArtifactStore, given: BlockInput, stem: Path, chosen: str) -> Iterator[tuple[str, Path]]:
+    """Write what a parent hands over: a file per output, of one item its value, of children a folder of theirs."""
+    if given.item is not None:
+        path = stem.with_name(f"{stem.name}.json")
+        item = read_input(given, store)[0]
+        path.write_text(json.dumps(item, default=str, ensure_ascii=False), encoding="utf-8")
+        yield "", path
+        return
+    if given.children is not None:
+        stem.mkdir()
+        yield "", stem
+    for output in given.outputs:
+        suffix = f"_{output.index}" if output.index else ""
+        own = stem / f"{output.child.replace(':', '_')}{suffix}" if output.child else Path(f"{stem}{suffix}")
+        path_of = _write(store, output, own, chosen)
+        if path_of is None:
+            print(  # noqa: T201  # the block's own output
+                f"The {output.name} of '{given.block}' is a {output.type_name}: shell blocks get no file of it.",
+                flush=True,
+            )
+        elif not output.child:
+            yield suffix, path_of
 
 
 def _write(store: ArtifactStore, output: OutputInfo, path: Path, chosen: str) -> Path | None:

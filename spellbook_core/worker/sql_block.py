@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spellbook_core.artifacts.formats.query_results import QueryResult
 from spellbook_core.worker.arguments import system_keywords
+from spellbook_core.worker.items import child_keywords
 from spellbook_core.worker.load import source_of
 from spellbook_core.worker.mage_shim.place import remember
 from spellbook_core.worker.mage_shim.secrets import get_secret_value
@@ -39,7 +40,7 @@ def run_sql(task: BlockTask, store: ArtifactStore) -> QueryResult | None:
     remember(task)
     target = target_of(task)
     parents = Parents(task, store)
-    script = statements(source_of(task), names_of(task, parents), identifiers=_identifiers(task, parents))
+    script = statements(source_of(task), names_of(task, parents, store), identifiers=_identifiers(task, parents))
     table = _run(task, target, script, parents)
     return None if table is None else QueryResult(table)
 
@@ -54,9 +55,10 @@ def _run(task: BlockTask, target: Target, script: list[Statement], parents: Pare
     return run_on_server(task, target, script, parents)
 
 
-def names_of(task: BlockTask, parents: Parents) -> dict[str, object]:
+def names_of(task: BlockTask, parents: Parents, store: ArtifactStore) -> dict[str, object]:
     """Return what `{{ }}` of a block can use: parents, the run's values over them, and a few functions."""
-    values = {name: value for name, value in system_keywords(task).items() if name not in _OBJECTS}
+    keywords = {**system_keywords(task), **child_keywords(task, store)}
+    values = {name: value for name, value in keywords.items() if name not in _OBJECTS}
 
     def variables(name: str, **options: object) -> object:
         return task.variables.get(name, "")

@@ -54,8 +54,8 @@ def run_on_duckdb(task: BlockTask, target: Target, script: list[Statement], pare
     is_reader = path is not None and not writes and not target.is_raw and not is_exporter and path.is_file()
     os.chdir(task.project_root)
     with closing(_connect(path, task, is_reader=is_reader)) as connection:
-        for name, output in parents.mentioned("\n".join(statement.written(_mark)[0] for statement in script)):
-            _register(connection, name, parents.table(output))
+        for name, source in parents.mentioned("\n".join(statement.written(_mark)[0] for statement in script)):
+            _register(connection, name, source.read())
         if target.schema is not None:
             _use_schema(connection, target.schema, may_make=not is_reader)
         _lock_down(connection, task)

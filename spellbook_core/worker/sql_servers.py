@@ -70,11 +70,11 @@ def _upload(
     """Upload the parents that the statements name, and return parent's table -> its place on the server."""
     named = {piece.name for statement in script for piece in statement.pieces if isinstance(piece, Identifier)}
     places: dict[str, str] = {}
-    for name, output in parents.mentioned("\n".join(named)):
+    for name, source in parents.mentioned("\n".join(named)):
         if name not in named:
             continue
         table = client.fold(f"{task.pipeline}_{name}".replace("/", "_"))
-        client.export(as_frame(parents.table(output)), target.schema, table, if_exists="replace")
+        client.export(as_frame(source.read()), target.schema, table, if_exists="replace")
         places[name] = client.place(client.fold(target.schema) if target.schema else None, table)
     return places
 

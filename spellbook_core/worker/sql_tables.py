@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from spellbook_core.artifacts.formats.registry import ARROW_FORMATS
+from spellbook_core.worker.items import read_input
 from spellbook_core.worker.sql_problems import InputTableError
 from spellbook_core.worker.sql_template import Table
 
@@ -17,6 +20,15 @@ MAX_ROWS_AS_VALUES = 10_000
 """Most rows that `block_output` of a template hands over as values; a larger table belongs into FROM."""
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table that a block can read: its names, its columns as far as they are known, and how to get it."""
+
+    names: tuple[str, ...]
+    columns: tuple[str, ...]
+    read: Callable[[], Any]
+
+
 class Parents:
     """The parents of one SQL block: `df_1`, `df_2`, … in their order, and each by its own name."""
 
@@ -24,49 +36,68 @@ class Parents:
         """Read nothing yet."""
         self._store = store
         self._inputs = task.inputs
+        self._sources = [self._of(number, given) for number, given in enumerate(task.inputs, start=1)]
 
     def names(self) -> dict[str, Table]:
         """Return template name -> table; `df_1[1]` is the second output of the first parent."""
         found: dict[str, Table] = {}
-        for number, given in enumerate(self._inputs, start=1):
-            tables = [Table(_name(given, output), _columns(output)) for output in given.outputs]
+        for number, sources in enumerate(self._sources, start=1):
+            tables = [Table(source.names[0], source.columns) for source in sources]
             if tables:
                 table = Table(tables[0].name, tables[0].columns, tuple(tables[1:]))
-                found[f"df_{number}"] = found[given.block] = table
+                found[f"df_{number}"] = found[table.name] = table
         return found
 
     def identifiers(self) -> set[str]:
         """Return the names that a value may choose: the parents' tables and their columns."""
-        tables = self.names().values()
-        every = [inner for table in tables for inner in (table, *table.others)]
-        return {table.name for table in every} | {column for table in every for column in table.columns}
+        every = [source for sources in self._sources for source in sources]
+        return {source.names[0] for source in every} | {column for source in every for column in source.columns}
 
-    def mentioned(self, text: str) -> Iterator[tuple[str, OutputInfo]]:
-        """Yield (name, output) for each name of a table that occurs in `text`, in any case."""
+    def mentioned(self, text: str) -> Iterator[tuple[str, Source]]:
+        """Yield (name, table) for each name of a table that occurs in `text`, in any case."""
         folded = text.casefold()
-        for number, given in enumerate(self._inputs, start=1):
-            for output in given.outputs:
-                names = [_name(given, output), *([f"df_{number}"] if output.index == 0 else [])]
-                for name in names:
+        for sources in self._sources:
+            for source in sources:
+                for name in source.names:
                     if name.casefold() in folded:
-                        yield name, output
+                        yield name, source
 
-    def table(self, output: OutputInfo) -> Any:
-        """Return an output as a `pyarrow.Table`, its bytes checked.
+    def _of(self, number: int, given: BlockInput) -> list[Source]:
+        """Return the tables of a parent: one per output, of an item its own, of children their rows together."""
+        own, short = given.block, f"df_{number}"
+        if given.item is not None:
+            return [Source((own, short), (), lambda: self._made(read_input(given, self._store)[0], own))]
+        if given.children is not None:
+            return [Source((own, short), _columns(given.outputs), lambda: self._together(given))]
+        return [
+            Source(
+                (own, short) if output.index == 0 else (f"{own}_{output.index}",),
+                _columns([output]),
+                partial(self._table, output),
+            )
+            for output in given.outputs
+        ]
 
-        Raises:
-            InputTableError: It is no table, and none can be made of it. [SB-WRK-082]
-        """
+    def _together(self, given: BlockInput) -> Any:
+        import pyarrow as pa
+
+        return pa.concat_tables([self._table(output) for output in given.outputs], promote_options="permissive")
+
+    def _table(self, output: OutputInfo) -> Any:
+        """Return an output as a `pyarrow.Table`, its bytes checked."""
         from spellbook_core.artifacts.preview import open_shown
 
         if output.artifact.format in ARROW_FORMATS:
             self._store.verify(output.artifact)
             return open_shown(self._store, output.artifact)[0]
+        return self._made(self._store.get(output.artifact), output.name)
+
+    def _made(self, value: object, name: str) -> Any:
         try:
-            return _made_table(self._store.get(output.artifact))
-        except Exception as cause:  # noqa: BLE001  # reading may run code, and pyarrow refuses in many ways
+            return _made_table(value)
+        except Exception as cause:  # noqa: BLE001  # pyarrow refuses in many ways
             raise InputTableError(
-                f"'{output.name}' of a parent is a {output.type_name}, of which no table can be made: {cause}",
+                f"'{name}' is a {type(value).__name__}, of which no table can be made: {cause}",
                 hint="return a table from the parent, or use block_output('name') for a single value.",
             ) from None
 
@@ -80,6 +111,8 @@ class Parents:
         if given is None:
             known = ", ".join(given.block for given in self._inputs) or "none"
             raise InputTableError(f"'{block[:60]}' is no parent of this block.", hint=f"its parents are: {known}.")
+        if given.item is not None or given.children is not None:
+            return read_input(given, self._store)[0]
         values = [self._value(output) for output in given.outputs]
         return values[0] if len(values) == 1 else values
 
@@ -91,16 +124,12 @@ class Parents:
                 f"'{output.name}' has {output.rows:,} rows; block_output hands over {MAX_ROWS_AS_VALUES:,} at most.",
                 hint="read it as a table, in FROM.",
             )
-        rows: list[object] = self.table(output).to_pylist()
+        rows: list[object] = self._table(output).to_pylist()
         return rows
 
 
-def _name(given: BlockInput, output: OutputInfo) -> str:
-    return given.block if output.index == 0 else f"{given.block}_{output.index}"
-
-
-def _columns(output: OutputInfo) -> tuple[str, ...]:
-    return tuple(column.name for column in output.columns)
+def _columns(outputs: Sequence[OutputInfo]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(column.name for output in outputs for column in output.columns))
 
 
 def _made_table(value: Any) -> Any:

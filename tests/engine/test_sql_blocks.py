@@ -211,3 +211,16 @@ def test_values_and_records_of_python_are_tables_too(ctx, tmp_path):
     found = run(ctx)
     assert found["used"].error is None
     assert rows(ctx, found["used"]) == [[3, 3, True, True, 3, 1.5]]
+
+
+def test_items_of_dynamic_parents_and_rows_of_children_are_tables(ctx, tmp_path):
+    shops = sql("select unnest(['a', 'b', 'c']) as shop, unnest([1, 2, 3]) as rate", type="data_loader", dynamic=True)
+    each = sql("select shop, rate * 10 as tenfold, {{ dynamic_block_index }} as n from shops", ["shops"])
+    together = sql("select count(*) as n, sum(tenfold) as s from each", ["each"])
+    reduced = BlockFile(each.source, each.type, each.parents, {"configuration": {"reduce_output": True}}, "sql")
+    script = BlockFile('ls "$SPELLBOOK_INPUT_1" | wc -l > "$SPELLBOOK_OUTPUT"', "custom", ("each",), language="shell")
+    make_project(tmp_path, blocks={"shops": shops, "each": reduced, "together": together, "files": script})
+    found = run(ctx)
+    assert {name: block.error for name, block in found.items() if block.error} == {}
+    assert rows(ctx, found["together"]) == [[3, 60]]
+    assert ctx.artifacts.get(found["files"].outputs[0].artifact) == 3

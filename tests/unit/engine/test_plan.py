@@ -131,10 +131,24 @@ def test_only_runnable_blocks_run():
     assert made.skipped == {"note": "a python markdown block does not run"}
 
 
-def test_needed_sql_block_is_refused():
-    mixed = pipeline(block("query", kind="data_loader", language="sql"), block("fill", "query"))
-    with pytest.raises(plan.NotRunnableError, match=r"needs the output of 'query', which is a sql block"):
+def test_needed_block_of_another_language_is_refused():
+    mixed = pipeline(block("query", kind="data_loader", language="r"), block("fill", "query"))
+    with pytest.raises(plan.NotRunnableError, match=r"needs the output of 'query', which is a r block"):
         planned(Selection(), source=mixed)
+
+
+@pytest.mark.parametrize("language", ["python", "sql", "shell", "bash"])
+def test_blocks_of_four_types_run_in_every_language(language):
+    names = ("data_loader", "transformer", "custom", "data_exporter")
+    made = planned(Selection(), source=pipeline(*(block(kind, kind=kind, language=language) for kind in names)))
+    assert [entry.block.uuid for entry in made.blocks] == list(names)
+
+
+def test_scratchpad_runs_only_when_it_is_chosen():
+    tried = block("tried", kind="scratchpad")
+    source = pipeline(tried, block("load", kind="data_loader"))
+    assert [entry.block.uuid for entry in planned(Selection(), source=source).blocks] == ["load"]
+    assert [entry.block.uuid for entry in planned(chosen("tried"), source=source).blocks] == ["tried"]
 
 
 def test_chosen_markdown_block_is_refused():
@@ -182,13 +196,6 @@ def test_reduced_output_ends_the_fan_out():
     each = replace(block("each", "items"), configuration={"reduce_output": True})
     made = plan.build(pipeline(items, each, block("all", "each")), Selection(), {}, project="demo")
     assert made.blocks[-1].over == ()
-
-
-def test_dynamic_block_in_another_language_is_refused():
-    """No result beats a wrong one: only Python blocks tell their items."""
-    items = replace(block("items", kind="data_loader"), configuration={"dynamic": True}, language="sql")
-    with pytest.raises(plan.NotRunnableError, match="once per item of 'items'"):
-        planned(Selection(), source=pipeline(items, block("each", "items")))
 
 
 @pytest.mark.parametrize(("given", "expected"), [(True, True), ("true", True), (False, False), (None, False)])
