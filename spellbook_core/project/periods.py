@@ -44,11 +44,16 @@ def periods_of(project: ProjectLayout) -> Periods:
     return Periods(_period(document.get("variables_retention_period"), project.name), _period(logs, project.name))
 
 
+def parse_period(text: str) -> timedelta | None:
+    """Return the period that `90d`, `12h`, `4w` or `3m` (of 30 days) names; None for anything else, and for none."""
+    match = _PERIOD.fullmatch(text.strip().lower())
+    return int(match[1]) * _UNITS[match[2]] if match is not None and int(match[1]) else None
+
+
 def _period(value: object, project: str) -> timedelta | None:
     if value is None:
         return None
-    match = _PERIOD.fullmatch(str(value).strip().lower())
-    if match is None or not int(match[1]):
+    found = parse_period(str(value))
+    if found is None:
         _LOG.warning("project %s: '%s' is no period such as 90d; it is not heeded", project, str(value)[:40])
-        return None
-    return int(match[1]) * _UNITS[match[2]]
+    return found

@@ -71,8 +71,8 @@ def decide(ctx: Context, progress: Callable[[str], None], grace: timedelta) -> P
     plan = Plan(now, quiet_since.timestamp())
     progress("Looking at runs")
     rules, needed = _rules(ctx), upkeep.needed_runs()
-    ended = [run for run in upkeep.ended_runs() if now - run.ended_at > grace]
-    plan.runs = [run.id for run in expired(ended, needed, rules, now)]
+    ended = upkeep.ended_runs()
+    plan.runs = [run.id for run in expired(ended, needed, rules, now) if now - run.ended_at > grace]
     progress("Looking at outputs")
     plan.stored = sweep.stored(ctx.workspace.artifacts_dir)
     _decide_outputs(ctx, plan, rules, quiet_since)

@@ -69,6 +69,7 @@ def root(tmp_path):
     return tmp_path
 
 
+@pytest.mark.guarantee("F53")
 def test_gc_tells_first_and_removes_then(root):
     fill(root, old=3)
 
@@ -84,6 +85,12 @@ def test_gc_tells_first_and_removes_then(root):
     assert done["is_done"]
     assert (done["removed"], done["frees_bytes"]) == (told["removed"], told["frees_bytes"])
     assert gc()["frees_bytes"] == 0
+    fill(root, old=4)
+    assert gc("--dry-run", "--keep", "2", "--older", "101d")["removed"]["runs"]["count"] == 3
+    assert gc("--dry-run", "--older", "101d")["removed"]["runs"]["count"] == 0
+    wrong = subprocess.run([SPELLBOOK, "gc", "--older", "soon"], cwd=root, capture_output=True, text=True, check=False)
+    assert (wrong.returncode, "30d" in wrong.stderr) == (2, True)
+    gc()
     people = subprocess.run([SPELLBOOK, "gc", "--dry-run"], cwd=root, capture_output=True, text=True, check=True)
     assert "Would free 0 B of" in people.stdout
 

@@ -143,6 +143,7 @@ def test_outputs_beyond_the_budget_go_and_the_run_stays(ctx):
     assert ctx.artifacts.has(newest), "what the editor shows is kept even when it does not fit"
 
 
+@pytest.mark.guarantee("F53")
 def test_unended_run_keeps_what_it_takes(ctx):
     old, output = ran(ctx, days=100, value="input")
     number = ctx.store.latest_outputs("demo", "main")["b0"].id
@@ -154,6 +155,7 @@ def test_unended_run_keeps_what_it_takes(ctx):
     assert exists(ctx, old)
     assert exists(ctx, later)
     assert ctx.artifacts.has(output)
+    assert exists(ctx, run.id)
 
 
 def test_sealed_outcome_keeps_its_outputs_while_no_engine_runs(ctx):
