@@ -19,7 +19,8 @@ from spellbook_core.engine.active import ActiveBlock, ActiveRun
 from spellbook_core.engine.policy import policy_of
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.block import is_dynamic
-from spellbook_core.model.run import PipelineRun, Status
+from spellbook_core.model.naming import BlockUuid, RunId
+from spellbook_core.model.run import BlockRun, PipelineRun, Share, Status
 from spellbook_core.model.task import ArtifactRef, BlockInput, OutputInfo
 from spellbook_core.model.values import YamlValue
 from spellbook_core.project.closure import Closure, CodeIndex, index_of
@@ -44,6 +45,7 @@ class Reuse:
         self._store = store
         self._clock = clock
         self._artifacts = LocalArtifactStore(workspace.artifacts_dir)
+        self._earlier: dict[RunId, dict[BlockUuid, BlockRun]] = {}
 
     def decide(self, run: ActiveRun, block: ActiveBlock) -> BlockEnd | None:
         """Return how `block` ends without running, or None when it has to run.
@@ -69,6 +71,9 @@ class Reuse:
         known = Fingerprint(fingerprint.digest_of(text), text, meanings=closure.meanings)
         block.fingerprint = known
         block.modules = closure.digest
+        shared = self._shared_child(run.run, block, known)
+        if shared is not None:
+            return shared
         if not may_reuse(run.run, block):
             return None
         policy = policy_of(block.block_type, block.spec.configuration, block.spec.language)
@@ -81,6 +86,36 @@ class Reuse:
         if is_dynamic(block.spec.configuration) and not any(output.items is not None for output in found.outputs):
             return None
         return _reused(found, known, now)
+
+    def _shared_child(self, run: PipelineRun, block: ActiveBlock, known: Fingerprint) -> BlockEnd | None:
+        """Return the end of a child that the run which is retried has sealed; whatever its policy: it was done then.
+
+        Blocks that run once are shared before the run begins; of these it is known only now which children there are.
+        """
+        again = run.again
+        if not block.spec.child or again is None or again.share is not Share.COMPLETED:
+            return None
+        if again.run_id not in self._earlier:
+            found = self._store.block_runs(again.run_id)
+            self._earlier = {again.run_id: {each.key: each for each in found if each.child}}
+        earlier = self._earlier[again.run_id].get(block.key)
+        if earlier is None or earlier.status is not Status.COMPLETED or earlier.fingerprint != known.digest:
+            return None
+        if not all(self.is_stored(ref) for ref in refs_of(earlier.outputs)):
+            return None
+        now = self._clock.now()
+        return BlockEnd(
+            status=Status.COMPLETED,
+            ended_at=now,
+            started_at=now,
+            duration_s=0.0,
+            outputs=earlier.outputs,
+            tests=earlier.tests,
+            warnings=earlier.warnings,
+            fingerprint=known,
+            reused_from=earlier.reused_from or earlier.id,
+            reason=f"from run {again.run_id}",
+        )
 
     def is_stored(self, ref: ArtifactRef) -> bool:
         """Return whether an output is there, as long as it was when it was written; housekeeping then leaves it."""
