@@ -34,6 +34,7 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _ENTRY = re.compile(r"^(?P<indent>\s*)(?:- +)?[\"']?(?P<key>[A-Za-z_][\w.-]*)[\"']?\s*:(?:\s+(?P<value>.*))?$")
+_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'")
 _REFERENCE = re.compile(r"(?:env_var|mage_secret_var|secret)\(\s*['\"]([^'\"]+)['\"]")
 _PLAIN = re.compile(r"(?i)true|false|yes|no|null|none|localhost|[\d.:_-]*")
 _PASSWORD_OF_ADDRESS = re.compile(r"://[^/@\s:]*:([^@\s]+)@")
@@ -191,9 +192,12 @@ def _entries(lines: list[str]) -> Iterator[tuple[str, str]]:
         value = (found["value"] or "").strip()
         if value[:1] in {"|", ">"}:
             value = "\n".join(_below(lines[number + 1 :], len(found["indent"])))
-        elif value[:1] not in {'"', "'"}:
+        elif quoted := _QUOTED.match(value):
+            is_single = quoted[0].startswith("'")
+            value = quoted[0][1:-1].replace("''", "'") if is_single else _unquoted(quoted[0])
+        else:
             value = value.partition(" #")[0].strip()
-        yield found["key"], _unquoted(value)
+        yield found["key"], value
 
 
 def _below(lines: list[str], indent: int) -> Iterator[str]:
