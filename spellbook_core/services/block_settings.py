@@ -15,7 +15,9 @@ from spellbook_core.model.values import YamlValue
 from spellbook_core.project.layout import HasWorkspace
 from spellbook_core.project.metadata import PipelineFile
 from spellbook_core.project.retries import project_retry_config
+from spellbook_core.project.secrets import is_secret_name
 from spellbook_core.services import pipelines
+from spellbook_core.services.sql_settings import sql_settings_of, with_sql_settings
 from spellbook_core.worker import environment, memory
 
 SENSOR_KEYS = ("poll_interval", "timeout", "watch")
@@ -43,12 +45,14 @@ class BlockSettings:
         timeout_s: Seconds one attempt may take.
         sensor: Of a sensor: the keys of `SENSOR_KEYS` that are set.
         process: None where the entry says nothing of it; saved as None, what it says stays.
+        sql: Of a SQL block: the keys of `sql_settings.KEYS` that are set; saved as None, what it says stays.
     """
 
     retry_config: Mapping[str, YamlValue]
     timeout_s: float | None = None
     sensor: Mapping[str, YamlValue] | None = None
     process: ProcessSettings | None = None
+    sql: Mapping[str, YamlValue] | None = None
 
 
 def settings_of(block: Block) -> BlockSettings:
@@ -59,6 +63,7 @@ def settings_of(block: Block) -> BlockSettings:
         block.timeout_s,
         sensor if block.type == BlockType.SENSOR else None,
         _process(block.configuration),
+        sql_settings_of(block),
     )
 
 
@@ -79,7 +84,12 @@ def _with_process(configuration: Mapping[str, YamlValue], wanted: ProcessSetting
         found[memory.KEY] = wanted.memory_limit
     if wanted.env:
         found[environment.KEY] = dict(wanted.env)
-        environment.entries_of(found)
+        for name, value in environment.entries_of(found).items():
+            if is_secret_name(name) and value and "{{" not in value:
+                raise environment.BadEnvironmentError(
+                    f"The value of {name} would be readable in the pipeline's file and in every run's record.",
+                    hint=f"keep it as a secret on the Settings screen, and write {name}={{{{ secret('{name}') }}}} here.",
+                )
     return found
 
 
@@ -101,7 +111,8 @@ def save_settings(
         BadRetryConfigError: A number is none, or negative; nothing was written. [SB-RUN-030]
         BadSensorSettingError: A sensor cannot wait like this; nothing was written. [SB-RUN-031]
         BadMemoryLimitError: The limit is no size; nothing was written. [SB-WRK-050]
-        BadEnvironmentError: A name is none of a variable; nothing was written. [SB-WRK-052]
+        BadEnvironmentError: A name is none of a variable, or a secret is written out; nothing was written. [SB-WRK-052]
+        BadSqlSettingError: A SQL block's database or policy is not known; nothing was written. [SB-PRJ-041]
     """
     layout = ctx.workspace.project(project)
 
@@ -112,6 +123,8 @@ def save_settings(
             configuration = dict(old.configuration)
         if settings.process is not None:
             configuration = _with_process(configuration, settings.process)
+        if settings.sql is not None:
+            configuration = with_sql_settings(configuration, settings.sql)
         new = replace(
             old,
             retry_config=dict(settings.retry_config),

@@ -108,6 +108,7 @@ def test_memory_limit_and_environment_are_kept_in_the_configuration(context, pro
         (ProcessSettings("lots"), "memory_limit: lots"),
         (ProcessSettings("1KB"), "memory_limit: 1KB"),
         (ProcessSettings(env={"A B": "1"}), "no name of a variable"),
+        (ProcessSettings(env={"API_TOKEN": "in-plain-sight"}), "API_TOKEN would be readable"),
     ],
 )
 def test_process_that_cannot_be_is_refused(context, project, process, message):
