@@ -88,7 +88,7 @@ def _with_process(configuration: Mapping[str, YamlValue], wanted: ProcessSetting
             if is_secret_name(name) and value and "{{" not in value:
                 raise environment.BadEnvironmentError(
                     f"The value of {name} would be readable in the pipeline's file and in every run's record.",
-                    hint=f"keep it as a secret on the Settings screen, and write {name}={{{{ secret('{name}') }}}} here.",
+                    hint=f"keep it as a secret on the Settings screen; write {name}={{{{ secret('{name}') }}}} here.",
                 )
     return found
 
