@@ -49,10 +49,14 @@ def header(run: PipelineRun) -> None:
         acts.run_acts(run, with_retry=True)
     facts = [
         f"Started by {text.escape(_STARTED_BY.get(run.trigger, run.trigger))}",
-        f"started {text.escape(text.moment(run.started_at, state.zone()))}",
+        f"started {text.escape(text.moment(run.started_at, state.zone()))}"
+        if run.started_at is not None or run.status.is_terminal
+        else f"asked for {text.ago(run.created_at, state.context().clock.now())}",
         f"took {text.duration(acts.elapsed(run))}"
         if run.status.is_terminal
-        else f"running for {text.duration(acts.elapsed(run))}",
+        else f"running for {text.duration(acts.elapsed(run))}"
+        if run.started_at is not None
+        else "not begun yet",
         f"{run.blocks_done} of {text.count(run.blocks_total, 'block')} done",
     ]
     if run.priority:
