@@ -99,7 +99,8 @@ def build(recipe: Recipe, tell: Tell) -> None:
             return
         _report(recipe, state="making")
         try:
-            with log_path(recipe.folder).open("w", encoding="utf-8") as log:
+            handle = os.open(log_path(recipe.folder), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as log:
                 _make(recipe, lock or 0, _both(tell, log.write, log.flush))
         except BaseException as problem:  # also KeyboardInterrupt: nothing half made may stay
             if recipe.into is None:
@@ -149,7 +150,7 @@ def _asked(recipe: Recipe) -> list[str]:
     asked = [] if recipe.requirements is None else ["-r", recipe.requirements]
     if recipe.packages:
         names = Path(f"{recipe.folder}.txt")
-        write_atomically(names, "".join(f"{name}\n" for name in recipe.packages).encode())
+        write_atomically(names, "".join(f"{name}\n" for name in recipe.packages).encode(), mode=0o600)
         asked += ["-r", str(names)]
     return asked
 

@@ -50,7 +50,7 @@ def _banner(editor: Editor, needs: PackageNeeds) -> None:
         return
     with st.container(key=f"packages_{needs.progress.state}"):
         if needs.progress.state == MAKING:
-            _making(needs)
+            _making(editor, needs)
             return
         if needs.progress.state == FAILED:
             _failed(editor, needs)
@@ -60,11 +60,13 @@ def _banner(editor: Editor, needs: PackageNeeds) -> None:
             _not_made(editor, needs)
 
 
-def _making(needs: PackageNeeds) -> None:
+def _making(editor: Editor, needs: PackageNeeds) -> None:
     what = _listed(needs.packages) or text.code_span(needs.made_from)
+    began = needs.progress.began_at
+    took = text.duration((editor.ctx.clock.now() - began).total_seconds()) if began else ""
     last = needs.progress.lines[-1] if needs.progress.lines else "It begins …"
-    with st.spinner(f"Installing {what} into this project's environment", show_time=True):
-        st.caption(text.code_span(last, max_chars=160))
+    st.markdown(f":material/hourglass_top: **Installing {what} into this project's environment** :gray[{took}]")
+    st.markdown(f":small[{text.code_span(last, max_chars=160)}]")
     st.caption("It goes on when you leave this page. Blocks that run meanwhile wait for it.")
 
 
