@@ -14,7 +14,7 @@ from spellbook_core.model.values import YamlValue
 from spellbook_core.services import block_settings as service
 from spellbook_core.services.block_settings import BlockSettings, ProcessSettings
 from spellbook_core.ui import text
-from spellbook_core.ui.editor import keys, scope
+from spellbook_core.ui.editor import keys, scope, sql_fields
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
 
@@ -43,13 +43,14 @@ def draw(editor: Editor, request: DialogRequest) -> None:
         inherited = RetryPolicy()
     st.markdown(f"**{text.escape(block.name or block.uuid)}**")
     key = f"block_settings_{id(request)}"  # what was typed and not saved is gone when the dialog opens again
+    sql = None if own.sql is None else sql_fields.draw(own.sql, f"{key}_sql")
     sensor = None if own.sensor is None else _sensor(own.sensor, f"{key}_sensor")
     retry_config = _retries(own.retry_config, inherited, key)
     limit = _Number("timeout", "Time limit of one attempt, seconds", "A longer attempt is ended.", "no limit")
     timeout_s = _number(limit, own.timeout_s, key)
     process = _process(own.process or ProcessSettings(), key)
     scope.show_scope_error(editor, "dialog")
-    wanted = BlockSettings(retry_config, timeout_s, sensor, process)
+    wanted = BlockSettings(retry_config, timeout_s, sensor, process, sql)
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Cancel", key="block_settings_cancel", on_click=st.rerun)
         if st.button("Save", key="block_settings_save", type="primary", icon=":material/save:"):
