@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from spellbook_core.engine.expansion import spread_over
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model import graph
+from spellbook_core.model import graph, not_run
 from spellbook_core.model.block import RUNNABLE_TYPES, Block, BlockType
 from spellbook_core.model.children import Over, node_key
 from spellbook_core.model.naming import BlockRunId, BlockUuid, ProjectName
@@ -102,6 +102,7 @@ def build(
         NotFoundError: A chosen block is not in the pipeline. [SB-SYS-002]
         CycleError: The blocks wait for each other. [SB-PIP-001]
     """
+    _refuse_kind(pipeline, project)
     order = pipeline.run_order()
     held = {name: reason for name, reason in (reusable or {}).items() if name in stored}
     reasons = _chosen(pipeline, selection, stored, held, frozenset(stale), project)
@@ -132,6 +133,17 @@ def build(
         )
     skipped = {name: _why_not(blocks[name], held) for name in order if name not in reasons}
     return Plan(tuple(planned), skipped)
+
+
+def _refuse_kind(pipeline: Pipeline, project: ProjectName) -> None:
+    kind = not_run.PIPELINES.get(pipeline.type)
+    if kind is not None:
+        raise NotRunnableError(
+            f"Pipeline '{pipeline.uuid}' is not run here: {kind.why}.",
+            hint=kind.instead,
+            project=project,
+            pipeline=pipeline.uuid,
+        )
 
 
 def build_tests(
@@ -269,9 +281,10 @@ def _with_add_ons(pipeline: Pipeline, planned: PlannedBlock, project: ProjectNam
 def _not_runnable(block: Block, subject: str, pipeline: Pipeline, project: ProjectName) -> NotRunnableError:
     what = f"a {block.language} block" if block.type in RUNNABLE_TYPES else f"a {block.type} block"
     separator = " is" if subject.endswith("which") else ": it is"
+    told = not_run.of_block(block)
     return NotRunnableError(
         f"{subject}{separator} {what}, and those do not run.",
-        hint="replace it by a Python data loader, transformer, custom block or data exporter.",
+        hint=told.instead if told else "replace it by a Python data loader, transformer, custom block or data exporter.",
         project=project,
         pipeline=pipeline.uuid,
         block=block.uuid,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 from spellbook_core.errors import SpellbookError
+from spellbook_core.model import not_run
 from spellbook_core.model.block import RUNNABLE_TYPES, Block
 from spellbook_core.model.graph import CycleError
 from spellbook_core.model.naming import same_name_key
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.project.blockfile import BlockSource, fit, inspect
 from spellbook_core.project.containment import decode, read_inside
+from spellbook_core.project.extensions import extensions_of
 from spellbook_core.project.finding import Finding
 from spellbook_core.project.import_check import ImportCheck
 from spellbook_core.project.layout import ProjectLayout, configured_paths
@@ -34,17 +36,20 @@ def validate_pipeline(project: ProjectLayout, file: PipelineFile, mage: MageOffe
     found = [
         Finding("SB-PRJ-016", "warning", None, text, "save the pipeline to correct it.", name) for text in file.warnings
     ]
-    if pipeline.type != "python":
-        found.append(
-            Finding(
-                "SB-PRJ-014",
-                "warning",
-                None,
-                f"Pipelines of type '{pipeline.type}' are shown and kept, but not run here.",
-                "run it with mage.",
-                name,
-            )
+    kind = not_run.PIPELINES.get(pipeline.type)
+    if kind is not None:
+        message = f"Pipelines of type '{pipeline.type}' are shown and kept, but not run here: {kind.why}."
+        found.append(Finding("SB-PRJ-014", "warning", None, message, kind.instead, name))
+    found.extend(
+        Finding(
+            "SB-PRJ-014",
+            "warning",
+            each.uuid,
+            f"The extension '{each.uuid}' of {each.kind} is shown and kept, but not run here.",
+            not_run.EXTENSION.instead,
         )
+        for each in extensions_of(file.document)
+    )
     found.extend(_graph(file, name))
     found.extend(_kinds(project, pipeline))
     imports = ImportCheck(project, pipeline.uuid, name, mage)
@@ -160,19 +165,11 @@ def _source(block: Block, source: BlockSource, relative: str, parents: int) -> l
 
 
 def _unsupported(block: Block) -> Finding | None:
-    if block.type in RUNNABLE_TYPES and not block.is_runnable:
-        what = f"is written in '{block.language}'"
-    elif block.type in {"dbt", "global_data_product", "ai"}:
-        what = f"is of type '{block.type}'"
-    else:
+    found = not_run.of_block(block)
+    if found is None:
         return None
-    return Finding(
-        "SB-PRJ-014",
-        "warning",
-        block.uuid,
-        f"Block '{block.uuid}' {what}, which is shown and kept, but not run here.",
-        "write it as a Python block, or run it with mage.",
-    )
+    message = f"Block '{block.uuid}' is shown and kept, but not run here: {found.why}."
+    return Finding("SB-PRJ-014", "warning", block.uuid, message, found.instead)
 
 
 def _is_outside(project: ProjectLayout, text: str) -> bool:

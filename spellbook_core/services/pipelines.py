@@ -10,6 +10,7 @@ from spellbook_core.errors import AlreadyExistsError, BadNameError, ChangedOnDis
 from spellbook_core.model.naming import PipelineUuid, clean_name, same_name_key, validate_uuid
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.project import moves
+from spellbook_core.project.extensions import Extension, extensions_of
 from spellbook_core.project.finding import Finding
 from spellbook_core.project.layout import HasWorkspace, ProjectLayout
 from spellbook_core.project.mage_imports import MageOffer
@@ -86,6 +87,11 @@ def load(ctx: HasWorkspace, project: str, pipeline: str) -> PipelineFile:
             pipeline=pipeline,
         )
     return load_pipeline(path)
+
+
+def extensions(ctx: HasWorkspace, project: str, pipeline: str) -> tuple[Extension, ...]:
+    """Return the blocks of the extensions that a pipeline's file lists."""
+    return extensions_of(load(ctx, project, pipeline).document)
 
 
 def edit(

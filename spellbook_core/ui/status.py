@@ -53,6 +53,7 @@ STATUSES: dict[str, Look] = {
     "upstream_failed": _look("upstream failed", "link_off", "orange"),
     "condition_failed": _look("skipped by condition", "alt_route", "gray"),
     "never_run": _look("never run", "radio_button_unchecked", "gray"),
+    "not_run": _look("not run here", "block", "gray"),
     "stale": _look("stale", "history", "orange"),
     "skipped": _look("skipped", "skip_next", "gray"),
     "broken": _look("cannot be read", "warning", "red"),
@@ -70,6 +71,9 @@ TYPES: dict[str, Look] = {
     "scratchpad": _look("Scratchpad", "edit_note", "gray"),
     "markdown": _look("Markdown", "notes", "gray"),
     "chart": _look("Chart", "bar_chart", "gray"),
+    "global_data_product": _look("Data product", "public", "gray"),
+    "dbt": _look("dbt model", "schema", "gray"),
+    "ai": _look("AI block", "smart_toy", "gray"),
     "extension": _look("Extension", "extension", "gray"),
 }
 

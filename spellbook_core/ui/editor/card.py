@@ -6,6 +6,7 @@ from functools import partial
 
 import streamlit as st
 
+from spellbook_core.model import not_run
 from spellbook_core.model.block import Block, BlockType
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.ui import boundary, children, text
@@ -17,6 +18,7 @@ from spellbook_core.ui.editor import (
     freshness,
     keys,
     markdown_pane,
+    marks,
     output,
     progress,
     widgets,
@@ -82,6 +84,7 @@ def _head(editor: Editor, uuid: str) -> None:
             if block is not None:
                 editor.drawn(keys.head(uuid))
                 _header(editor, block)
+                marks.note(block)
                 freshness.draw(editor, block)
                 progress.note(editor, block.uuid)
                 failure.refused(editor, uuid)
@@ -119,6 +122,7 @@ def _header(editor: Editor, block: Block) -> None:
         )
         if not is_open:
             _summary(editor, block)
+        marks.badges(block)
         addons.badges(editor, block)
         st.space("stretch")
         _state(editor, block)
@@ -192,7 +196,9 @@ def _run_buttons(editor: Editor, block: Block) -> None:
 
 
 def _why_not(block: Block) -> str:
-    return text.escape(f"{block.language} blocks of type {block.type} do not run in this version.")
+    found = not_run.of_block(block)
+    what = f"{block.language} blocks of type {block.type} do not run here"
+    return text.escape(f"Not run here: {found.why}." if found else f"{what}.")
 
 
 def _on_menu(editor: Editor, uuid: str) -> None:

@@ -15,7 +15,7 @@ from spellbook_core.model.run import BlockRun
 from spellbook_core.services import blocks as block_service
 from spellbook_core.ui import boundary, text
 from spellbook_core.ui.components.editor import Completion, Diagnostic, EditorEvent, code_editor
-from spellbook_core.ui.editor import actions, drafts, keys, saving, scope, signature
+from spellbook_core.ui.editor import actions, drafts, keys, marks, saving, scope, signature
 from spellbook_core.ui.editor.drafts import Draft
 from spellbook_core.ui.editor.view import Editor
 
@@ -48,7 +48,10 @@ def _pane(editor: Editor, block: Block) -> None:
     _links(editor, block, source)
     scope.show_scope_error(editor, keys.code(block.uuid))
     if not source.exists:
-        _missing_file(editor, block, source)
+        if block.type in marks.WITHOUT_FILE:
+            marks.product(block)
+        else:
+            _missing_file(editor, block, source)
         return
     if draft.outside is not None:
         _outside_bar(editor, block, draft)
@@ -106,7 +109,8 @@ def _links(editor: Editor, block: Block, source) -> None:
         if len(used_by) > 1:
             st.badge(f"used in {len(used_by)} pipelines", icon=":material/share:", color="gray", help=_names(used_by))
         with st.container(key=keys.widget("path", block.uuid), width="content"):
-            st.caption(text.escape(source.relative_path, max_chars=60), width="content")
+            if block.type not in marks.WITHOUT_FILE:
+                st.caption(text.escape(source.relative_path, max_chars=60), width="content")
     if len(fit.feeds) > 1:
         with st.container(key=keys.widget("feeds", block.uuid), horizontal=True):
             for feed in fit.feeds:

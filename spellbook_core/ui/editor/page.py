@@ -12,7 +12,7 @@ from spellbook_core.model.naming import PipelineUuid, ProjectName
 from spellbook_core.services.wiring import Context
 from spellbook_core.ui import boundary, state
 from spellbook_core.ui.components.live import live
-from spellbook_core.ui.editor import actions, card, dialogs, keys, packages, saving, scope, side, sync, toolbar
+from spellbook_core.ui.editor import actions, card, dialogs, keys, marks, packages, saving, scope, side, sync, toolbar
 from spellbook_core.ui.editor.session import DialogRequest, EditorSession
 from spellbook_core.ui.editor.view import Editor, open_editor
 from spellbook_core.ui.status import type_look
@@ -84,6 +84,7 @@ def _parts(editor: Editor) -> None:
     with st.container(key="ed_top"):
         toolbar.draw(editor)
     packages.draw(editor)
+    marks.of_pipeline(editor.pipeline)
     left, right = st.columns([64, 36], gap="medium")
     with left, st.container(key="cards"):
         for block in editor.pipeline.blocks:

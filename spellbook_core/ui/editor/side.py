@@ -17,11 +17,11 @@ from spellbook_core.services import blocks as block_service
 from spellbook_core.services import runs as run_service
 from spellbook_core.ui import boundary, children, state, text
 from spellbook_core.ui.components.dag import DagNode, dag
-from spellbook_core.ui.editor import actions, code_pane, keys, output, scope, variables
+from spellbook_core.ui.editor import actions, code_pane, keys, marks, output, scope, variables
 from spellbook_core.ui.editor.view import Editor
 from spellbook_core.ui.status import status_look
 
-_TABS = ["Graph", "Logs", "Variables", "History"]
+_TABS = ["Graph", "Logs", "Variables", "Add-ons", "History"]
 _SLIM_BLOCKS = 2
 _LEAST_PX, _MOST_PX = 240, 560
 _MODES = ["Select", "Link parents"]
@@ -44,7 +44,7 @@ def draw(editor: Editor) -> None:
 
 def _column(editor: Editor) -> None:
     tabs = st.tabs(_TABS, key="side_tab", on_change="rerun")
-    drawers = (_graph, _logs, variables.draw, _history)
+    drawers = (_graph, _logs, variables.draw, marks.add_ons, _history)
     for tab, draw_tab in zip(tabs, drawers, strict=True):
         if tab.open:
             with tab:
@@ -130,7 +130,7 @@ def _hint(editor: Editor, *, is_linking: bool) -> None:
 
 def _node(editor: Editor, block) -> DagNode:
     result = editor.results.get(block.uuid)
-    shape = result.outputs[0].summary if result and result.outputs else ""
+    shape = result.outputs[0].summary if result and result.outputs else marks.words(block)
     if block.uuid in editor.counts:
         shape = children.words(editor.counts[block.uuid])
     return DagNode(

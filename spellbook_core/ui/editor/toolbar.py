@@ -6,6 +6,7 @@ from functools import partial
 
 import streamlit as st
 
+from spellbook_core.model import not_run
 from spellbook_core.ui import boundary, state, text
 from spellbook_core.ui.editor import actions, keys, scope
 from spellbook_core.ui.editor.session import DialogRequest
@@ -79,7 +80,7 @@ def _bar(editor: Editor) -> None:
             key="run_pipeline",
             icon=":material/play_arrow:",
             type="primary",
-            disabled=not any(block.is_runnable for block in pipeline.blocks),
+            disabled=pipeline.type in not_run.PIPELINES or not any(block.is_runnable for block in pipeline.blocks),
             on_click=partial(actions.on_run_pipeline, editor),
         )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from spellbook_core.errors import NotFoundError, SpellbookError
+from spellbook_core.model import not_run
 from spellbook_core.model.block import Block
 from spellbook_core.model.children import node_key
 from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
@@ -153,7 +154,8 @@ class Editor:
             return Status.QUEUED.value
         run = self.latest.get(BlockUuid(uuid))
         if run is None:
-            return "never_run"
+            block = self.block(uuid)
+            return "not_run" if block is not None and not_run.of_block(block) is not None else "never_run"
         if run.status is Status.COMPLETED and self.is_stale(uuid):
             return Freshness.STALE.value
         return Status.QUEUED.value if run.status is Status.INITIAL else run.status.value

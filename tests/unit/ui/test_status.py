@@ -22,7 +22,7 @@ def test_words_tell_statuses_apart_without_colour():
 
 def test_unknown_words_are_shown_gray():
     assert status.status_look("time_travelled").word == "time travelled"
-    assert status.type_look("dbt").word == "Dbt"
+    assert status.type_look("hologram").word == "Hologram"
     assert status.type_look(BlockType.DATA_LOADER).color == "blue"
 
 

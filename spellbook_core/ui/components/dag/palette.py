@@ -44,6 +44,7 @@ _VIOLET = (Colours("#ede9fe", "#7c3aed", "#4c1d95"), Colours("#2a2150", "#a78bfa
 
 STATES: dict[str, State] = {
     "never_run": State("○", "never run", *_GREY),
+    "not_run": State("–", "not run here", *_GREY),
     "fresh": State("✓", "fresh", *_GREEN),
     "stale": State("↻", "stale", *_AMBER),
     "initial": State("…", "queued", *_VIOLET),
@@ -68,5 +69,8 @@ TYPES: dict[str, BlockLook] = {
     "chart": BlockLook("chart", "#0ea5e9"),
     "scratchpad": BlockLook("scratchpad", "#64748b"),
     "markdown": BlockLook("markdown", "#64748b"),
+    "global_data_product": BlockLook("data product", "#64748b"),
+    "dbt": BlockLook("dbt", "#64748b"),
+    "ai": BlockLook("ai", "#64748b"),
     "extension": BlockLook("extension", "#64748b"),
 }
