@@ -77,7 +77,7 @@ def decide(pipeline: PipelineUuid, waiting: Sequence[Asked], carried: Sequence[A
         elif limits.if_running is IfRunning.SKIP:
             decision.skip[asked.id] = _already(pipeline, asked, under_way, limits)
         else:
-            decision.wait[asked.id] = f"its turn: limit {limit} of pipeline {pipeline}"
+            decision.wait[asked.id] = f"its turn: {_at_a_time(limit, pipeline)}"
     return decision
 
 
@@ -104,7 +104,7 @@ def _replace(
             decision.begin.append(asked.id)
             under_way.append(asked)
         else:
-            decision.wait[asked.id] = f"older runs to end: limit {limit} of pipeline {pipeline}"
+            decision.wait[asked.id] = f"older runs to end: {_at_a_time(limit, pipeline)}"
     return decision
 
 
@@ -122,6 +122,10 @@ def _rivals(asked: Asked, under_way: Sequence[Asked], limits: Concurrency) -> li
     """Return the runs whose places `asked` could have, oldest first."""
     is_full = limits.run_limit is not None and len(under_way) >= limits.run_limit
     return sorted((run for run in under_way if is_full or run.trigger == asked.trigger), key=lambda run: run.id)
+
+
+def _at_a_time(limit: int, pipeline: PipelineUuid) -> str:
+    return f"{limit} run{'' if limit == 1 else 's'} of {pipeline} at a time"
 
 
 def _already(pipeline: PipelineUuid, asked: Asked, under_way: Sequence[Asked], limits: Concurrency) -> str:

@@ -46,7 +46,8 @@ def card() -> None:
             {
                 "Free on this disk": text.size(shutil.disk_usage(ctx.workspace.root).free),
                 "Last clean-up": text.ago(last, ctx.clock.now()) if last else "never",
-                "Runs and outputs are kept": _kept(),
+                "Runs are kept": _kept(),
+                **({"Run store": _store_size()} if report is None else {}),
             }
         )
         if report is None:
@@ -92,9 +93,14 @@ def _show(report: Report) -> None:
     )
 
 
+def _store_size() -> str:
+    path = state.context().workspace.database_path
+    return text.size(path.stat().st_size) if path.exists() else "–"
+
+
 def _kept() -> str:
     settings = state.context().settings
     days = f"{settings.keep_runs_days:g} days" if settings.keep_runs_days > 0 else "for ever"
     runs = f", newest {settings.keep_runs:,} of a pipeline" if settings.keep_runs > 0 else ""
-    bound = f", {settings.keep_outputs_gb:g} GB" if settings.keep_outputs_gb > 0 else ""
+    bound = f", outputs up to {settings.keep_outputs_gb:g} GB" if settings.keep_outputs_gb > 0 else ""
     return f"{days}{runs}{bound}"

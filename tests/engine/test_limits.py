@@ -93,7 +93,7 @@ def test_second_run_waits_for_the_first_and_says_so(ctx, gate):
     wait_until(lambda: begun(gate) == 3, what="the first run")
     second, third = start(ctx), start(ctx, priority=5)
     wait_until(lambda: runs.get(ctx, third).waiting_for, what="both wait")
-    assert runs.get(ctx, second).waiting_for == "its turn: limit 1 of pipeline main"
+    assert runs.get(ctx, second).waiting_for == "its turn: 1 run of main at a time"
     assert runs.run_block(ctx, "demo", "main", "a").status is Status.QUEUED
     wait_until(lambda: begun(gate) == 4, what="a click does not wait for whole runs")
     (gate / "open").touch()

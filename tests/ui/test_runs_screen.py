@@ -64,7 +64,7 @@ def test_queued_run_says_what_it_waits_for_and_skipped_one_why(open_screen, tmp_
     error = RunSkippedError("The run was skipped: pipeline 'main' was running already (run 1).", hint="wait")
     context.store.end_run(skipped.id, Status.CANCELLED, ErrorReport.from_json(error.to_dict()), now=now)
     shown = texts(open_screen("runs"))
-    assert "limit 1 of pipeline main" in shown
+    assert "its turn" in shown
     assert "was running already" in shown
     page = texts(open_screen("run", id=str(waiting.id)))
     assert "limit 1 of pipeline main" in page

@@ -153,7 +153,9 @@ def _note(run: PipelineRun) -> str:
     """Return what a queued run waits for, or why one was skipped."""
     if run.waiting_for is not None:
         return f":orange[:material/schedule:] waiting for {text.escape(run.waiting_for, max_chars=80)}"
-    return text.escape(run.error.message, max_chars=120) if run.error is not None and _is_skipped(run) else ""
+    if run.error is None or not _is_skipped(run):
+        return ""
+    return text.escape(run.error.message.partition(": ")[2], max_chars=120)
 
 
 def _is_skipped(run: PipelineRun) -> bool:

@@ -20,8 +20,8 @@ def render() -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         _engine()
-        _workspace()
         disk.card()
+        _workspace()
     with right:
         secrets.card()
         python_environments.card()
@@ -87,7 +87,6 @@ def _workspace() -> None:
                 "Folder": str(workspace.root),
                 "State": str(workspace.state_dir),
                 "Projects": str(len(state.project_names())),
-                "Run store": workspace.database_path.name,
             }
         )
 

@@ -16,7 +16,7 @@ def asked(*numbers, trigger="api", **changes):
 def test_second_run_waits_its_turn():
     decision = decide("x", asked(2, 3), asked(1), Concurrency())
     assert decision.begin == []
-    assert decision.wait == {2: "its turn: limit 1 of pipeline x", 3: "its turn: limit 1 of pipeline x"}
+    assert decision.wait == {2: "its turn: 1 run of x at a time", 3: "its turn: 1 run of x at a time"}
 
 
 def test_allowed_runs_begin_at_once():
