@@ -7,13 +7,14 @@ else runs as in any run, reuse of unchanged outputs included.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.clock import SystemClock
 from spellbook_core.engine import plan
 from spellbook_core.engine.intake import Intake, take_in
+from spellbook_core.engine.reuse import refs_of
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model import graph
 from spellbook_core.model.naming import BlockUuid
@@ -73,8 +74,8 @@ def prepare(
     if again.share is Share.NOTHING or wanted.selection.tests_only:
         return Prepared(intake)
     artifacts = LocalArtifactStore(workspace.artifacts_dir)
-    shared = _shared(intake, earlier, again, store.code, artifacts.hold)
-    if len(shared) == len(intake.blocks):
+    reasons = _why_again(intake, earlier, again, store.code, lambda ref: artifacts.hold(ref) and artifacts.has(ref))
+    if not reasons:
         raise plan.NothingToRunError(
             f"Every block of run {again.run_id} completed; there is nothing to retry.",
             hint="choose the block to start from, or run it again as a whole.",
@@ -82,7 +83,9 @@ def prepare(
             pipeline=wanted.pipeline,
             run=again.run_id,
         )
-    return Prepared(intake, {name: _end(earlier.blocks[name], again, now) for name in shared})
+    blocks = tuple(replace(new, reason=reasons.get(new.key, new.reason)) for new in intake.blocks)
+    shared = {new.key: _end(earlier.blocks[new.key], again, now) for new in blocks if new.key not in reasons}
+    return Prepared(replace(intake, blocks=blocks), shared)
 
 
 def _earlier(store: RunStore, again: Again) -> _Earlier:
@@ -129,14 +132,14 @@ def _as_it_was(workspace: Workspace, store: RunStore, earlier: _Earlier) -> Inta
     )
 
 
-def _shared(
+def _why_again(
     intake: Intake,
     earlier: _Earlier,
     again: Again,
     code: Callable[[str], str],
     is_stored: Callable[[ArtifactRef], bool],
-) -> set[BlockUuid]:
-    """Return the blocks that need not run: they completed, as did all above them, and nothing of that has changed."""
+) -> dict[BlockUuid, str]:
+    """Return block -> why it runs; the others completed, as did all above them, and nothing of that has changed."""
     parents = {new.key: [*new.spec.parents, *_attached(new)] for new in intake.blocks}
     if again.share is Share.ABOVE and again.start not in parents:
         raise NotFoundError(
@@ -145,10 +148,12 @@ def _shared(
             run=again.run_id,
             block=again.start,
         )
-    runs = {new.key for new in intake.blocks if not _holds(new, earlier, code, is_stored)}
+    found = {new.key: _why(new, earlier, code, is_stored) for new in intake.blocks}
+    reasons = {key: why for key, why in found.items() if why is not None}
     if again.share is Share.ABOVE and again.start is not None:
-        runs.add(again.start)
-    return set(parents) - runs - graph.reachable(_children(parents), runs)
+        reasons[again.start] = f"run {again.run_id} is retried from here"
+    below = graph.reachable(_children(parents), reasons)
+    return reasons | dict.fromkeys(below - reasons.keys(), "it is below a block that runs again")
 
 
 def _attached(new: NewBlockRun) -> list[BlockUuid]:
@@ -161,23 +166,28 @@ def _children(parents: Mapping[BlockUuid, Collection[BlockUuid]]) -> dict[BlockU
     return graph.children_of(inside)
 
 
-def _holds(
+def _why(
     new: NewBlockRun,
     earlier: _Earlier,
     code: Callable[[str], str],
     is_stored: Callable[[ArtifactRef], bool],
-) -> bool:
-    """Return whether the earlier run sealed outputs of this very block, and they are still there."""
-    found, spec = earlier.blocks.get(new.key), earlier.specs.get(new.key)
-    if found is None or spec is None or found.status is not Status.COMPLETED:
-        return False
-    if (spec.parents, dict(spec.configuration)) != (new.spec.parents, dict(new.spec.configuration)):
-        return False
-    if (spec.over, spec.conditions) != (new.spec.over, new.spec.conditions):
-        return False
+) -> str | None:
+    """Return why a block runs again; None when the earlier run sealed outputs of this very block that still hold."""
+    found, spec, run_id = earlier.blocks.get(new.key), earlier.specs.get(new.key), earlier.run.id
+    if found is None or spec is None:
+        return f"it was not in run {run_id}"
+    if found.status is not Status.COMPLETED:
+        return f"it did not complete in run {run_id}"
+    now, then = new.spec, spec
+    if (then.parents, then.over, then.conditions) != (now.parents, now.over, now.conditions):
+        return f"its parents have changed since run {run_id}"
+    if dict(then.configuration) != dict(now.configuration):
+        return f"its settings have changed since run {run_id}"
     if found.code_hash != new.code_hash and not _means_the_same(code(found.code_hash), new.source):
-        return False
-    return all(is_stored(output.artifact) for output in found.outputs)
+        return f"it was edited since run {run_id}"
+    if not all(is_stored(ref) for ref in refs_of(found.outputs)):
+        return f"its output of run {run_id} is no longer stored"
+    return None
 
 
 def _means_the_same(before: str, now: str) -> bool:
@@ -195,6 +205,6 @@ def _end(found: BlockRun, again: Again, now: datetime) -> BlockEnd:
         warnings=found.warnings,
         fingerprint=None if found.fingerprint is None else Fingerprint(found.fingerprint, ""),
         reused_from=found.reused_from or found.id,
-        reason=f"from run {again.run_id}",
+        reason=f"completed in run {again.run_id}",
         children=found.children,
     )

@@ -114,7 +114,7 @@ class Reuse:
             warnings=earlier.warnings,
             fingerprint=known,
             reused_from=earlier.reused_from or earlier.id,
-            reason=f"from run {again.run_id}",
+            reason=f"completed in run {again.run_id}",
         )
 
     def is_stored(self, ref: ArtifactRef) -> bool:

@@ -113,7 +113,7 @@ def test_retry_runs_only_the_children_that_failed(ctx, project):
     assert runs.wait(ctx, second.id, 60).status is Status.COMPLETED
     assert called(project) == {"0": 1, "1": 2, "2": 1, "3": 1}, "an exporter that was done is not done again"
     found = by_key(ctx, second)
-    assert found["child:0"].reason == f"from run {first.id}"
+    assert found["child:0"].reason == f"completed in run {first.id}"
     assert ctx.artifacts.get(found["all"].outputs[0].artifact) == {"all": [0, 10, 20, 30]}
 
 

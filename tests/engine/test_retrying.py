@@ -144,11 +144,11 @@ def test_run_of_many_kinds_is_finished(tmp_path):
         found = {each.key: each for each in runs.block_runs(ctx, again.id)}
         assert {key: each.status.value for key, each in found.items() if each.status is not Status.COMPLETED} == {}
         assert again.status is Status.COMPLETED
-        assert found["items"].reason == f"from run {origin.id}"
+        assert found["items"].reason == f"completed in run {origin.id}"
         assert not found["items"].attempt
         assert ctx.artifacts.get(found["gather"].outputs[0].artifact) == {"all": [1, 4, 0]}
         below = runs.run_here(ctx, retries.repeat_of(ctx, again.id, start=BlockUuid("gather")), lambda event: None)
         found = {each.key: each for each in runs.block_runs(ctx, below.id)}
-        assert found["square"].reason == f"from run {again.id}"
+        assert found["square"].reason == f"completed in run {again.id}"
         assert ctx.artifacts.get(found["gather"].outputs[0].artifact) == {"all": [1, 4, 0]}
     ctx.close()

@@ -86,10 +86,11 @@ def test_retry_runs_only_what_did_not_complete(context, project, run):
     assert executed(project) == ["middle", "last"]
     found, before = by_block(context, second), by_block(context, first)
     assert [found[name].reused for name in ("load", "side", "middle", "last")] == [True, True, False, False]
-    assert found["load"].reason == f"from run {first.id}"
+    assert found["load"].reason == f"completed in run {first.id}"
     assert found["load"].outputs == before["load"].outputs
     assert found["load"].reused_from == before["load"].id
     assert before["middle"].status is Status.FAILED
+    assert found["middle"].reason == f"it did not complete in run {first.id}"
 
 
 def test_what_is_shared_is_fresh_afterwards(context, project, run):
@@ -115,10 +116,9 @@ def test_retry_from_a_block_runs_it_and_all_below(context, project, run):
     second = run(retries.repeat_of(context, first.id, start=BlockUuid("middle")))
     assert second.status is Status.COMPLETED
     assert executed(project)[0] == "middle"
-    assert {name for name, found in by_block(context, second).items() if found.reason == f"from run {first.id}"} == {
-        "load",
-        "side",
-    }
+    reasons = {name: found.reason for name, found in by_block(context, second).items()}
+    assert reasons["load"] == reasons["side"] == f"completed in run {first.id}"
+    assert reasons["middle"] == f"run {first.id} is retried from here"
 
 
 def test_block_edited_since_runs_again_with_todays_code(context, project, run):
@@ -126,8 +126,9 @@ def test_block_edited_since_runs_again_with_todays_code(context, project, run):
     executed(project)
     (project / "data_loaders/load.py").write_text(LOAD.replace("1)", "2) * 10"))
     mend(project)
-    run(retries.repeat_of(context, first.id))
+    again = by_block(context, run(retries.repeat_of(context, first.id)))
     assert executed(project) == ["load", "middle", "last"]
+    assert again["load"].reason == f"it was edited since run {first.id}"
 
 
 def test_comment_is_no_edit(context, project, run):
