@@ -86,13 +86,12 @@ def declared(project: Path, workspace: Path, environment: Mapping[str, str] = os
             if name not in found:
                 value = environment.get(name, value)
                 found[name] = DeclaredSecret(name, value, origin, _is_masked(name, value, name in listed))
+    others = []  # of other profiles: one name, several values
     for name, value in values:
-        found.setdefault(name, DeclaredSecret(name, value, IO_CONFIG_FILE, _is_masked(name, value, False)))
-        if found[name].value != value:
-            found[f"{name} ({IO_CONFIG_FILE})"] = DeclaredSecret(
-                name, value, IO_CONFIG_FILE, _is_masked(name, value, False)
-            )
-    return tuple(found.values())
+        one = DeclaredSecret(name, value, IO_CONFIG_FILE, _is_masked(name, value, False))
+        if found.setdefault(name, one).value != value:
+            others.append(one)
+    return (*found.values(), *others)
 
 
 def masked_values(secrets: tuple[DeclaredSecret, ...]) -> tuple[str, ...]:

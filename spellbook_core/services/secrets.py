@@ -39,10 +39,10 @@ def names(ctx: HasWorkspace, project: str) -> list[SecretName]:
     """
     layout = ctx.workspace.project(project)
     own = secrets.read_env_file(layout.root / ENV_FILE)
-    found = secrets.declared(layout.root, ctx.workspace.root)
-    return sorted(
-        (SecretName(one.name, one.origin, one.is_masked, one.name in own) for one in found), key=lambda one: one.name
-    )
+    found: dict[str, SecretName] = {}
+    for one in secrets.declared(layout.root, ctx.workspace.root):
+        found.setdefault(one.name, SecretName(one.name, one.origin, one.is_masked, one.name in own))
+    return sorted(found.values(), key=lambda one: one.name)
 
 
 def put(ctx: HasWorkspace, project: str, name: str, value: str) -> None:

@@ -78,3 +78,16 @@ def test_disk_is_measured_and_cleaned_up_when_asked(open_screen, tmp_path, conte
     assert not app.exception
     assert "Freed" in texts(app)
     assert [run.id for run in context.store.upkeep.ended_runs()] == [2]
+
+
+def test_odd_names_of_secrets_are_shown_as_letters(open_screen, tmp_path):
+    project = make_project(tmp_path)
+    (project / ".env").write_text("<img src onerror>=sesame-sesame\n:red[x]=sesame-sesame\n")
+    (project / "io_config.yaml").write_text("a:\n  DB_PASSWORD: sesame-one\nb:\n  DB_PASSWORD: sesame-two\n")
+    app = open_screen("settings")
+    assert not app.exception
+    shown = texts(app)
+    assert "`<img src onerror>`" in shown
+    assert "`:red[x]`" in shown
+    assert shown.count("DB_PASSWORD") == 1
+    assert "sesame" not in shown

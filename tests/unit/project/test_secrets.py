@@ -57,6 +57,13 @@ def test_io_config_declares_its_secret_like_keys(tmp_path):
     assert {"pass%40word", "pass@word"} <= set(masked)
 
 
+def test_every_profile_counts(tmp_path):
+    profiles = "".join(f"{name}:\n  DB_PASSWORD: of-{name}-alone\n" for name in ("default", "dev", "prod"))
+    found(tmp_path, io=profiles)
+    masked = masked_values(declared(tmp_path, tmp_path, {}))
+    assert set(masked) == {"of-default-alone", "of-dev-alone", "of-prod-alone"}
+
+
 def test_plain_values_of_an_env_file_are_not_masked(tmp_path):
     text = "STAGE=dev\nPORT=5432\nHOST=localhost\nIS_ON=true\nREGION=eu-central-1\nAPP_KEY=abcd\nPIN_TOKEN=12\n"
     secrets = found(tmp_path, env=text)
