@@ -13,9 +13,13 @@ from spellbook_core.project.retries import project_retry_config
 def retry_policy(project: ProjectLayout, pipeline: Pipeline, block: Block) -> RetryPolicy:
     """Return what follows a failed attempt: the block's `retry_config`, over the pipeline's, over the project's.
 
+    A callback has its own only: whoever has all blocks retried does not want to hear of each end several times.
+
     Raises:
         BadRetryConfigError: A value is no number, or is negative. [SB-RUN-030]
     """
+    if block.type == BlockType.CALLBACK:
+        return merged([block.retry_config])
     return merged([project_retry_config(project), pipeline.retry_config, block.retry_config])
 
 

@@ -33,7 +33,7 @@ def is_sensing(run: ActiveRun, block: ActiveBlock) -> bool:
 
 
 def after(
-    run: ActiveRun, block: ActiveBlock, end: BlockEnd, *, is_met: bool | None, now: datetime
+    run: ActiveRun, block: ActiveBlock, end: BlockEnd, *, is_met: bool | None, now: datetime, elapsed_s: float
 ) -> BlockEnd | Waiting:
     """Return what an attempt that ended comes to: the end of the block run, or that it waits for another attempt.
 
@@ -43,11 +43,12 @@ def after(
         end: How the attempt ended.
         is_met: What a sensor said; None of other blocks, and when it said nothing.
         now: When the end was seen; waiting counts from it.
+        elapsed_s: Seconds since the first attempt began, whatever the wall clock did meanwhile.
     """
     if end.status is Status.COMPLETED and is_met is False and is_sensing(run, block):
         if run.state.is_cancelling:
             return BlockEnd(Status.CANCELLED, end.ended_at, end.started_at, end.duration_s, attempt=end.attempt)
-        return _next_look(block, end, now)
+        return _next_look(block, end, now, elapsed_s)
     if end.status is not Status.FAILED or run.state.is_cancelling or not _may_retry(run, end.error):
         return end
     delays = block.spec.retry.delays()
@@ -69,12 +70,12 @@ def _may_retry(run: ActiveRun, error: ErrorReport | None) -> bool:
     return error is None or error.code not in NEVER_RETRIED
 
 
-def _next_look(block: ActiveBlock, end: BlockEnd, now: datetime) -> BlockEnd | Waiting:
+def _next_look(block: ActiveBlock, end: BlockEnd, now: datetime, elapsed_s: float) -> BlockEnd | Waiting:
     policy = sensor_policy(block.spec.configuration)
     since = block.first_started_at or now
     delay_s = policy.interval_s
     if policy.timeout_s is not None:
-        left_s = policy.timeout_s - (now - since).total_seconds()
+        left_s = policy.timeout_s - elapsed_s
         if left_s <= 0:
             return replace(end, status=Status.FAILED, outputs=(), error=_timed_out(block, policy.timeout_s, since))
         delay_s = min(delay_s, max(SHORTEST_S, left_s))  # a last look when the time is up

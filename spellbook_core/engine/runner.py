@@ -382,7 +382,8 @@ class Runner:
             self._postpone(run, block, unbegun)
             return
         is_met = None if outcome is None else outcome.is_met
-        next_ = postponing.after(run, block, end, is_met=is_met, now=self._clock.now())
+        elapsed_s = self._waits.elapsed_s(block)
+        next_ = postponing.after(run, block, end, is_met=is_met, now=self._clock.now(), elapsed_s=elapsed_s)
         if isinstance(next_, Waiting):
             self._postpone(run, block, next_)
             return

@@ -25,11 +25,23 @@ class Waits:
         self._waiting: dict[BlockRunId, Under] = {}
         self._looked_at: dict[BlockRunId, float] = {}
         self._touched: set[BlockRunId] = set()
+        self._begun: dict[BlockRunId, float] = {}
 
     def starts(self, run: ActiveRun, block: ActiveBlock) -> None:
         """Watch the files of a sensor whose attempt is about to start, so that no change is missed from then on."""
         self._touched.discard(block.id)
+        self._begun.setdefault(block.id, self._clock.monotonic() - self.elapsed_s(block))
         self._watch(run, block)
+
+    def elapsed_s(self, block: ActiveBlock) -> float:
+        """Return the seconds since the first attempt of a block began.
+
+        By the monotonic clock where this runner made it, else as the store has it.
+        """
+        if block.id in self._begun:
+            return self._clock.monotonic() - self._begun[block.id]
+        since = block.first_started_at
+        return 0.0 if since is None else (self._clock.now() - since).total_seconds()
 
     def _watch(self, run: ActiveRun, block: ActiveBlock) -> None:
         if is_sensing(run, block):
@@ -54,6 +66,7 @@ class Waits:
         One that watches files is due at once: what changed while no engine watched is not known.
         """
         self._waiting[block.id] = (run, block)
+        self._begun[block.id] = self._clock.monotonic() - self.elapsed_s(block)
         self._watch(run, block)
         is_watching = is_sensing(run, block) and bool(sensor_policy(block.spec.configuration).watch)
         due_at = block.due_at
@@ -66,6 +79,7 @@ class Waits:
             self._timers.disarm(block.id)
         self.files.drop(block.id)
         self._looked_at.pop(block.id, None)
+        self._begun.pop(block.id, None)
         self._touched.discard(block.id)
 
     def next_due_s(self) -> float | None:

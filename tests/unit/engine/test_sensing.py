@@ -55,6 +55,7 @@ def test_hostile_pattern_is_answered_quickly():
     assert time.process_time() - begun < 1
 
 
+@pytest.mark.guarantee("N11")
 @pytest.mark.parametrize("watch", ["../x", "/etc/passwd", "~/x", "a/../../b", ".git/config", 3, [""], ["a", None]])
 def test_only_paths_of_the_project_are_watched(watch):
     with pytest.raises(BadSensorSettingError, match="watch"):

@@ -155,6 +155,52 @@ def test_waiting_block_holds_no_place(tmp_path, start, runner, executor):
     assert list(executor.tasks) == ["flaky", "b", "c"]
 
 
+@pytest.mark.guarantee("F10")
+@pytest.mark.parametrize("jump", [timedelta(days=1), timedelta(hours=-1)])
+def test_jump_of_the_clock_moves_no_retry(tmp_path, clock, start, runner, executor, only, jump):
+    make_project(tmp_path, blocks=retried())
+    run = start()
+    executor.fails("flaky")
+    runner.on_executor()
+    clock.at += jump
+    runner.on_time()
+    assert (only(run).status, runner.next_due_s()) == (Status.QUEUED, 5)
+    clock.advance(5)
+    runner.on_time()
+    assert only(run).status is Status.RUNNING
+
+
+@pytest.mark.guarantee("F10")
+def test_jump_of_the_clock_ends_no_sensor(tmp_path, clock, start, runner, executor, only):
+    make_project(tmp_path, blocks=sensor(poll_interval=10, timeout=60))
+    run = start()
+    clock.at += timedelta(days=1)
+    executor.completes("look", is_met=False)
+    runner.on_executor()
+    assert (only(run).status, runner.next_due_s()) == (Status.QUEUED, 10)
+
+
+def test_sensor_keeps_its_time_over_a_restart(tmp_path, clock, start, runner, executor, only, context, settings):
+    make_project(tmp_path, blocks=sensor(poll_interval=40, timeout=60))
+    run = start()
+    executor.completes("look", is_met=False)
+    runner.on_executor()
+    clock.advance(50)
+    second = FakeExecutor(clock)
+    other = Runner(context.workspace, context.store, second, clock, settings, lambda event: None)
+    other.take_new()
+    other.on_time()
+    second.completes("look", is_met=False)
+    other.on_executor()
+    assert other.next_due_s() == 10
+    clock.advance(10)
+    other.on_time()
+    second.completes("look", is_met=False)
+    other.on_executor()
+    assert only(run).error.code == "SB-RUN-032"
+    other.close()
+
+
 def test_next_runner_waits_on(tmp_path, clock, start, runner, executor, only, context, settings):
     make_project(tmp_path, blocks=retried())
     run = start()
