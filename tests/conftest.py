@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import hypothesis
 import pytest
 import yaml
 
@@ -18,6 +19,10 @@ from spellbook_core.services.wiring import Context, open_context
 from spellbook_core.settings import Settings
 
 os.environ.setdefault("SPELLBOOK_IDLE_EXIT_S", "60")  # an engine that outlives a killed server's test ends by itself
+
+# How long an example takes is a matter of the machine's load; speed is proved in tests/benchmarks.
+hypothesis.settings.register_profile("spellbook", deadline=None)
+hypothesis.settings.load_profile("spellbook")
 
 LOADER = """
 @data_loader
