@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -127,6 +129,33 @@ def test_ten_requests_at_once_end_as_the_policy_says(ctx, gate, tmp_path, policy
     if policy == "skip":
         assert len(skipped) == 9
         assert all("was running already" in error.message for error in skipped)
+
+
+def test_queue_survives_a_killed_engine_and_a_waiting_run_can_be_cancelled(ctx, gate):
+    first = start(ctx)
+    second, third = start(ctx), start(ctx)
+    wait_until(lambda: runs.get(ctx, third).waiting_for and begun(gate) == 3, what="two wait")
+    os.kill(engines.status(ctx).pid, signal.SIGKILL)
+    runs.cancel(ctx, second)  # starts the next engine
+    assert runs.wait(ctx, second, 30).status is Status.CANCELLED
+    assert runs.get(ctx, second).waiting_for is None
+    assert runs.get(ctx, third).status is Status.QUEUED
+    (gate / "open").touch()
+    assert ended(ctx, [first, third])[1] is Status.COMPLETED
+
+
+def test_own_process_starts_at_once_and_counts(ctx, gate):
+    """`spellbook run` does not wait for the engine's runs; runs of the engine wait for it."""
+    with ThreadPoolExecutor(1) as pool:
+        own = pool.submit(
+            runs.run_here, ctx, NewRun("demo", "main", "cli", Selection(is_fresh=True)), lambda event: None
+        )
+        wait_until(lambda: begun(gate) == 3, what="it runs")
+        queued = start(ctx)
+        wait_until(lambda: runs.get(ctx, queued).waiting_for, what="the engine's run waits")
+        (gate / "open").touch()
+        assert own.result(60).status is Status.COMPLETED
+    assert ended(ctx, [queued]) == [Status.COMPLETED]
 
 
 def test_a_thousand_queued_blocks_are_all_served(tmp_path):
