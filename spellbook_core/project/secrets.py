@@ -78,7 +78,7 @@ def declared(project: Path, workspace: Path, environment: Mapping[str, str] = os
     listed = referred | _listed(_read(project / "metadata.yaml"))
     found: dict[str, DeclaredSecret] = {}
     for name, value in environment.items():
-        if name in listed or (is_secret_name(name) and len(value) >= PLAIN_CHARS and not value.startswith("/")):
+        if name in listed or (len(value) >= PLAIN_CHARS and not value.startswith("/") and is_secret_name(name)):
             found[name] = DeclaredSecret(name, value, "environment", len(value) >= MIN_CHARS)
     folders = {project: ENV_FILE} if project == workspace else {project: ENV_FILE, workspace: _WORKSPACE_ENV_FILE}
     for folder, origin in folders.items():
