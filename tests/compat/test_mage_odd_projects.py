@@ -256,3 +256,18 @@ def test_kinds_that_do_not_run_here_say_so_and_are_kept(kind, tmp_path, spellboo
     assert in_a_process("run", project, "main", cwd=tmp_path).returncode == 2
     assert spellbook("rewrite", project, "main", cwd=tmp_path).returncode == 0
     assert path.read_bytes() == before
+
+
+def test_our_own_fault_ends_with_3(tmp_path, spellbook, monkeypatch):
+    """A defect of ours is told apart from unusable input, and leaves its trace in a file."""
+    from spellbook_core.services import pipelines
+
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    project = project_of(tmp_path, {"blocks": ORDERED}, PLAIN)
+    monkeypatch.setattr(pipelines, "load", broken)
+    ended = spellbook("show", project, "main", cwd=tmp_path)
+    assert ended.returncode == 3
+    assert "ZeroDivisionError: a defect" in ended.stderr
+    assert "trace is in" in ended.stderr
