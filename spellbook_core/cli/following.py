@@ -72,7 +72,7 @@ class _Reader:
         found = []
         for block_run in runs.block_runs(self._context, self._run_id):
             if self._block in {None, block_run.block} and block_run.attempt:
-                found += [(block_run.block, line) for line in self._read(block_run)]
+                found += [(block_run.key, line) for line in self._read(block_run)]
         return sorted(found, key=lambda item: item[1].at)
 
     def _read(self, block_run: BlockRun) -> list[LogLine]:

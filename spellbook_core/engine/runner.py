@@ -390,7 +390,8 @@ class Runner:
         end = judged(block, next_, is_met)
         self._waits.end(block)
         if run.run.selection.tests_only:
-            end = replace(end, reused_from=block.spec.stored_inputs.get(block.block))
+            made_by = block.spec.stored_inputs.get(block.block)
+            end = replace(end, reused_from=made_by, children=block.stored_children.get(block.block))
         else:
             end = self._reuse.sealed(run, block, end)
         run.ended(block, end)

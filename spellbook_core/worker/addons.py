@@ -6,9 +6,11 @@ gets the output of its block by position, `__error` of a failed one, `parent_blo
 
 from __future__ import annotations
 
+import ast
 import builtins
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from spellbook_core.clock import from_text
@@ -138,7 +140,11 @@ def _builtin_of(error: ErrorReport) -> Exception | None:
     kind = getattr(builtins, name, None)
     if not (isinstance(kind, type) and issubclass(kind, Exception)):
         return None
+    given: object = text
+    if kind is KeyError:  # whose text is how the key is written
+        with suppress(ValueError, SyntaxError):
+            given = ast.literal_eval(text)
     try:
-        return kind(text)
+        return kind(given)
     except TypeError:  # UnicodeDecodeError and its like take more than a text
         return None

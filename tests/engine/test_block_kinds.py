@@ -358,6 +358,7 @@ def test_block_run_alone_spreads_over_stored_items(workspace):
     assert workspace.value(found["follow:2"]) == 4
     run, found = workspace.run(selection=Selection(("square",), tests_only=True), trigger="notebook")
     assert run.status is Status.COMPLETED
+    assert found["square"].children == ("0", "1", "2"), "what was stored stays as it was"
 
 
 def test_condition_of_a_child_leaves_that_child_out(workspace):
