@@ -41,11 +41,14 @@ def doctor(path: str | None, as_json: bool) -> None:
         engine = engines.status(context)
         context.close()
         server = servers.running(place.workspace)
+        aside = engines.set_aside(context)
         free = shutil.disk_usage(place.workspace.root).free
         report["workspace"] = str(place.workspace.root)
         report["engine"] = f"running, pid {engine.pid}" if engine.is_running else engine.problem
         report["page"] = servers.address(server.host, server.port) if server else "not served"
         report["free_disk_bytes"] = free
+        if aside:
+            problems.append(f"a damaged run store was replaced and its history read back; kept: {', '.join(aside)}")
         if free < LOW_DISK_BYTES:
             problems.append(f"only {free // 2**20} MB of disk are free")
     report["problems"] = list(problems)

@@ -81,6 +81,13 @@ def status(ctx: Context) -> EngineStatus:
     )
 
 
+def set_aside(ctx: Context) -> tuple[str, ...]:
+    """Return the names of damaged run stores that were replaced, oldest first; they are kept until a person acts."""
+    name = ctx.workspace.database_path.name
+    found = ctx.workspace.state_dir.glob(f"{name}.corrupt-*")
+    return tuple(sorted(path.name for path in found if not path.name.endswith(("-wal", "-shm"))))
+
+
 def ensure(ctx: Context) -> EngineStatus:
     """Return the status of the leading engine, started when there is none; returns once its socket answers.
 

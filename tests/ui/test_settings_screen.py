@@ -8,6 +8,7 @@ import pytest
 
 from spellbook_core.model.run import NewRun, Status
 from spellbook_core.runs.records import BlockEnd, BlockSpec, NewBlockRun
+from spellbook_core.services import runs
 from tests.conftest import chain, make_project
 from tests.ui.conftest import texts
 
@@ -91,3 +92,17 @@ def test_odd_names_of_secrets_are_shown_as_letters(open_screen, tmp_path):
     assert "`:red[x]`" in shown
     assert shown.count("DB_PASSWORD") == 1
     assert "sesame" not in shown
+
+
+def test_damaged_run_store_is_told(open_screen, tmp_path, context):
+    make_project(tmp_path)
+
+    def warnings():
+        return " ".join(warning.value for warning in open_screen("settings").warning)
+
+    assert "was damaged" not in warnings()
+    context.workspace.ensure_state_dir()
+    context.workspace.database_path.write_bytes(b"garbage" * 4000)
+    assert runs.list_runs(context).total == 0
+    assert "The run store was damaged. Its history was read back" in warnings()
+    assert "state.db.corrupt-" in warnings()

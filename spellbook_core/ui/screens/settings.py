@@ -62,6 +62,13 @@ def _engine() -> None:
                 )
         if status.problem:
             st.warning(text.escape(status.problem), icon=":material/warning:")
+        aside = engines.set_aside(ctx)
+        if aside:
+            st.warning(
+                "The run store was damaged. Its history was read back from the runs' folders; the damaged "
+                f"file is kept as {text.escape(', '.join(aside))} in the state folder.",
+                icon=":material/healing:",
+            )
         now = ctx.clock.now()
         parts.facts(
             {
