@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spellbook_core.worker.mage_shim.config import ExportWritePolicy
 from spellbook_core.worker.mage_shim.failures import TableExistsError
-from spellbook_core.worker.sql_log import told
+from spellbook_core.worker.sql_log import PLACE, told, without_excerpt
 from spellbook_core.worker.sql_problems import DatabaseBusyError, InputTableError, NoTargetError, StatementError
 from spellbook_core.worker.sql_target import Target, database_file
 from spellbook_core.worker.sql_template import Statement, quoted
@@ -33,7 +32,6 @@ _QUERIES = frozenset({"SELECT", "EXPLAIN", "PRAGMA", "CALL", "MULTI"})
 """Kinds of statements that give rows; MULTI is a PIVOT, which DuckDB runs in two steps."""
 
 _RESULT = "spellbook_result"
-_PLACE = re.compile(r"\n+LINE (\d+):.*", re.DOTALL)
 
 
 def run_on_duckdb(task: BlockTask, target: Target, script: list[Statement], parents: Parents) -> Any:
@@ -92,7 +90,7 @@ def _connect(path: Path | None, task: BlockTask, *, is_reader: bool) -> Any:
         except duckdb.Error as cause:
             if "lock" not in str(cause).lower():
                 raise StatementError(
-                    f"The DuckDB file {path.name} cannot be opened: {_first_lines(cause)}",
+                    f"The DuckDB file {path.name} cannot be opened: {without_excerpt(cause)}",
                     hint="name another file, or restore it.",
                     block=task.block,
                 ) from None
@@ -111,7 +109,7 @@ def _register(connection: Any, name: str, table: Any) -> None:
         connection.register(name, table)
     except Exception as cause:  # noqa: BLE001  # DuckDB and pyarrow each have errors of their own for a foreign type
         raise InputTableError(
-            f"The output of '{name}' cannot be read by DuckDB: {_first_lines(cause)}",
+            f"The output of '{name}' cannot be read by DuckDB: {without_excerpt(cause)}",
             hint="return columns of plain types from the parent.",
         ) from None
 
@@ -178,9 +176,9 @@ def _kind(connection: Any, text: str) -> str:
 
 def _failure(task: BlockTask, statement: Statement, cause: Exception, parents: Parents) -> StatementError:
     text = str(cause)
-    place = _PLACE.search(text)
+    place = PLACE.search(text)
     line = statement.line(int(place[1]) if place else 1)
-    message = _first_lines(cause)
+    message = without_excerpt(cause)
     hint = "correct the marked line and run the block again."
     if "file system operations are disabled" in text or "external" in text:
         hint = "a SQL block reads and writes files inside its project only: move the file there, or use a Python block."
@@ -188,11 +186,6 @@ def _failure(task: BlockTask, statement: Statement, cause: Exception, parents: P
         known = ", ".join(parents.names()) or "none"
         hint = f"link the block that makes the table. The tables of its parents are: {known}."
     return StatementError(f"Line {line}: {message}", hint=hint, block=task.block, line=line)
-
-
-def _first_lines(cause: Exception) -> str:
-    """Return what DuckDB says, without the excerpt: its lines are those of a statement, not of the file."""
-    return " ".join(_PLACE.sub("", str(cause)).split())
 
 
 def _write(connection: Any, target: Target, table: Any) -> None:

@@ -5,16 +5,20 @@ A parent that the text names as `{{ df_1 }}` is first uploaded as a table `<pipe
 
 from __future__ import annotations
 
+import fcntl
+import os
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spellbook_core.artifacts.formats.query_results import as_frame
 from spellbook_core.errors import SpellbookError
+from spellbook_core.project.layout import Workspace
 from spellbook_core.worker.mage_shim import databases
 from spellbook_core.worker.mage_shim.config import ConfigFileLoader
-from spellbook_core.worker.sql_log import told
+from spellbook_core.worker.sql_log import PLACE, told, without_excerpt
 from spellbook_core.worker.sql_problems import StatementError, UnknownProviderError
 from spellbook_core.worker.sql_target import DUCKDB, Target
 from spellbook_core.worker.sql_template import Identifier, Statement
@@ -53,7 +57,8 @@ def run_on_server(task: BlockTask, target: Target, script: list[Statement], pare
             block=task.block,
         )
     with make(ConfigFileLoader(profile=target.profile)) as client:
-        places = _upload(client, task, target, script, parents)
+        with _alone(task):
+            places = _upload(client, task, target, script, parents)
         table = None
         for statement in script:
             found = _execute(client, task, target, statement, places)
@@ -62,6 +67,18 @@ def run_on_server(task: BlockTask, target: Target, script: list[Statement], pare
             client.export(as_frame(table), target.schema, target.table, if_exists=str(target.policy))
         client.commit()
         return table
+
+
+@contextmanager
+def _alone(task: BlockTask) -> Iterator[None]:
+    """Hold the workspace's lock of uploads: two children of one parent would make its table at the same moment."""
+    path = Workspace.open(Path(task.workspace)).state_dir / "sql-uploads.lock"
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _upload(
@@ -101,10 +118,11 @@ def _execute(client: SqlClient, task: BlockTask, target: Target, statement: Stat
         raise
     except Exception as cause:  # noqa: BLE001  # every driver has errors of its own
         client.rollback()
-        line = statement.line(1)
+        place = PLACE.search(str(cause))
+        line = statement.line(int(place[1]) if place else 1)
         raise StatementError(
-            f"Line {line}: {' '.join(str(cause).split())}",
-            hint="correct the statement that begins at the marked line and run the block again.",
+            f"Line {line}: {without_excerpt(cause)}",
+            hint="correct the statement at the marked line and run the block again.",
             block=task.block,
             line=line,
         ) from None
