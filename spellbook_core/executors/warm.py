@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import IO, cast
 
 from spellbook_core.executors.building import is_made, take
+from spellbook_core.executors.foreign import variables_of
 from spellbook_core.model.recipe import Recipe
 from spellbook_core.model.task import Environment
 from spellbook_core.model.values import JsonValue
-from spellbook_core.project.layout import environment_digest
 from spellbook_core.worker import boot as boot_file
 from spellbook_core.worker import preload
 from spellbook_core.worker.options import Options
@@ -67,15 +67,9 @@ class WarmProcess:
             OSError: The interpreter cannot be started.
         """
         packages = preload.preload_list(environment.preload)
-        variables, restore = {**os.environ, **preload.ENVIRONMENT}, dict.fromkeys(preload.ENVIRONMENT)
-        restore |= {name: os.environ[name] for name in preload.ENVIRONMENT if name in os.environ}
-        boot = None
-        if environment.python is not None:  # another interpreter finds Spellbook by its own folder, and nothing else
-            boot = boot_file.__file__
-            foreign = _foreign(environment.python)
-            variables.update({name: value for name, value in foreign.items() if value is not None})
-            for name in [name for name, value in foreign.items() if value is None]:
-                variables.pop(name, None)
+        variables = {**variables_of(environment.python), **preload.ENVIRONMENT}
+        restore = {name: os.environ.get(name) for name in preload.ENVIRONMENT}
+        boot = None if environment.python is None else boot_file.__file__
         options = Options(packages, packages if mode == "fork" else (), mode, restore, boot)
         command = options.command("spellbook_core.worker.zygote", environment.python or sys.executable)
         making = _making(environment)
@@ -183,19 +177,3 @@ def _making(environment: Environment) -> list[str]:
     if recipe is None or recipe.into is not None or is_made(recipe):
         return []
     return [sys.executable, boot_file.__file__, "spellbook_core.executors.building", recipe.to_text()]
-
-
-def _foreign(python: str) -> dict[str, str | None]:
-    """Return the variables of a process of another interpreter; None removes one.
-
-    Our own packages are named by PYTHONPATH when the engine was started from a checkout; they are no business of its.
-    """
-    root = str(Path(preload.__file__).parents[2])
-    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    kept = os.pathsep.join(entry for entry in known if entry and entry != root)
-    found: dict[str, str | None] = {"PYTHONPATH": kept or None, "PYTHONHOME": None, "VIRTUAL_ENV": None}
-    prefix = Path(python).parent.parent
-    if environment_digest(python) is not None or (prefix / "pyvenv.cfg").is_file():
-        found["VIRTUAL_ENV"] = str(prefix)
-    found["PATH"] = os.pathsep.join([str(Path(python).parent), os.environ.get("PATH", os.defpath)])
-    return found

@@ -12,7 +12,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,17 +20,18 @@ from pathlib import Path
 from typing import Literal, cast
 
 from spellbook_core.clock import to_text
-from spellbook_core.engine.environment import Environments
 from spellbook_core.errors import SpellbookError
+from spellbook_core.executors.foreign import command_of, variables_of
 from spellbook_core.model.block import Block
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.run import BlockRun
 from spellbook_core.model.task import TASK_FILE, BlockInput, BlockTask, ErrorReport
 from spellbook_core.model.values import JsonObject
 from spellbook_core.project import closure, sourcefacts
-from spellbook_core.services import charts, notices, pipelines
+from spellbook_core.project.blockfile import OWN_PACKAGES
+from spellbook_core.project.missing import Surroundings
+from spellbook_core.services import charts, environments, notices, pipelines
 from spellbook_core.services.wiring import Context
-from spellbook_core.worker import preload
 from spellbook_core.worker.chart_entry import RESULT_FILE
 from spellbook_core.worker.wire import task_to_json
 
@@ -48,7 +48,6 @@ _places = threading.BoundedSemaphore(MOST_AT_ONCE)
 _drawing: set[str] = set()
 _lock = threading.Lock()
 _ended = [0]
-_environments = Environments()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +169,18 @@ def _begin(ctx: Context, key: str, folder: Path, task: BlockTask) -> None:
         if key in _drawing:
             return
         _drawing.add(key)
-    python = _environments.of(ctx.workspace.project(task.project)).python
+    python = _python(ctx, task)
     ctx.workspace.ensure_state_dir()
     threading.Thread(target=_draw, args=(key, folder, task, python), name="chart", daemon=True).start()
+
+
+def _python(ctx: Context, task: BlockTask) -> str | None:
+    """Return where a chart is drawn: in our own Python, unless its code needs packages that only the pipeline's has."""
+    index = closure.index_of(ctx.workspace.project(task.project))
+    packages = index.closure(sourcefacts.facts_of(task.source or "").imports).packages - OWN_PACKAGES
+    if all(Surroundings().has(name) for name in packages):
+        return None
+    return environments.ready_python(ctx, task.project, task.pipeline)
 
 
 def _draw(key: str, folder: Path, task: BlockTask, python: str | None) -> None:
@@ -196,11 +204,8 @@ def _draw(key: str, folder: Path, task: BlockTask, python: str | None) -> None:
 
 def _run(folder: Path, python: str | None) -> str | None:
     """Run the process that draws and return how it ended when it left no picture."""
-    variables = {**os.environ, "MPLBACKEND": "Agg"}
-    if python is not None:  # another interpreter finds Spellbook by path
-        root = str(Path(preload.__file__).parents[2])
-        variables["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), root]))
-    command = [python or sys.executable, "-P", "-m", "spellbook_core.worker.chart_entry", str(folder)]
+    variables = {**variables_of(python), "MPLBACKEND": "Agg"}
+    command = [*command_of(python, "spellbook_core.worker.chart_entry"), str(folder)]
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=variables, start_new_session=True

@@ -95,6 +95,17 @@ def recipe_of(ctx: HasWorkspace, project: str, pipeline: str | None) -> Recipe |
     return None if interpreter is None else interpreter.recipe
 
 
+def ready_python(ctx: HasWorkspace, project: str, pipeline: str | None = None) -> str | None:
+    """Return the Python of a pipeline's blocks where it is another than ours and there; else None."""
+    try:
+        interpreter = interpreter_of(ctx.workspace.project(project), pipeline)
+    except SpellbookError:
+        return None
+    if interpreter is None or (interpreter.recipe is not None and not building.is_made(interpreter.recipe)):
+        return None
+    return interpreter.path
+
+
 def planned(ctx: HasWorkspace, project: str, pipeline: str | None, packages: Sequence[str]) -> Recipe:
     """Return what `install` would make or install into.
 

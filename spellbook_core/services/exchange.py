@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Literal, cast
 
 from spellbook_core.artifacts.problems import NotExportableError
 from spellbook_core.atomic import write_atomically
 from spellbook_core.errors import NotFoundError, SpellbookError
+from spellbook_core.executors.foreign import command_of, variables_of
 from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.run import BlockRun
 from spellbook_core.model.task import OutputInfo
 from spellbook_core.project.layout import HasWorkspace
 from spellbook_core.project.metadata import render_pipeline, save_pipeline
-from spellbook_core.services import outputs, pipelines, runs
+from spellbook_core.services import environments, outputs, pipelines, runs
 from spellbook_core.services.wiring import Context
 
 ENDINGS = (".parquet", ".csv", ".json", ".pkl")
@@ -101,9 +101,11 @@ def give(ctx: Context, project: ProjectName, output: OutputInfo, to: Path) -> Pa
         form = cast("Literal['csv', 'parquet', 'json']", ending[1:])
         return outputs.export(ctx, output, to, form, neutralise=False)
     root = ctx.workspace.project(project).root
-    command = [sys.executable, "-P", "-m", "spellbook_core.worker.giving", str(ctx.workspace.root), str(root)]
-    command += [output.artifact.digest, output.artifact.format, str(to.resolve())]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    arguments = [str(ctx.workspace.root), str(root), output.artifact.digest, output.artifact.format, str(to.resolve())]
+    ended = _give(None, arguments)
+    if ended.returncode != 0 and (python := environments.ready_python(ctx, project)) is not None:
+        again = _give(python, arguments)  # the classes of a pickle may be where the project's blocks run
+        ended = again if again.returncode == 0 else ended
     if ended.returncode != 0:
         reason = (ended.stderr.strip().splitlines() or [f"its process ended with {ended.returncode}"])[-1]
         reason = ctx.artifacts.masker().text(reason)
@@ -129,3 +131,10 @@ def rewrite(ctx: HasWorkspace, project: str, pipeline: str, to: Path | None = No
     text = render_pipeline(file.document, file.pipeline, text=file.text, old=file.pipeline)
     write_atomically(to, text.encode("utf-8"))
     return to
+
+
+def _give(python: str | None, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    command = [*command_of(python, "spellbook_core.worker.giving"), *arguments]
+    return subprocess.run(
+        command, env=variables_of(python), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )

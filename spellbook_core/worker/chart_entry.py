@@ -25,8 +25,9 @@ RESULT_FILE = "result.json"
 """`{"picture": ...}` or `{"error": ...}`."""
 
 
-def main(folder: Path) -> None:
-    """Draw the chart whose task lies in `folder`; ends by SIGALRM when its time is up, even inside C code."""
+def main() -> None:
+    """Draw the chart whose task lies in the folder named; ends by SIGALRM when its time is up, even inside C code."""
+    folder = Path(sys.argv[1])
     task = task_from_json(json.loads((folder / TASK_FILE).read_bytes()))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, task.timeout_s or 0.0)
@@ -56,4 +57,4 @@ def seal(result: JsonObject, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

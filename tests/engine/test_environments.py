@@ -37,13 +37,13 @@ PLAIN = "@data_loader\ndef load(*args, **kwargs):\n    return 1\n"
 SECTION = "project_type: standalone\nspellbook:\n  environment:\n"
 
 
-def wheel(folder: Path, version: str = "1.0", value: int = 41) -> str:
+def wheel(folder: Path, version: str = "1.0", value: int = 41, *, body: str = "") -> str:
     """Write the package `tinypack` and return the requirement line that names it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"tinypack-{version}-py3-none-any.whl"
     info = f"tinypack-{version}.dist-info"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("tinypack/__init__.py", f"VALUE = {value}\n")
+        archive.writestr("tinypack/__init__.py", body or f"VALUE = {value}\n")
         archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tinypack\nVersion: {version}\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
@@ -452,3 +452,30 @@ def test_sql_blocks_run_in_spellbooks_own_python(tmp_path, context, bare):
     _, blocks = run(context)
     assert blocks["count"].error is None
     assert blocks["count"].outputs[0].rows == 1
+
+
+def test_triggered_pipeline_runs_from_a_bare_environment(tmp_path, context, bare):
+    source = """
+from mage_ai.orchestration.triggers.api import trigger_pipeline
+@data_loader
+def load(*args, **kwargs):
+    return trigger_pipeline('other', check_status=True).status.value
+"""
+    make_project(tmp_path, blocks={"x": PLAIN}, pipeline="other")
+    project = make_project(tmp_path, blocks={"a": source})
+    (project / "metadata.yaml").write_text(SECTION + f"    python: {bare}\n")
+    done, blocks = run(context)
+    assert done.status is Status.COMPLETED, blocks["a"].error
+    assert blocks["a"].outputs[0].summary == "'completed'"
+
+
+def test_value_of_a_class_of_the_environment_is_given_out(tmp_path, context, shelf):
+    from spellbook_core.services import exchange
+
+    wheel(shelf, "2.0", body="class Kept(tuple):\n    pass\n")
+    source = "import tinypack\n@data_loader\ndef load(*args, **kwargs):\n    return {'k': tinypack.Kept((1, 2))}\n"
+    make_project(tmp_path, blocks={"a": source})
+    environments.install(context, "demo", None, ["tinypack==2.0"], lambda line: None)
+    _, blocks = run(context)
+    exchange.give(context, ProjectName("demo"), blocks["a"].outputs[0], tmp_path / "out.json")
+    assert json.loads((tmp_path / "out.json").read_text()) == {"k": [1, 2]}

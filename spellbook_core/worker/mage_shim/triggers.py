@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model.naming import PipelineUuid, RunId
 from spellbook_core.model.run import NewRun, Status
+from spellbook_core.worker import boot
 from spellbook_core.worker.mage_shim import place
 from spellbook_core.worker.mage_shim.failures import TriggeredRunError
 from spellbook_core.worker.mage_shim.runs import PipelineRun
@@ -115,7 +117,9 @@ def _wait(run: PipelineRun, interval_s: float, timeout_s: float | None) -> None:
 
 
 def _carried_here(pipeline: str, variables: dict[str, Any], timeout_s: float | None) -> PipelineRun:
-    arguments = [sys.executable, "-P", "-c", _COMMAND, "run", place.current().project_root, pipeline, "--json"]
+    own = os.environ.get("SPELLBOOK_PYTHON")  # set where this is not the Python that Spellbook is installed in
+    start = [sys.executable, "-P", "-c", _COMMAND] if own is None else [own, boot.__file__, "spellbook_core.cli.main"]
+    arguments = [*start, "run", place.current().project_root, pipeline, "--json"]
     for name, value in variables.items():
         arguments += ["--var", f"{name}={json.dumps(value, default=str)}"]
     try:
