@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from spellbook_core.model.children import Over, Pick
 from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.retry import RetryPolicy
 from spellbook_core.model.run import Again, Code, NewRun, Selection, Share, Status, Upstream
@@ -53,9 +54,9 @@ def new_block(name: str = "fill", *, source: str = "x = 1", **spec) -> NewBlockR
 class RunStoreContract:
     """Give a fixture `store` and a fixture `reopened`, a function that returns a second store on the same data."""
 
-    def begun(self, store, *blocks: str, **changes):
+    def begun(self, store, *blocks: str | NewBlockRun, **changes):
         run = store.create_run(new_run(**changes), now=NOW)
-        return run, store.begin_run(run.id, [new_block(name) for name in blocks], now=NOW)
+        return run, store.begin_run(run.id, [new_block(b) if isinstance(b, str) else b for b in blocks], now=NOW)
 
     def completed(self, store, *blocks: str, **changes):
         run, numbers = self.begun(store, *blocks, **changes)
@@ -196,6 +197,35 @@ class RunStoreContract:
         assert store.pipeline_variables(run.id) is None
         store.begin_run(run.id, [new_block()], now=NOW, variables={"day": date(2026, 1, 5), "rows": 3})
         assert store.pipeline_variables(run.id) == {"day": date(2026, 1, 5), "rows": 3}
+
+    def test_children_are_stored_with_their_block_and_counted(self, store):
+        over = (Over(BlockUuid("items"), (BlockUuid("items"),), True, False),)
+        run, (_, each) = self.begun(store, new_block("items"), new_block("each", over=over))
+        names = ("0", "1")
+        picks = [{BlockUuid("items"): Pick("", number)} for number in range(2)]
+        new = [new_block("each", child=name, picks=pick) for name, pick in zip(names, picks, strict=True)]
+        first, second = store.expand_block(each, names, new, now=NOW)
+        store.start_attempt(first, now=NOW)
+        store.end_block(first, BlockEnd(Status.COMPLETED, NOW))
+        assert [found.key for found in store.block_runs(run.id)] == ["items", "each", "each:0", "each:1"]
+        assert [found.key for found in store.block_runs(run.id, with_children=False)] == ["items", "each"]
+        whole = store.block_run(each)
+        assert (whole.status, whole.children) == (Status.RUNNING, names)
+        assert [found.id for found in store.children(whole)] == [first, second]
+        assert store.child_counts(run.id) == {"each": {Status.COMPLETED: 1, Status.INITIAL: 1}}
+        assert (store.run(run.id).blocks_total, store.run(run.id).blocks_done) == (2, 0)
+        assert store.specs(run.id)[second].picks == picks[1]
+        assert store.specs(run.id)[each].over == over
+        assert store.latest_block_runs(run.project, run.pipeline)["each"].id == each
+        store.end_block(each, BlockEnd(Status.COMPLETED, NOW, children=("0",)))
+        assert store.latest_outputs(run.project, run.pipeline)["each"].children == ("0",)
+
+    def test_what_hangs_on_a_block_is_found_by_both_names(self, store):
+        guard = new_block("is_big", hangs_on="clean")
+        run, _ = self.begun(store, guard, new_block("clean", conditions=(BlockUuid("is_big@clean"),)))
+        assert [found.key for found in store.block_runs(run.id)] == ["is_big@clean", "clean"]
+        assert set(store.latest_block_runs(run.project, run.pipeline)) == {"is_big@clean", "clean"}
+        assert store.run(run.id).blocks_total == 1
 
     def test_progress_is_counted(self, store):
         run, numbers = self.begun(store, "a", "b", "c")
