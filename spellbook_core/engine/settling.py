@@ -46,8 +46,10 @@ def unrun(
     """
     found: list[Change] = []
     for name, status in run.state.statuses.items():
+        if status is before.get(name) or not status.is_terminal:
+            continue
         block = run.blocks[name]
-        if not status.is_terminal or status is before.get(name) or block is but:
+        if block is but:
             continue
         end = end_of(run, name, status, now=now)
         if end.children is not None:

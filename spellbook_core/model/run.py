@@ -28,7 +28,10 @@ class Status(StrEnum):
     @property
     def is_terminal(self) -> bool:
         """Whether nothing will change any more."""
-        return self not in {Status.INITIAL, Status.QUEUED, Status.RUNNING}
+        return self not in _UNENDED
+
+
+_UNENDED = frozenset({Status.INITIAL, Status.QUEUED, Status.RUNNING})
 
 
 class Upstream(StrEnum):
