@@ -11,6 +11,7 @@ from spellbook_core.model.graph import CycleError
 from spellbook_core.model.naming import same_name_key
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.project.blockfile import BlockSource, fit, inspect
+from spellbook_core.project.concurrency import BadConcurrencyError, concurrency_of
 from spellbook_core.project.containment import decode, read_inside
 from spellbook_core.project.extensions import extensions_of
 from spellbook_core.project.finding import Finding
@@ -50,6 +51,7 @@ def validate_pipeline(project: ProjectLayout, file: PipelineFile, mage: MageOffe
         )
         for each in extensions_of(file.document)
     )
+    found.extend(_concurrency(file, name))
     found.extend(_graph(file, name))
     found.extend(_kinds(project, pipeline))
     imports = ImportCheck(project, pipeline.uuid, name, mage)
@@ -85,6 +87,15 @@ def _add_on(project: ProjectLayout, block: Block) -> list[Finding]:
     except SpellbookError as error:
         return [Finding(error.code, "error", block.uuid, error.message, error.hint)]
     return _source(block, source, relative, 0) if source.problem is not None else []
+
+
+def _concurrency(file: PipelineFile, name: str) -> list[Finding]:
+    """Return what is wrong with the limits on runs; such a pipeline does not run."""
+    try:
+        concurrency_of(file.document)
+    except BadConcurrencyError as wrong:
+        return [Finding(wrong.code, "error", None, wrong.message, wrong.hint, name)]
+    return []
 
 
 def _graph(file: PipelineFile, name: str) -> list[Finding]:
