@@ -6,7 +6,9 @@ import pytest
 
 from spellbook_core.model.concurrency import Concurrency, IfRunning
 from spellbook_core.project.concurrency import BadConcurrencyError, concurrency_of, project_block_limit
+from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.project.periods import Periods, parse_period, periods_of
+from spellbook_core.project.validate import validate_pipeline
 from tests.conftest import chain, make_project
 
 
@@ -89,3 +91,11 @@ def test_periods_of_a_project(tmp_path, workspace):
     assert periods_of(workspace.project("demo")) == Periods(timedelta(days=7), timedelta(days=2))
     (project / "metadata.yaml").unlink()
     assert periods_of(workspace.project("demo")) == Periods()
+
+
+def test_validate_names_what_cannot_be(tmp_path, workspace):
+    project = make_project(tmp_path, blocks=chain(1))
+    path = project / "pipelines" / "main" / "metadata.yaml"
+    path.write_text(path.read_text() + "concurrency_config:\n  if_running: maybe\n")
+    findings = validate_pipeline(workspace.project("demo"), load_pipeline(path))
+    assert [(one.code, one.severity) for one in findings if "if_running" in one.message] == [("SB-PIP-050", "error")]
