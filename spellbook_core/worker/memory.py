@@ -31,6 +31,8 @@ LEAST_BYTES = 32 * 1024 * 1024
 CHECK_S = 0.05
 """Seconds between two looks at a limited block: 50 microseconds of CPU each."""
 
+_GPU = Path("/dev/nvidiactl")
+
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _PROJECT_LINE = re.compile(rf"^{KEY}:[ \t]*(?P<value>[^#\n]+)", re.MULTILINE)
@@ -98,12 +100,12 @@ _limit: int | None = None
 def restrict(task: BlockTask) -> int | None:
     """Have the system refuse this process more than its task's limit, and return the limit.
 
-    Counted is memory that is private and writable: address space is not, so libraries that reserve much of it without
-    using it (CUDA) work as ever.
+    Counted is memory that is private and writable; address space that is only reserved is not. On a machine with an
+    NVIDIA GPU nothing is refused and the watch alone ends the block: what CUDA asks for was never measured.
     """
     global _limit
     _limit = limit_of(task.configuration, Path(task.project_root))
-    if _limit is not None and sys.platform == "linux":
+    if _limit is not None and sys.platform == "linux" and not _GPU.exists():
         with suppress(OSError, ValueError):  # a lower hard limit is there already
             bound = _field("VmData") + _limit + HEADROOM_BYTES
             hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
