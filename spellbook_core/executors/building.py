@@ -40,8 +40,8 @@ class EnvironmentBuildError(SpellbookError, RuntimeError):
 
 
 def is_made(recipe: Recipe) -> bool:
-    """Return whether the environment is there, whole."""
-    return os.path.isfile(f"{recipe.folder}/{MARKER}")
+    """Return whether the environment is there, whole; not when the Python that it was made with has gone."""
+    return os.path.isfile(f"{recipe.folder}/{MARKER}") and os.path.isfile(f"{recipe.folder}/bin/python")
 
 
 def log_path(folder: str | Path) -> Path:

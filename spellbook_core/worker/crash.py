@@ -79,7 +79,8 @@ def _error(exit_status: int | None, reason: str | None, who: str, timeout_s: flo
     if reason is not None and reason.startswith("cannot start"):
         return WorkerLostError(
             f"{who} could not be started: {reason.partition(': ')[2]}",
-            hint="see the engine's log; check the interpreter and the installed packages, then run it again.",
+            hint="correct `spellbook.environment` in metadata.yaml, or its requirements, where one is named; else see "
+            "the engine's log. Then run it again.",
         )
     if reason is not None or exit_status is None:
         return WorkerLostError(

@@ -479,3 +479,14 @@ def test_value_of_a_class_of_the_environment_is_given_out(tmp_path, context, she
     _, blocks = run(context)
     exchange.give(context, ProjectName("demo"), blocks["a"].outputs[0], tmp_path / "out.json")
     assert json.loads((tmp_path / "out.json").read_text()) == {"k": [1, 2]}
+
+
+def test_environment_whose_python_has_gone_is_made_anew(tmp_path, context):
+    project = made_of_requirements(tmp_path, wheel(tmp_path / "projects/demo/wheels"))
+    recipe = interpreter_of(context.workspace.project(project.name)).recipe
+    building.build(recipe, lambda line: None)
+    for name in ("python", "python3"):
+        (Path(recipe.folder) / "bin" / name).unlink()
+        (Path(recipe.folder) / "bin" / name).symlink_to("/gone/python")
+    assert not building.is_made(recipe)
+    assert run(context)[0].status is Status.COMPLETED
