@@ -140,7 +140,8 @@ def _histogram(numbers: Any) -> tuple[int, ...]:
     low, high = float(numbers.min()), float(numbers.max())
     if not math.isfinite(high - low):
         return ()
-    counts, _ = np.histogram(numbers, bins=BINS, range=(low, high))
+    from_low = numbers.astype(np.float64) - low  # a column of one large number, such as a time, has no bins else
+    counts, _ = np.histogram(from_low, bins=BINS, range=(0.0, high - low))
     return tuple(int(number) for number in counts)
 
 

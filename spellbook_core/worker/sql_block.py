@@ -12,10 +12,11 @@ from spellbook_core.worker.items import child_keywords
 from spellbook_core.worker.load import source_of
 from spellbook_core.worker.mage_shim.place import remember
 from spellbook_core.worker.mage_shim.secrets import get_secret_value
+from spellbook_core.worker.sql_parts import Statement
 from spellbook_core.worker.sql_problems import TemplateError
 from spellbook_core.worker.sql_tables import Parents
 from spellbook_core.worker.sql_target import DUCKDB, Target, target_of
-from spellbook_core.worker.sql_template import Statement, statements
+from spellbook_core.worker.sql_template import statements
 
 if TYPE_CHECKING:
     from spellbook_core.artifacts.store import ArtifactStore

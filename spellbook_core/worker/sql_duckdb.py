@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from spellbook_core.worker.mage_shim.config import ExportWritePolicy
 from spellbook_core.worker.mage_shim.failures import TableExistsError
+from spellbook_core.worker.memory import read_size
 from spellbook_core.worker.sql_log import PLACE, told, without_excerpt
+from spellbook_core.worker.sql_parts import Statement, quoted
 from spellbook_core.worker.sql_problems import DatabaseBusyError, InputTableError, NoTargetError, StatementError
 from spellbook_core.worker.sql_target import Target, database_file
-from spellbook_core.worker.sql_template import Statement, quoted
 
 if TYPE_CHECKING:
     from spellbook_core.model.task import BlockTask
@@ -30,6 +32,12 @@ _CONFIG = {
 }
 _QUERIES = frozenset({"SELECT", "EXPLAIN", "PRAGMA", "CALL", "MULTI"})
 """Kinds of statements that give rows; MULTI is a PIVOT, which DuckDB runs in two steps."""
+
+_SHARE = 0.7
+"""Of a block's `memory_limit` that DuckDB may use: the rest is Python, and the result on its way out."""
+
+_ODD_TYPES = frozenset({"BIT", "BIGNUM", "UNION", "VARIANT", "GEOMETRY"})
+"""Types of DuckDB that Arrow has no like of."""
 
 _RESULT = "spellbook_result"
 
@@ -51,12 +59,15 @@ def run_on_duckdb(task: BlockTask, target: Target, script: list[Statement], pare
     writes = not target.is_raw and (is_exporter or target.is_named) and path is not None
     is_reader = path is not None and not writes and not target.is_raw and not is_exporter and path.is_file()
     os.chdir(task.project_root)
-    with closing(_connect(path, task, is_reader=is_reader)) as connection:
+    with (
+        tempfile.TemporaryDirectory(prefix="spellbook-sql-") as spill,
+        closing(_connect(path, task, is_reader=is_reader)) as connection,
+    ):
         for name, source in parents.mentioned("\n".join(statement.written(_mark)[0] for statement in script)):
             _register(connection, name, source.read())
         if target.schema is not None:
             _use_schema(connection, target.schema, may_make=not is_reader)
-        _lock_down(connection, task)
+        _lock_down(connection, task, spill)
         table, kinds = None, set()
         for statement in script:
             result, kind = _execute(connection, task, statement, parents, target.limit)
@@ -120,10 +131,18 @@ def _use_schema(connection: Any, schema: str, *, may_make: bool) -> None:
     connection.execute("USE " + quoted(schema))
 
 
-def _lock_down(connection: Any, task: BlockTask) -> None:
+def _lock_down(connection: Any, task: BlockTask, spill: str) -> None:
     """Let statements reach files of the project and nothing else, and no statement change that."""
     root = task.project_root
-    for name, value in (("allowed_directories", [root]), ("file_search_path", str(Path(root).parent))):
+    settings: dict[str, str | list[str]] = {
+        "allowed_directories": [root],
+        "file_search_path": str(Path(root).parent),
+        "temp_directory": spill,
+    }
+    limit = task.configuration.get("memory_limit")
+    if limit is not None:  # the block's own limit ends it; DuckDB is to write to the disk before
+        settings["memory_limit"] = f"{int(read_size(limit) * _SHARE)}B"
+    for name, value in settings.items():
         connection.execute(f"SET {name} = {_literal(value)}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -162,10 +181,22 @@ def _rows(connection: Any, text: str, bound: dict[str, object]) -> Any:
 
     try:
         found = connection.sql(text, params=bound) if bound else connection.sql(text)
-        return None if found is None else found.to_arrow_table()
+        return None if found is None else _plain(found).to_arrow_table()
     except (duckdb.BinderException, duckdb.CatalogException):
         connection.execute(text, bound or None)  # fails before it runs, in the same way, and says in which line
         raise
+
+
+def _plain(found: Any) -> Any:
+    """Return a relation whose columns have types that other programs read: BIT, BIGNUM, UNION, VARIANT are texts."""
+    odd = [str(kind).partition("(")[0].upper() in _ODD_TYPES for kind in found.types]
+    if not any(odd) or len(set(found.columns)) < len(found.columns):
+        return found
+    names = [quoted(name) for name in found.columns]
+    columns = [
+        f"CAST({name} AS VARCHAR) AS {name}" if is_odd else name for name, is_odd in zip(names, odd, strict=True)
+    ]
+    return found.project(", ".join(columns))
 
 
 def _kind(connection: Any, text: str) -> str:

@@ -19,9 +19,9 @@ from spellbook_core.project.layout import Workspace
 from spellbook_core.worker.mage_shim import databases
 from spellbook_core.worker.mage_shim.config import ConfigFileLoader
 from spellbook_core.worker.sql_log import PLACE, told, without_excerpt
+from spellbook_core.worker.sql_parts import Identifier, Statement
 from spellbook_core.worker.sql_problems import StatementError, UnknownProviderError
 from spellbook_core.worker.sql_target import DUCKDB, Target
-from spellbook_core.worker.sql_template import Identifier, Statement
 
 if TYPE_CHECKING:
     from spellbook_core.model.task import BlockTask

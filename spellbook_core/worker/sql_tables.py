@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from spellbook_core.artifacts.formats.registry import ARROW_FORMATS
 from spellbook_core.worker.items import read_input
+from spellbook_core.worker.sql_parts import Table
 from spellbook_core.worker.sql_problems import InputTableError
-from spellbook_core.worker.sql_template import Table
 
 if TYPE_CHECKING:
     from spellbook_core.artifacts.store import ArtifactStore

@@ -224,3 +224,34 @@ def test_items_of_dynamic_parents_and_rows_of_children_are_tables(ctx, tmp_path)
     assert {name: block.error for name, block in found.items() if block.error} == {}
     assert rows(ctx, found["together"]) == [[3, 60]]
     assert ctx.artifacts.get(found["files"].outputs[0].artifact) == 3
+
+
+def test_blocks_with_one_file_wait_for_each_other(ctx, tmp_path):
+    import duckdb
+
+    place = {"data_provider_database": "data/w.duckdb"}
+    blocks = {f"e{n}": sql(f"select {n} as n", type="data_exporter", **place) for n in range(4)}
+    project = make_project(tmp_path, blocks=blocks, files={"data/.keep": ""})
+    found = run(ctx)
+    assert {name: block.error for name, block in found.items() if block.error} == {}
+    with duckdb.connect(str(project / "data" / "w.duckdb")) as connection:
+        assert len(connection.sql("from duckdb_tables()").fetchall()) == 4
+
+
+def test_large_sorts_go_to_the_disk_and_leave_nothing(ctx, tmp_path):
+    text = "select count(*) as n from (select md5(x::varchar) as m from range(1500000) t(x) order by m)"
+    project = make_project(tmp_path, blocks={"sorted": sql(text, type="data_loader", memory_limit="400MB")})
+    found = run(ctx)["sorted"]
+    assert found.error is None
+    assert rows(ctx, found) == [[1_500_000]]
+    assert sorted(path.name for path in project.iterdir()) == [
+        *("__init__.py", "data_loaders", "metadata.yaml", "pipelines")
+    ]
+
+
+def test_odd_types_of_duckdb_become_texts(ctx, tmp_path):
+    text = "select '101'::bit as b, 12345678901234567890123::bignum as n, union_value(a := 1) as u"
+    make_project(tmp_path, blocks={"odd": sql(text, type="data_loader")})
+    found = run(ctx)["odd"]
+    assert found.error is None
+    assert rows(ctx, found) == [["101", "12345678901234567890123", "1"]]

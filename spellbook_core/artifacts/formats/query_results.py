@@ -18,6 +18,7 @@ from spellbook_core.model.task import Column, OutputKind
 
 QUERY_FORMAT = "arrow-query"
 _HUGEINT_DIGITS = 38
+_DAY_NS = 86_400 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,24 @@ def as_frame(table: Any) -> Any:
     for position, field in enumerate(table.schema):
         if pa.types.is_decimal(field.type):
             table = table.set_column(position, field.name, table.column(position).cast(pa.float64()))
+        elif pa.types.is_interval(field.type):
+            table = table.set_column(position, field.name, _durations(table.column(position)))
     frame = table.to_pandas(date_as_object=False)
     for position, dtype in enumerate(frame.dtypes):
         if isinstance(dtype, pd.CategoricalDtype):  # its codes are a view of the read-only file
             frame.isetitem(position, frame.iloc[:, position].array.copy())
     return frame
+
+
+def _durations(column: Any) -> Any:
+    """Return intervals as durations where none has months, whose length nobody knows."""
+    import pyarrow as pa
+
+    values = column.to_pylist()
+    if any(value is not None and value.months for value in values):
+        return column
+    nanos = [None if value is None else value.days * _DAY_NS + value.nanoseconds for value in values]
+    return pa.chunked_array([pa.array(nanos, pa.int64()).cast(pa.duration("ns")).cast(pa.duration("us"), safe=False)])
 
 
 def _with_plain_integers(table: Any) -> Any:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spellbook_core.worker.sql_parts import Table
 from spellbook_core.worker.sql_problems import TemplateError
-from spellbook_core.worker.sql_template import Table, statements
+from spellbook_core.worker.sql_template import statements
 
 HOSTILE = ("1; DROP TABLE t", "'; DROP TABLE t; --", "a' OR '1'='1", "$p1", "{{ x }}", "\\'; DROP TABLE t")
 ORDERS = Table("api/orders", ("age", 'odd"name'))
