@@ -22,6 +22,13 @@ def test_settings_show_state_and_versions(open_screen, tmp_path):
     assert app.button(key="engine_start_here")
 
 
+def test_an_empty_workspace_has_settings_without_an_error(open_screen):
+    app = open_screen("settings")
+    assert "Run store" in texts(app)
+    assert not app.error
+    assert not app.exception
+
+
 def test_the_token_is_never_on_the_page(open_screen, tmp_path, workspace):
     make_project(tmp_path)
     workspace.token_path.write_text("sesame-sesame-sesame")

@@ -23,7 +23,8 @@ def render() -> None:
         disk.card()
         _workspace()
     with right:
-        secrets.card()
+        if state.project_names():
+            secrets.card()
         python_environments.card()
         _environment()
         _access()
