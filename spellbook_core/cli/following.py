@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import suppress
+from dataclasses import replace
 
 import click
 
@@ -26,14 +27,22 @@ SAFETY_S = 1.0
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
 @click.option("--level", type=click.Choice(["info", "warning", "error"]), help="Only lines of this level.")
 @click.option("--search", help="Only lines with this text.")
+@click.option("--attempt", type=click.IntRange(1), help="Of each block this attempt. Default: the newest.")
 @click.option("--path", help="The workspace. Default: around the working directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def logs(
-    run: int, block: str | None, follow: bool, level: str | None, search: str | None, path: str | None, as_json: bool
+    run: int,
+    block: str | None,
+    follow: bool,
+    level: str | None,
+    search: str | None,
+    attempt: int | None,
+    path: str | None,
+    as_json: bool,
 ) -> None:
     """Print what the blocks of RUN printed, or one BLOCK of it."""
     context = find_place(path).context()
-    reader = _Reader(context, RunId(run), block, level, search)
+    reader = _Reader(context, RunId(run), block, level, search, attempt)
     if as_json:
         print_json(
             [
@@ -55,11 +64,17 @@ class _Reader:
     """Reads each block's log on from where it stopped."""
 
     def __init__(
-        self, context: Context, run_id: RunId, block: str | None, level: str | None, search: str | None
+        self,
+        context: Context,
+        run_id: RunId,
+        block: str | None,
+        level: str | None,
+        search: str | None,
+        attempt: int | None = None,
     ) -> None:
         runs.get(context, run_id)  # raises for a run that is not there
         self._context, self._run_id, self._block = context, run_id, block
-        self._level, self._search = level, search
+        self._level, self._search, self._attempt = level, search, attempt
         self._offsets: dict[tuple[BlockRunId, int], int] = defaultdict(int)
 
     def print_new(self) -> None:
@@ -71,7 +86,9 @@ class _Reader:
         """Return the lines printed since the last call, in the order of time."""
         found = []
         for block_run in runs.block_runs(self._context, self._run_id):
-            if self._block in {None, block_run.block} and block_run.attempt:
+            attempt = self._attempt or block_run.attempt
+            if self._block in {None, block_run.block} and 0 < attempt <= block_run.attempt:
+                block_run = replace(block_run, attempt=attempt)
                 found += [(block_run.key, line) for line in self._read(block_run)]
         return sorted(found, key=lambda item: item[1].at)
 

@@ -7,7 +7,9 @@ import signal
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
+from spellbook_core.cli.following import logs
 from spellbook_core.engine.supervise import identity, is_alive
 from spellbook_core.model.run import NewRun, Status
 from spellbook_core.services import engines, runs
@@ -104,6 +106,16 @@ def test_block_that_fails_twice_then_succeeds_completes(ctx, tmp_path):
         assert [f"attempt {number}"] == [
             line.text for line in runs.log_tail(ctx, found, attempt=number).lines if line.stream == "stdout"
         ]
+
+
+def test_log_of_each_attempt_is_printed(ctx, tmp_path):
+    make_project(tmp_path, blocks={"flaky": retried(FLAKY)})
+    run = runs.run_here(ctx, NEW, lambda event: None)
+    for number, found in ((1, "attempt 1"), (2, "attempt 2"), (None, "attempt 3")):
+        options = () if number is None else ("--attempt", str(number))
+        told = CliRunner().invoke(logs, [str(run.id), *options, "--path", str(tmp_path)])
+        assert told.exit_code == 0, told.output
+        assert next(line for line in told.stdout.splitlines() if "| attempt" in line).endswith(found)
 
 
 @pytest.mark.guarantee("F35")
