@@ -60,4 +60,6 @@ def test_card_shows_children_and_what_hangs_on_a_block(open_screen, run):
     assert not app.exception
     shown = texts(app)
     assert "Runs once per item: 3 children" in shown
-    assert any("never" in info.value and "does not hold" in info.value for info in app.info), [i.value for i in app.info]
+    assert any("never" in info.value and "does not hold" in info.value for info in app.info), [
+        i.value for i in app.info
+    ]
