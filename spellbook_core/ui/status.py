@@ -88,6 +88,14 @@ def language_word(block: object) -> str:
     return LANGUAGES.get(language) or ("" if language in {"python", "markdown"} else language)
 
 
+_ENDINGS = {"sql": "sql", "sh": "bash", "md": "markdown", "yaml": "yaml", "r": "r"}
+
+
+def coloured_as(path: str) -> str:
+    """Return the language in which Streamlit's code view shows a block file."""
+    return _ENDINGS.get(path.rpartition(".")[2], "python")
+
+
 def status_look(status: object) -> Look:
     """Return the look of a status; one that is not known is shown gray under its own word."""
     key = str(getattr(status, "value", status))

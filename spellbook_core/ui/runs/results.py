@@ -14,6 +14,7 @@ from spellbook_core.services import blocks, outputs, runs
 from spellbook_core.settings import PREVIEW_ROWS
 from spellbook_core.ui import boundary, downloads, figures, parts, state, text
 from spellbook_core.ui.runs import chart_data
+from spellbook_core.ui.status import coloured_as
 
 SHORT_LINES = 24
 
@@ -134,8 +135,10 @@ def show_code(run: PipelineRun, block_run: BlockRun) -> None:
         _code(ran, "python")
         return
     now: str | None
+    language = "python"
     try:
-        now = blocks.source(state.context(), run.project, run.pipeline, block_run.block).text
+        source = blocks.source(state.context(), run.project, run.pipeline, block_run.block)
+        now, language = source.text, coloured_as(source.relative_path)
     except SpellbookError:  # the block or pipeline is gone; what ran is still known
         now = None
     if now is None:
@@ -147,7 +150,7 @@ def show_code(run: PipelineRun, block_run: BlockRun) -> None:
         if st.toggle("Show what changed", value=True, key=f"code_diff_{block_run.id}"):
             _code(diff(ran, now), "diff")
             return
-    _code(ran, "python")
+    _code(ran, language)
 
 
 def _code(shown: str, language: str) -> None:

@@ -11,7 +11,7 @@ from spellbook_core.model.naming import ProjectName
 from spellbook_core.services import blocks, library, pipelines
 from spellbook_core.services.wiring import Context
 from spellbook_core.ui import boundary, parts, state, text
-from spellbook_core.ui.status import type_look
+from spellbook_core.ui.status import coloured_as, language_word, type_look
 
 CARDS_PER_PAGE = 12
 SOURCES = ("All", "Shared library", "Templates", "This project")
@@ -35,6 +35,7 @@ class Item:
     code: str | None
     relative_path: str = ""
     used_by: tuple[str, ...] = ()
+    language: str = "python"
 
 
 def items(ctx: Context, project: ProjectName) -> list[Item]:
@@ -44,7 +45,7 @@ def items(ctx: Context, project: ProjectName) -> list[Item]:
         for block in library.library_blocks()
     ]
     found += [
-        Item(SOURCES[2], item.id, item.block_type, item.title, item.description, item.source)
+        Item(SOURCES[2], item.id, item.block_type, item.title, item.description, item.source, language=item.language)
         for item in library.templates()
     ]
     found += [
@@ -57,6 +58,7 @@ def items(ctx: Context, project: ProjectName) -> list[Item]:
             None,
             block.relative_path,
             tuple(block.used_by),
+            coloured_as(block.relative_path),
         )
         for block in library.project_blocks(ctx, project)
     ]
@@ -140,6 +142,8 @@ def _card(project: ProjectName, item: Item, number: int) -> None:
     with st.container(border=True, height="stretch", key=f"libcard_{number}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             parts.type_badge(item.block_type)
+            if language_word(item):
+                st.badge(language_word(item), color="gray")
             st.caption(item.source, width="content")
         st.markdown(f"**{text.escape(item.title, max_chars=80)}**")
         first = next((line for line in item.description.splitlines() if line.strip()), "No description yet.")
@@ -170,7 +174,7 @@ def _preview(project: ProjectName, item: Item) -> None:
         code = item.code
         if code is None:
             code = files.read(state.context(), project, item.relative_path)[0]
-        st.code(code, language="python", height=460)
+        st.code(code, language="bash" if item.language == "shell" else item.language, height=460)
 
 
 @st.dialog("Add to pipeline", icon=":material/add:")
