@@ -259,6 +259,11 @@ class Chaos:
         for name in ("main", "edited"):
             load_pipeline(self.ctx.workspace.project(PROJECT).pipeline_file(PipelineUuid(name)))
 
+    def started_anew(self) -> int:
+        """Return how many blocks were started anew, because what was killed had not begun."""
+        found = [each for run_id in self.started for each in runs.block_runs(self.ctx, run_id)]
+        return sum(each.attempt > 1 for each in found)
+
     def marks(self, word: str) -> Counter[int]:
         """Return block run -> how often it marked `word`."""
         path = self.root / "projects/demo/marks"

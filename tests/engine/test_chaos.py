@@ -24,7 +24,9 @@ def test_nothing_is_lost_or_doubled_in_chaos(tmp_path):
         life.live(until=lambda life: time.monotonic() >= until)
         settled_s = life.settle()
         broken = life.broken_promises()
-        print(f"seed {SEED}: {dict(life.kills)} killed, {len(life.started)} runs, settled in {settled_s:.1f} s")
+        anew = life.started_anew()
+        print(f"seed {SEED}: {dict(life.kills)} killed, {anew} of them before they began,", end=" ")
+        print(f"{len(life.started)} runs, settled in {settled_s:.1f} s")
         assert broken == [], f"SPELLBOOK_CHAOS_SEED={SEED} SPELLBOOK_CHAOS_S={SECONDS:g}: {life.acts}"
         assert settled_s < SETTLE_S
         assert life.kills, "somebody was killed"
