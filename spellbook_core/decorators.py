@@ -98,6 +98,7 @@ BLOCK_DECORATORS: dict[str, str] = {
     "sensor": "sensor",
     "conditional": "condition",
     "callback": "callback",
+    "global_data_product": "data_loader",
 }
 """Block type -> the decorator its main function carries. Source: mage-ai 0.9.80's block contract."""
 

@@ -18,6 +18,8 @@ from spellbook_core.engine.control import check_control, retry_policy
 from spellbook_core.engine.policy import policy_of
 from spellbook_core.engine.staleness import assess, unfresh
 from spellbook_core.errors import NotFoundError
+from spellbook_core.model import products
+from spellbook_core.model.block import FILELESS_TYPES
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import BlockRun, Selection, Upstream
@@ -126,7 +128,7 @@ def _snapshot(project: ProjectLayout, pipeline: Pipeline, planned: plan.PlannedB
     block = planned.block
     shown = project.relative(path)
     try:
-        data = path.read_bytes()
+        data = products.source_of(block).encode() if block.type in FILELESS_TYPES else path.read_bytes()
     except OSError as cause:
         missing = isinstance(cause, FileNotFoundError)
         raise BlockFileMissingError(

@@ -284,7 +284,7 @@ def _not_runnable(block: Block, subject: str, pipeline: Pipeline, project: Proje
     told = not_run.of_block(block)
     return NotRunnableError(
         f"{subject}{separator} {what}, and those do not run.",
-        hint=told.instead if told else "replace it by a Python data loader, transformer, custom block or data exporter.",
+        hint=told.instead if told else "replace it by a Python loader, transformer, custom or exporter block.",
         project=project,
         pipeline=pipeline.uuid,
         block=block.uuid,

@@ -12,7 +12,8 @@ from spellbook_core.engine import fingerprint, reuse
 from spellbook_core.engine.plan import SILENT_TYPES
 from spellbook_core.engine.policy import policy_of
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.block import Block
+from spellbook_core.model import products
+from spellbook_core.model.block import FILELESS_TYPES, Block
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.staleness import Freshness, Staleness
@@ -20,7 +21,7 @@ from spellbook_core.model.task import ArtifactRef
 from spellbook_core.project.closure import Closure, index_of
 from spellbook_core.project.environment import interpreter_of
 from spellbook_core.project.layout import ProjectLayout, configured_paths
-from spellbook_core.project.sourcefacts import ImportRef, SourceFacts
+from spellbook_core.project.sourcefacts import ImportRef, SourceFacts, facts_of
 from spellbook_core.runs.records import LatestOutput
 
 UNKNOWN = "it is not known what its output was made from"
@@ -118,7 +119,9 @@ class _Assessment:
         """Return what differs from what the output was made from, and when that changed as far as files tell."""
         path = block_path(self._project, block)
         facts = None if path is None else self._index.file(path, language=block.language)
-        if path is None or facts is None:
+        if block.type in FILELESS_TYPES:
+            facts = facts_of(products.source_of(block))
+        if facts is None:
             return ["its file is missing"], []
         try:
             old = None if made.parts is None else _read_parts(made.parts)
@@ -138,7 +141,7 @@ class _Assessment:
             environment=environment,
         )
         found = list(fingerprint.reasons(old, new, self._meaning(closure)))
-        times = [self._changed(path)] if old.code != new.code else []
+        times = [self._changed(path)] if path is not None and old.code != new.code else []
         if old.modules != new.modules:
             changed = [self._changed(f"{self._index.root}/{member}") for member in closure.members]
             times += [at for at in changed if at is not None and at > made.made_at]

@@ -29,9 +29,15 @@ class BlockType(StrEnum):
 
 
 RUNNABLE_TYPES = frozenset(
-    {BlockType.DATA_LOADER, BlockType.TRANSFORMER, BlockType.CUSTOM, BlockType.DATA_EXPORTER, BlockType.SENSOR}
+    {
+        *(BlockType.DATA_LOADER, BlockType.TRANSFORMER, BlockType.CUSTOM, BlockType.DATA_EXPORTER, BlockType.SENSOR),
+        BlockType.GLOBAL_DATA_PRODUCT,
+    }
 )
 """Types that take part in a pipeline run as blocks of its graph; the others are drawn and kept."""
+
+FILELESS_TYPES = frozenset({BlockType.GLOBAL_DATA_PRODUCT})
+"""Types whose settings say all: they have no file of their own."""
 
 ADD_ON_TYPES = frozenset({BlockType.CONDITIONAL, BlockType.CALLBACK})
 """Types that run because of the block they hang on."""

@@ -64,23 +64,9 @@ def of_block(block: Block) -> NotRun | None:
     """
     if block.is_runnable:
         return None
-    if block.type == BlockType.GLOBAL_DATA_PRODUCT:
-        product = product_of(block) or block.uuid
-        return NotRun(
-            f"it stands for the data product '{product}' of another pipeline, which is not run from here",
-            f"read it in a Python data loader: GlobalDataProduct.get('{product}').get_outputs(), from "
-            "mage_ai.data_preparation.models.global_data_product.",
-        )
     if block.type in _TYPES:
         return _TYPES[block.type]
     if block.type in RUNNABLE_TYPES:
         return _LANGUAGES.get(block.language) or NotRun(f"it is written in '{block.language}'", _IN_PYTHON)
     known = {BlockType.MARKDOWN, BlockType.SCRATCHPAD, BlockType.CHART, BlockType.CONDITIONAL, BlockType.CALLBACK}
     return None if block.type in known else NotRun(f"Spellbook does not know the type '{block.type}'", _IN_PYTHON)
-
-
-def product_of(block: Block) -> str | None:
-    """Return the name of the data product that a block of that type stands for."""
-    found = block.configuration.get("global_data_product")
-    name = found.get("uuid") if isinstance(found, dict) else None
-    return name if isinstance(name, str) and name else None

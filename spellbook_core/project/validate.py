@@ -6,7 +6,7 @@ from collections import Counter
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model import not_run
-from spellbook_core.model.block import RUNNABLE_TYPES, Block
+from spellbook_core.model.block import FILELESS_TYPES, RUNNABLE_TYPES, Block
 from spellbook_core.model.graph import CycleError
 from spellbook_core.model.naming import same_name_key
 from spellbook_core.model.pipeline import Pipeline
@@ -139,7 +139,7 @@ def _block(project: ProjectLayout, file: PipelineFile, block: Block, imports: Im
     unsupported = _unsupported(block)
     if unsupported is not None:
         return [unsupported]
-    if block.type not in RUNNABLE_TYPES:
+    if block.type not in RUNNABLE_TYPES or block.type in FILELESS_TYPES:
         return []
     found = [_outside(block, text) for text in configured_paths(block) if _is_outside(project, text)]
     try:

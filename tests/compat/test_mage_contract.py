@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 import pytest
+import yaml
 
 from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.model.naming import PipelineUuid, ProjectName
@@ -227,3 +228,48 @@ def test_trigger_s_variables_go_over_the_pipeline_s(tmp_path):
     )
     make_project(tmp_path, blocks={"load": BlockFile(source, "data_loader")}, variables={"rows": 1, "day": "mon"})
     assert outputs(tmp_path, {"rows": 5})["load"] == [5, "mon", "d"]
+
+
+def product_project(tmp_path, **more):
+    """`main` reads the data product `numbers`, which is the block `target` of the pipeline `other`."""
+    made = "import time\n@data_loader\ndef made(*args, **kwargs):\n    return {'n': 7}\n"
+    make_project(tmp_path, blocks={"target": BlockFile(made, "data_loader")}, pipeline="other")
+    keep = "@transformer\ndef keep(data, *args, **kwargs):\n    return {'got': data}\n"
+    product = {"uuid": "numbers", "project": None, **more}
+    project = make_project(
+        tmp_path,
+        blocks={"keep": BlockFile(keep, parents=("product",))},
+        files={
+            "global_data_products.yaml": "numbers:\n  object_type: pipeline\n  object_uuid: other\n"
+            "  outdated_after:\n    seconds: 600\n  settings:\n    target: {}\n"
+        },
+    )
+    path = project / "pipelines" / "main" / "metadata.yaml"
+    document = yaml.safe_load(path.read_text())
+    entry = {"uuid": "product", "name": "product", "type": "global_data_product", "language": None}
+    settings = {"configuration": {"global_data_product": product}, "upstream_blocks": [], "downstream_blocks": ["keep"]}
+    document["blocks"].insert(0, {**entry, **settings})
+    path.write_text(yaml.safe_dump(document))
+
+
+def runs_of(tmp_path, pipeline):
+    ctx = open_context(tmp_path)
+    try:
+        return runs.list_runs(ctx, pipeline=PipelineUuid(pipeline)).total
+    finally:
+        ctx.close()
+
+
+def test_data_product_runs_its_pipeline_when_it_is_outdated(tmp_path):
+    product_project(tmp_path)
+    assert outputs(tmp_path)["keep"] == [{"got": {"target": [{"n": 7}]}}]
+    assert runs_of(tmp_path, "other") == 1
+    outputs(tmp_path)
+    assert runs_of(tmp_path, "other") == 1, "ten minutes have not gone by"
+
+
+def test_block_s_own_settings_go_over_the_product_s(tmp_path):
+    product_project(tmp_path, outdated_after={"seconds": 0, "minutes": -1})
+    outputs(tmp_path)
+    outputs(tmp_path)
+    assert runs_of(tmp_path, "other") == 2

@@ -98,6 +98,10 @@ RULES = {
         "compat/test_mage_shim.py::test_triggered_pipeline_runs_without_an_engine",
         "compat/test_mage_shim.py::test_past_runs_outputs_and_variables_can_be_read",
     ],
+    "a global data product runs its pipeline when it is outdated, and hands on its outputs": [
+        "compat/test_mage_contract.py::test_data_product_runs_its_pipeline_when_it_is_outdated",
+        "compat/test_mage_contract.py::test_block_s_own_settings_go_over_the_product_s",
+    ],
     "transformer actions": ["compat/test_mage_actions.py"],
     "streaming, integration, Spark, dbt, R and extensions are shown, kept, and say that they do not run here": [
         "compat/test_mage_odd_projects.py::test_kinds_that_do_not_run_here_say_so_and_are_kept",

@@ -38,7 +38,7 @@ def test_editor_shows_marks_and_what_does_not_run(everything, open_screen):
     app = open_screen("editor", project="demo", pipeline="main")
     assert not app.exception
     shown = texts(app)
-    for words in ("dynamic", "replica", "dbt is not part of Spellbook", "GlobalDataProduct", "weekday", "tell"):
+    for words in ("dynamic", "replica", "dbt is not part of Spellbook", "numbers", "weekday", "tell"):
         assert words.replace("_", "\\_") in shown, words
     assert "is missing" not in "\n".join(error.value for error in app.error if "product" in error.value)
 

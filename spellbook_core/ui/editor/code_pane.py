@@ -9,7 +9,7 @@ from functools import partial
 
 import streamlit as st
 
-from spellbook_core.model.block import Block, BlockType
+from spellbook_core.model.block import FILELESS_TYPES, Block, BlockType
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.run import BlockRun
 from spellbook_core.services import blocks as block_service
@@ -48,7 +48,7 @@ def _pane(editor: Editor, block: Block) -> None:
     _links(editor, block, source)
     scope.show_scope_error(editor, keys.code(block.uuid))
     if not source.exists:
-        if block.type in marks.WITHOUT_FILE:
+        if block.type in FILELESS_TYPES:
             marks.product(block)
         else:
             _missing_file(editor, block, source)
@@ -109,7 +109,7 @@ def _links(editor: Editor, block: Block, source) -> None:
         if len(used_by) > 1:
             st.badge(f"used in {len(used_by)} pipelines", icon=":material/share:", color="gray", help=_names(used_by))
         with st.container(key=keys.widget("path", block.uuid), width="content"):
-            if block.type not in marks.WITHOUT_FILE:
+            if block.type not in FILELESS_TYPES:
                 st.caption(text.escape(source.relative_path, max_chars=60), width="content")
     if len(fit.feeds) > 1:
         with st.container(key=keys.widget("feeds", block.uuid), horizontal=True):

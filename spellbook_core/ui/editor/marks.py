@@ -7,15 +7,13 @@ import streamlit as st
 from spellbook_core.model import not_run
 from spellbook_core.model.block import Block, BlockType
 from spellbook_core.model.pipeline import Pipeline
+from spellbook_core.model.products import product_of
 from spellbook_core.services import charts as chart_service
 from spellbook_core.services import pipelines as pipeline_service
 from spellbook_core.ui import text
 from spellbook_core.ui.editor import keys, widgets
 from spellbook_core.ui.editor.view import Editor
 from spellbook_core.ui.status import type_look
-
-WITHOUT_FILE = frozenset({BlockType.GLOBAL_DATA_PRODUCT})
-"""Types that have no file of their own."""
 
 
 def badges(block: Block) -> None:
@@ -71,10 +69,10 @@ def _note(key: str, begin: str, found: not_run.NotRun) -> None:
 
 def product(block: Block) -> None:
     """Draw which data product a block stands for, in the place of code."""
-    name = not_run.product_of(block) or block.uuid
+    name = product_of(block) or block.uuid
     st.markdown(
         f":material/public: {text.code_span(name)}, declared in {text.code_span('global_data_products.yaml')} "
-        "of the project."
+        "of the project: the stored outputs of another pipeline, which runs first when they are outdated."
     )
 
 

@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from calendar import monthrange
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from spellbook_core.errors import NotFoundError
+from spellbook_core.model.run import Status
 from spellbook_core.worker.mage_shim import place
+from spellbook_core.worker.mage_shim.failures import TriggeredRunError, UnsupportedActionError
+from spellbook_core.worker.mage_shim.runs import PipelineRun
+from spellbook_core.worker.mage_shim.triggers import trigger_pipeline
 from spellbook_core.worker.mage_shim.variables import outputs_of
+
+_AGES = frozenset({"months", "seconds", "weeks", "years", "days", "hours", "minutes"})
+_MOMENTS: Mapping[str, Callable[[datetime], int]] = {
+    "day_of_month": lambda at: at.day,
+    "day_of_week": lambda at: at.isoweekday() % 7,
+    "day_of_year": lambda at: at.timetuple().tm_yday,
+    "hour_of_day": lambda at: at.hour,
+    "minute_of_hour": lambda at: at.minute,
+    "month_of_year": lambda at: at.month,
+    "second_of_minute": lambda at: at.second,
+    "week_of_month": lambda at: (at.day + at.replace(day=1).isoweekday() % 7 - 1) // 7 + 1,
+    "week_of_year": lambda at: at.isocalendar()[1],
+}
+"""Words of `outdated_starting_at`; Sunday is day 0."""
+
+
+def _later(at: datetime, age: Mapping[str, int]) -> datetime:
+    """Return the instant that is older by `age`; a month later is the same day, or the month's last one."""
+    months = at.year * 12 + at.month - 1 + 12 * age.get("years", 0) + age.get("months", 0)
+    year, month = divmod(months, 12)
+    day = min(at.day, monthrange(year, month + 1)[1])
+    plain = {name: amount for name, amount in age.items() if name not in {"years", "months"}}
+    return at.replace(year=year, month=month + 1, day=day) + timedelta(**plain)
 
 
 @dataclass
@@ -77,6 +106,45 @@ class GlobalDataProduct:
                 return product
         names = ", ".join(product.uuid for product in known) or "none"
         raise NotFoundError(f"There is no global data product '{uuid}'.", hint=f"there are: {names}.")
+
+    def up_to_date(self, **settings: Any) -> dict[str, list[Any]]:
+        """Return the outputs, after a run of the pipeline when they are outdated; what a block of that type hands on.
+
+        Args:
+            settings: The block's own `outdated_after`, `outdated_starting_at` and `settings`, over the entry's.
+
+        Raises:
+            TriggeredRunError: The run failed, or the product is this very pipeline's. [SB-WRK-035]
+            UnsupportedActionError: It stands for something else than a pipeline. [SB-WRK-036]
+        """
+        product = replace(self, **settings)
+        if product.object_type != "pipeline":
+            raise UnsupportedActionError(
+                f"The data product '{self.uuid}' stands for a {self.object_type}, which is not offered.",
+                hint="let it stand for a pipeline; its 'settings' choose the blocks.",
+            )
+        if product.object_uuid == place.current().pipeline:
+            raise TriggeredRunError(
+                f"The data product '{self.uuid}' stands for this very pipeline.", hint="read it in another pipeline."
+            )
+        if product.is_outdated(datetime.now(UTC)):
+            trigger_pipeline(product.object_uuid, check_status=True, error_on_failure=True)
+        return product.get_outputs()
+
+    def is_outdated(self, now: datetime) -> bool:
+        """Return whether the newest completed run is too old by `outdated_after`, at a time that `..starting_at` names.
+
+        Without a completed run it is; without `outdated_after` one that is there holds for ever, as in mage.
+        """
+        ended = [run for run in PipelineRun.recent(self.object_uuid, 200) if run.status is Status.COMPLETED]
+        if not ended:
+            return True
+        age = {name: int(value) for name, value in self.outdated_after.items() if name in _AGES and value}
+        if not age or now < _later(ended[0].execution_date, age):
+            return False
+        return all(
+            _MOMENTS[name](now) == value for name, value in self.outdated_starting_at.items() if name in _MOMENTS
+        )
 
     def get_outputs(self, **options: object) -> dict[str, list[Any]]:
         """Return block -> stored outputs, for the blocks that the entry's settings name, else for all of them."""

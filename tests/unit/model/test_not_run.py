@@ -18,12 +18,10 @@ from spellbook_core.model.block import Block
         ("ai", "yaml", "language model", "Python block"),
         ("extension", "python", "great_expectations", "@test"),
         ("hologram", "python", "does not know the type 'hologram'", "Python block"),
-        ("global_data_product", "", "'numbers'", "GlobalDataProduct.get('numbers')"),
     ],
 )
 def test_reason_and_way_out_are_told(block_type, language, why, instead):
-    configuration = {"global_data_product": {"uuid": "numbers"}}
-    found = not_run.of_block(Block("b", "b", block_type, language, configuration=configuration))
+    found = not_run.of_block(Block("b", "b", block_type, language))
     assert why in found.why
     assert instead in found.instead
 
@@ -34,8 +32,3 @@ def test_reason_and_way_out_are_told(block_type, language, why, instead):
 )
 def test_what_runs_or_is_no_part_of_a_run_says_nothing(block_type, language):
     assert not_run.of_block(Block("b", "b", block_type, language)) is None
-
-
-def test_product_without_a_name_is_called_like_its_block():
-    assert not_run.product_of(Block("b", "b", "global_data_product")) is None
-    assert "'b'" in not_run.of_block(Block("b", "b", "global_data_product")).why
