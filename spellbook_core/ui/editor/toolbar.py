@@ -119,6 +119,8 @@ def _last_run(editor: Editor) -> None:
     with st.container(key="last_run", horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
         count = f" {run.blocks_done}/{run.blocks_total}" if is_active and run.blocks_total else ""
         state.link("run", f":{look.color}[{look.icon} Run {run.id} {look.word}{count}]", id=run.id)
+        if run.waiting_for is not None:
+            st.caption(f"for {text.escape(run.waiting_for, max_chars=60)}", width="content")
         if is_active:
             st.button(
                 "",
