@@ -16,7 +16,7 @@ _ROWS_SHOWN = 6
 
 _HEIGHT_PX = 248
 
-_FIRST = {Status.FAILED: 0, Status.RUNNING: 1, Status.QUEUED: 2, Status.CANCELLED: 3}
+_FIRST = {Status.FAILED: 0, Status.CANCELLED: 1, Status.UPSTREAM_FAILED: 2}
 """What a person looks for stands at the top; the others follow in their own order."""
 
 
@@ -43,7 +43,8 @@ def name(block_run: BlockRun) -> str:
 def choose(children: Sequence[BlockRun], *, key: str) -> BlockRun | None:
     """Draw the children as counts by state and a list; return the one whose row is chosen, None while none is."""
     counts = Counter(child.status for child in children)
-    children = sorted(children, key=lambda child: _FIRST.get(child.status, len(_FIRST)))
+    if all(child.status.is_terminal for child in children):  # before that, the chosen row would become another child
+        children = sorted(children, key=lambda child: _FIRST.get(child.status, len(_FIRST)))
     with st.container(key=f"{key}_counts", horizontal=True, gap="xsmall", vertical_alignment="center"):
         st.caption(f"Runs once per item: {text.count(len(children), 'child', 'children')}", width="content")
         for status, number in counts.items():
