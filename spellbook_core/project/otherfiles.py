@@ -51,6 +51,12 @@ def words_in_holes(text: str) -> frozenset[str]:
     return frozenset(word for part in inside for word in re.findall(r"\w+", part))
 
 
+def missing_table(text: str, parents: int) -> int | None:
+    """Return the number of the first `df_N` in the braces of a SQL text for which there is no parent, or None."""
+    numbers = sorted(int(word[3:]) for word in words_in_holes(text) if re.fullmatch(r"df_[0-9]{1,4}", word))
+    return next((number for number in numbers if not 0 < number <= parents), None)
+
+
 def headline(text: str, language: str) -> str:
     """Return the comment lines that a text begins with, without their marks; empty when it begins otherwise."""
     mark = "--" if language == "sql" else "#"

@@ -134,6 +134,14 @@ def test_prints_arrive_while_it_runs(ctx, tmp_path):
     assert runs.get(ctx, started.id).status.value == "completed"
 
 
+@pytest.mark.guarantee("F37")
+def test_script_that_reads_its_input_gets_none(ctx, tmp_path):
+    make_project(tmp_path, blocks={"reads": shell('read -r line || echo "nothing: [$line]"')})
+    found = run(ctx)["reads"]
+    assert found.error is None
+    assert ("stdout", "nothing: []") in log(ctx, found)
+
+
 @pytest.mark.guarantee("N22")
 def test_values_never_become_commands(ctx, tmp_path):
     hostile = ["$(touch pwned)", "; touch pwned", "`touch pwned`", "' || touch pwned #", "a\nb", "-rf"]
