@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NoReturn
 
+from spellbook_core.errors import SpellbookError
 from spellbook_core.worker.sql_parts import Identifier, Statement, Table, Value, bindable
 from spellbook_core.worker.sql_problems import TemplateError
 
@@ -84,12 +85,12 @@ def _render(text: str, names: Mapping[str, object], identifiers: Collection[str]
             hint=_hint(names, text),
             line=_line_of(cause),
         ) from None
-    except TemplateError as problem:
+    except SpellbookError as problem:  # of a function of ours: a secret that is not there, a foreign name
         problem.facts.setdefault("line", _line_of(problem) or 1)
         raise
     except Exception as cause:  # noqa: BLE001  # the person's expression: 1 / 0, a missing key, a wrong argument
         raise TemplateError(
-            f"An expression in {{{{ }}}} raised {type(cause).__name__}: {cause}.",
+            f"An expression in {{{{ }}}} raised {type(cause).__name__}: {str(cause).rstrip('.')}.",
             hint="correct the expression.",
             line=_line_of(cause),
         ) from None
