@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import logging
 import os
 import signal
 import socket
@@ -37,6 +38,9 @@ WORKSPACE_VARIABLE = "SPELLBOOK_WORKSPACE"
 ALLOW_REMOTE_VARIABLE = "SPELLBOOK_ALLOW_REMOTE"
 ALLOWED_HOSTS_VARIABLE = "SPELLBOOK_ALLOWED_HOSTS"
 MAX_PORT_TRIES = 50
+
+MIND_S = 5.0
+"""How often the page looks whether the engine was killed, seconds; nothing else waits for it."""
 
 
 class OpenToOthersError(SpellbookError, PermissionError):
@@ -121,10 +125,21 @@ class Page:
         with servers.recorded(self.workspace, host=host, port=port):
             self._announce(host, port)
             threading.Thread(target=self._start_engine, name="spellbook-ensure-engine", daemon=True).start()
+            minder = asyncio.create_task(self._mind_engine(), name="spellbook-mind-engine")
             try:
                 yield {}
             finally:
+                minder.cancel()
                 self.hub.close()
+
+    async def _mind_engine(self) -> None:
+        """Have a killed engine followed by another one while its runs wait, whether or not a browser is open."""
+        while True:
+            await asyncio.sleep(MIND_S)
+            try:
+                await asyncio.to_thread(engines.revive, self.context)
+            except (SpellbookError, OSError) as error:  # told on every screen; tried again
+                logging.getLogger("spellbook.serve").warning("the engine cannot be started anew: %s", error)
 
     def _announce(self, host: str, port: int) -> None:
         """Print the address with its token, once, to the terminal only; open the browser with a one-time code."""

@@ -81,6 +81,22 @@ def status(ctx: Context) -> EngineStatus:
     )
 
 
+def revive(ctx: Context) -> bool:
+    """Start an engine where one was killed with runs under way; return whether that was needed.
+
+    An engine that was stopped took its announcement back: it stays stopped until somebody wants one.
+    """
+    info = read_info(ctx.workspace)
+    if info is None:
+        return False
+    with suppress(OSError), _connection(info):
+        return False
+    if not ctx.store.unended_runs():
+        return False
+    ensure(ctx)
+    return True
+
+
 def set_aside(ctx: Context) -> tuple[str, ...]:
     """Return the names of damaged run stores that were replaced, oldest first; they are kept until a person acts."""
     name = ctx.workspace.database_path.name
