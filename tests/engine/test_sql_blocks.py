@@ -255,3 +255,19 @@ def test_odd_types_of_duckdb_become_texts(ctx, tmp_path):
     found = run(ctx)["odd"]
     assert found.error is None
     assert rows(ctx, found) == [["101", "12345678901234567890123", "1"]]
+
+
+@pytest.mark.guarantee("N21")
+def test_hostile_runtime_variables_leave_the_tables(ctx, tmp_path):
+    import duckdb
+
+    place = {"data_provider_database": "data/w.duckdb", "use_raw_sql": True}
+    text = "create table if not exists kept as select 1 as n;\n"
+    text += "select n from kept where n::varchar = {{ v }} or 'a{{ v }}' = ''"
+    project = make_project(tmp_path, blocks={"ask": sql(text, type="data_loader", **place)}, files={"data/.keep": ""})
+    for hostile in ("1; DROP TABLE kept", "'; DROP TABLE kept; --", "{{ v }}", "1 OR 1=1"):
+        found = run(ctx, variables={"v": hostile})["ask"]
+        assert found.error is None
+        assert rows(ctx, found) == []
+    with duckdb.connect(str(project / "data" / "w.duckdb")) as connection:
+        assert connection.sql("select n from kept").fetchall() == [(1,)]
