@@ -118,6 +118,8 @@ class _Teller:
 
     def _tell(self, block_run: BlockRun) -> None:
         status = block_run.status
+        if block_run.child and status is not Status.FAILED:
+            return  # five hundred children would push everything else off the screen
         if block_run.waiting_for is not None and block_run.due_at is not None and self._told.get(block_run.id):
             self._tell_wait(block_run)
             return

@@ -19,6 +19,7 @@ from spellbook_core.project.import_check import ImportCheck
 from spellbook_core.project.layout import ProjectLayout, configured_paths
 from spellbook_core.project.mage_imports import MageOffer
 from spellbook_core.project.metadata import PipelineFile
+from spellbook_core.project.otherfiles import missing_table
 
 WITHOUT_FILE = frozenset({"global_data_product"})
 """Block types that have no file of their own."""
@@ -53,7 +54,7 @@ def validate_pipeline(project: ProjectLayout, file: PipelineFile, mage: MageOffe
     )
     found.extend(_concurrency(file, name))
     found.extend(_graph(file, name))
-    found.extend(_kinds(project, pipeline))
+    found.extend(_add_ons(project, pipeline))
     imports = ImportCheck(project, pipeline.uuid, name, mage)
     found.extend(imports.problems)
     for block in pipeline.blocks:
@@ -61,14 +62,9 @@ def validate_pipeline(project: ProjectLayout, file: PipelineFile, mage: MageOffe
     return sorted(found, key=lambda finding: finding.severity != "error")
 
 
-def _kinds(project: ProjectLayout, pipeline: Pipeline) -> list[Finding]:
-    """Return what speaks against conditions, callbacks and dynamic blocks."""
-    found = []
-    for block in pipeline.blocks:
-        if block.is_dynamic and not block.reduces_output and block.language != "python":
-            message = f"Dynamic block '{block.uuid}' is written in '{block.language}'; its children do not run here."
-            hint = "put a Python block behind it that returns the items."
-            found.append(Finding("SB-PRJ-014", "warning", block.uuid, message, hint))
+def _add_ons(project: ProjectLayout, pipeline: Pipeline) -> list[Finding]:
+    """Return what speaks against conditions and callbacks."""
+    found: list[Finding] = []
     for add_on in (*pipeline.conditionals, *pipeline.callbacks):
         if add_on.language == "python" and any(pipeline.has(name) for name in add_on.upstream_blocks):
             found += _add_on(project, add_on)
@@ -155,6 +151,10 @@ def _block(project: ProjectLayout, file: PipelineFile, block: Block, imports: Im
         return [*found, Finding(error.code, "error", block.uuid, error.message, error.hint)]
     parents = len([parent for parent in block.upstream_blocks if file.pipeline.has(parent)])
     found += _source(block, source, relative, parents)
+    missing = missing_table(text, parents) if block.language == "sql" else None
+    if missing is not None:
+        message = f"Block '{block.uuid}' reads {{{{ df_{missing} }}}}, but it has {parents} parent(s)."
+        found.append(Finding("SB-PRJ-013", "warning", block.uuid, message, "link that parent.", relative))
     return found + (imports.findings(block.uuid, text, relative) if block.language == "python" else [])
 
 
