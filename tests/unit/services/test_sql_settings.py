@@ -45,6 +45,6 @@ def test_database_of_a_block_is_written_in_the_keys_of_mage(context, project):
 )
 def test_what_cannot_be_used_is_not_written(context, project, wrong):
     before = configuration(project)
-    with pytest.raises(SpellbookError, match="not known|refused"):
+    with pytest.raises(SpellbookError, match=r"not known|refused"):
         save_settings(context, "demo", "main", "ask", BlockSettings({}, sql=wrong))
     assert configuration(project) == before
