@@ -103,11 +103,11 @@ class ProjectFinder(importlib.abc.MetaPathFinder):
 def load_block(task: BlockTask, names: Mapping[str, object] | None = None) -> tuple[ModuleType, Collection]:
     """Execute the block's source in a fresh module, decorators in its globals, and return what it declared.
 
-    Raises:
     Args:
         task: The attempt.
         names: Further globals that the source finds.
 
+    Raises:
         BlockSyntaxError: The text does not compile. [SB-WRK-002]
         UnreadableSourceError: There is no text. [SB-WRK-013]
         BaseException: Whatever the block's own top-level code raises.
