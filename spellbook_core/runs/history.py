@@ -100,9 +100,10 @@ def rebuild(connection: sqlite3.Connection, runs_dir: Path) -> int:
                 _LOG.warning("run %s cannot be read back: %r", run_id, cause)  # a damaged file costs its own run
         connection.execute(
             "INSERT INTO block_heads (project, pipeline, block, newest_id, completed_id)"
-            " SELECT project, pipeline, block, max(block_runs.id), max(CASE WHEN block_runs.status = ? THEN"
-            " block_runs.id END) FROM block_runs JOIN pipeline_runs ON pipeline_runs.id = run_id"
-            " WHERE child = '' GROUP BY project, pipeline, block",
+            " SELECT project, pipeline, block || CASE WHEN hangs_on = '' THEN '' ELSE '@' || hangs_on END AS key,"
+            " max(block_runs.id), max(CASE WHEN block_runs.status = ? AND hangs_on = '' THEN block_runs.id END)"
+            " FROM block_runs JOIN pipeline_runs ON pipeline_runs.id = run_id"
+            " WHERE child = '' GROUP BY project, pipeline, key",
             (Status.COMPLETED.value,),
         )
         connection.execute("COMMIT")
@@ -218,11 +219,13 @@ def _block_row(
     error = outcome.error if outcome else _lost("The run store was lost before this block ended.")
     inputs = cast("list[Mapping[str, object]]", task["inputs"])
     parents = [BlockUuid(str(entry["block"])) for entry in inputs]
+    hangs_on = str((cast("Mapping[str, object] | None", task.get("hangs_on")) or {}).get("block", ""))
     return {
         "id": number,
         "run_id": run_id,
         "block": task["block"],
         "child": task.get("child") or "",
+        "hangs_on": hangs_on,
         "block_type": task["block_type"],
         "status": (Status.COMPLETED if error is None else Status.FAILED).value,
         "position": position,
@@ -236,6 +239,8 @@ def _block_row(
                 parents=tuple(parents),
                 configuration=cast("Mapping[str, YamlValue]", task["configuration"]),
                 timeout_s=cast("float | None", task["timeout_s"]),
+                child=str(task.get("child") or ""),
+                hangs_on=hangs_on,
             )
         ),
         "started_at": outcome.started_at if outcome else task["_written_at"],

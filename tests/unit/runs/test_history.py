@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
 from spellbook_core.engine.solo import run_alone
 from spellbook_core.executors.inline import InlineExecutor
@@ -26,7 +27,14 @@ BLOCKS = {
 
 @pytest.fixture
 def project(tmp_path):
-    return make_project(tmp_path, blocks=BLOCKS)
+    made = make_project(tmp_path, blocks=BLOCKS)
+    path = made / "pipelines/main/metadata.yaml"
+    (made / "conditionals").mkdir()
+    (made / "conditionals/holds.py").write_text("@condition\ndef f(*args, **kwargs):\n    return True\n")
+    condition = {"uuid": "holds", "name": "holds", "type": "conditional", "language": "python"}
+    document = {**yaml.safe_load(path.read_text()), "conditionals": [{**condition, "upstream_blocks": ["bad"]}]}
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    return made
 
 
 @pytest.fixture
@@ -88,13 +96,13 @@ def test_history_is_read_back_whole(context, run, lose, how):
 def test_unended_run_is_pieced_together_and_can_be_retried(context, run, lose, project):
     first = run()
     (context.workspace.runs_dir / str(first.id) / history.RUN_FILE).unlink()
-    before = {found.block: found for found in runs.block_runs(context, first.id)}
+    before = {found.key: found for found in runs.block_runs(context, first.id)}
     ctx = lose()
     (found,) = runs.list_runs(ctx).runs
     assert (found.id, found.status, found.error.code) == (first.id, Status.FAILED, "SB-RUN-061")
-    after = {found.block: found for found in runs.block_runs(ctx, first.id)}
-    assert set(after) == {"load", "bad"}
-    for name in after:
+    after = {found.key: found for found in runs.block_runs(ctx, first.id)}
+    assert set(after) == {"load", "holds@bad", "bad"}
+    for name in ("load", "bad"):
         assert after[name].outputs == before[name].outputs
         assert (after[name].status, after[name].error) == (before[name].status, before[name].error)
         assert runs.code(ctx, after[name]) == BLOCKS[name].source
@@ -104,7 +112,7 @@ def test_unended_run_is_pieced_together_and_can_be_retried(context, run, lose, p
     again = run_alone(ctx.workspace, ctx.store, executor, ctx.clock, ctx.settings, new, lambda event: None)
     executor.close()
     assert again.status is Status.COMPLETED
-    assert [found.reused for found in runs.block_runs(ctx, again.id)] == [True, False, False]
+    assert {found.key for found in runs.block_runs(ctx, again.id) if found.reused} == {"load"}
 
 
 def test_block_without_outcome_is_told_as_lost(context, run, lose):
