@@ -10,6 +10,7 @@ import yaml
 from spellbook_core.model.run import NewRun
 from spellbook_core.services import runs
 from spellbook_core.ui.editor.session import OPEN_ALL_UP_TO
+from spellbook_core.ui.editor.view import Editor
 from tests.conftest import BlockFile, chain, make_project
 from tests.ui.conftest import texts
 
@@ -127,6 +128,16 @@ def test_long_pipelines_draw_one_open_card(open_screen, tmp_path):
     assert open_cards(app) == ["b5"]
     app.button(key="toggle_b7").click().run()
     assert open_cards(app) == ["b7"]  # only this card is drawn again
+
+
+def test_a_card_asks_what_it_shows_for_itself_alone(open_screen, tmp_path, monkeypatch):
+    blocks = OPEN_ALL_UP_TO + 20
+    make_project(tmp_path, blocks=chain(blocks))
+    asked = []
+    tell = Editor._output_token
+    monkeypatch.setattr(Editor, "_output_token", lambda self, block: asked.append(block) or tell(self, block))
+    open_screen("editor", pipeline="main")
+    assert len(asked) < blocks, "each of 500 cards asked for all 500: the page took 40 s"
 
 
 def test_missing_file_says_how_to_get_it_back(open_screen, tmp_path):

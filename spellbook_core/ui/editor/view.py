@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import streamlit as st
 
@@ -47,6 +48,7 @@ class Editor:
         results: block -> newest completed block run, whose outputs children and tables read.
         states: block -> whether its stored output still holds, and why not.
         newest: The newest run of the pipeline; None when it never ran.
+        tokens: What tells each fragment's token, and the pipeline it was made for.
     """
 
     ctx: Context
@@ -64,6 +66,7 @@ class Editor:
     newest: PipelineRun | None = None
     is_whole_page: bool = True
     read_at: float = 0.0
+    tokens: tuple[Pipeline, Mapping[str, Callable[[], str]]] | None = None
 
     def refresh(self) -> None:
         """Read everything again, unless the whole page or other fragments are being drawn from one reading."""
@@ -191,26 +194,46 @@ class Editor:
 
     def truth(self) -> dict[str, str]:
         """Return fragment -> token of the state it has to show; equal tokens look the same."""
-        tokens = {keys.TOOLBAR: self._last_run_token(), keys.PACKAGES: repr(self.needs)}
-        for block in self.pipeline.blocks:
-            tokens[keys.head(block.uuid)] = f"{self._run_token(block.uuid)}:{self._state_token(block.uuid)}"
-        tokens[keys.SIDE] = ";".join([*tokens.values(), self._choices(*_SIDE_CHOICES), str(self.session.child)])
-        tokens[keys.TOOLBAR] += f":{len(self.unfresh())}"
-        for block in self.pipeline.blocks:
-            chosen = self._choices(*(keys.widget(what, block.uuid) for what in _RESULT_CHOICES))
-            tokens[keys.output(block.uuid)] = f"{self._run_token(block.uuid)}:{chosen}"
-            tokens[keys.charts(block.uuid)] = self._charts_token(block.uuid)
-        for block in self.pipeline.blocks:
-            draft = self.session.drafts.get(block.uuid)
-            feeding = [str(self.results[p].id) if p in self.results else "-" for p in block.upstream_blocks]
-            outside = draft.outside.content_hash if draft and draft.outside else ""
-            tokens[keys.code(block.uuid)] = ",".join(feeding) + outside + self._marks_token(block.uuid)
-        return tokens
+        return {key: token() for key, token in self._tokens().items()}
 
     def drawn(self, *fragments: str) -> None:
         """Note that these fragments are being drawn from what was read."""
-        truth = self.truth()
-        self.session.shown.update({key: truth[key] for key in fragments if key in truth})
+        tokens = self._tokens()  # of these alone: every card asks, and all tokens for each of 500 cards took 40 s
+        self.session.shown.update({key: tokens[key]() for key in fragments if key in tokens})
+
+    def _tokens(self) -> Mapping[str, Callable[[], str]]:
+        """Return fragment -> what tells its token; made once per reading of the pipeline's file."""
+        if self.tokens is None or self.tokens[0] is not self.pipeline:
+            tokens: dict[str, Callable[[], str]] = {
+                keys.TOOLBAR: lambda: f"{self._last_run_token()}:{len(self.unfresh())}",
+                keys.PACKAGES: lambda: repr(self.needs),
+                keys.SIDE: self._side_token,
+            }
+            for block in self.pipeline.blocks:
+                tokens[keys.head(block.uuid)] = partial(self._head_token, block)
+                tokens[keys.output(block.uuid)] = partial(self._output_token, block)
+                tokens[keys.charts(block.uuid)] = partial(self._charts_token, block.uuid)
+                tokens[keys.code(block.uuid)] = partial(self._code_token, block)
+            self.tokens = (self.pipeline, tokens)
+        return self.tokens[1]
+
+    def _side_token(self) -> str:
+        heads = [self._head_token(block) for block in self.pipeline.blocks]
+        chosen = self._choices(*_SIDE_CHOICES)
+        return ";".join([self._last_run_token(), repr(self.needs), *heads, chosen, str(self.session.child)])
+
+    def _head_token(self, block: Block) -> str:
+        return f"{self._run_token(block.uuid)}:{self._state_token(block.uuid)}"
+
+    def _output_token(self, block: Block) -> str:
+        chosen = self._choices(*(keys.widget(what, block.uuid) for what in _RESULT_CHOICES))
+        return f"{self._run_token(block.uuid)}:{chosen}"
+
+    def _code_token(self, block: Block) -> str:
+        draft = self.session.drafts.get(block.uuid)
+        feeding = [str(self.results[p].id) if p in self.results else "-" for p in block.upstream_blocks]
+        outside = draft.outside.content_hash if draft and draft.outside else ""
+        return ",".join(feeding) + outside + self._marks_token(block.uuid)
 
     @staticmethod
     def _choices(*widgets: str) -> str:
