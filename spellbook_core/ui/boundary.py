@@ -99,7 +99,7 @@ def show_error(error: Mapping[str, object]) -> None:
         place = [f"{name} {value}" for name, value in facts.items() if isinstance(value, (str, int)) and value != ""]
     lines = [f"**{text.escape(error.get('message', 'Something went wrong.'), max_chars=2000)}**"]
     if error.get("hint"):
-        lines.append(f"Do this: {text.escape(error['hint'], max_chars=1000)}")
+        lines.append(f"Do this: {text.prose(error['hint'], max_chars=1000)}")
     where = " · ".join(text.escape(part, max_chars=200) for part in [str(error.get("code", "")), *place] if part)
     lines.append(f":small[{where}]")
     st.error("\n\n".join(lines), icon=":material/error:")

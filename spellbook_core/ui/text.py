@@ -40,14 +40,14 @@ def code_span(text: object, *, max_chars: int = 400) -> str:
 
 
 def prose(text: object, *, max_chars: int = 400) -> str:
-    """Return a docstring's sentence as markdown: `words between backticks` as code, all else letter for letter."""
+    """Return a docstring's sentence or a hint as markdown: `words between backticks` as code, all else as it is."""
     parts = re.split(r"`([^`]+)`", one_line(text, max_chars=max_chars))
     return "".join(code_span(part) if number % 2 else _spaced(part) for number, part in enumerate(parts))
 
 
 def _spaced(text: str) -> str:
     """Return escaped text with the blanks at its ends kept."""
-    escaped = escape(text)
+    escaped = escape(text, max_chars=len(text) + 1)
     return " " * text.startswith(" ") + escaped + " " * (text.endswith(" ") and bool(escaped))
 
 

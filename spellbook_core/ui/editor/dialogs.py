@@ -158,7 +158,7 @@ def _validate(editor: Editor, request: DialogRequest) -> None:
         with st.container(border=True):
             st.markdown(f":{color}[:material/{icon}:] **{text.escape(finding.message, max_chars=600)}**")
             if finding.hint:
-                st.markdown(f"Do this: {text.escape(finding.hint, max_chars=400)}")
+                st.markdown(f"Do this: {text.prose(finding.hint, max_chars=400)}")
             st.caption(text.escape(place))
 
 

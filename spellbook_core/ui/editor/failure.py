@@ -72,7 +72,7 @@ def _error(editor: Editor, block: Block, error: ErrorReport, run: BlockRun) -> N
             st.code(_frames(editor, error), language=None, wrap_lines=True)
         with st.container(horizontal=True, vertical_alignment="center"):
             if error.hint:
-                st.markdown(f":material/lightbulb: {text.escape(error.hint, max_chars=400)}", width="content")
+                st.markdown(f":material/lightbulb: {text.prose(error.hint, max_chars=400)}", width="content")
             st.space("stretch")
             if _mends_upstream(error):
                 st.button(

@@ -120,7 +120,7 @@ def _error(editor: Editor, chart: Block, state: ChartState) -> None:
         ]
         if lines:
             st.code("\n".join(lines), language=None, wrap_lines=True)
-        st.caption(f":material/lightbulb: {text.escape(error.hint, max_chars=300)} · {text.escape(error.code)}")
+        st.caption(f":material/lightbulb: {text.prose(error.hint, max_chars=300)} · {text.escape(error.code)}")
 
 
 def _on_menu(editor: Editor, uuid: str, picture: str | None) -> None:

@@ -21,7 +21,7 @@ def show_failure(error: ErrorReport, *, project: str, key: str) -> None:
         if error.exception and error.message not in error.exception:
             st.markdown(text.escape(error.message, max_chars=2000))
         if error.hint:
-            st.markdown(f"Do this: {text.escape(error.hint, max_chars=1000)}")
+            st.markdown(f"Do this: {text.prose(error.hint, max_chars=1000)}")
         if error.frames:
             root = _root(project)
             shown = [
