@@ -41,6 +41,12 @@ def test_card_tells_what_it_waits_for_and_the_last_error(open_screen, waiting_ru
     assert "[x](http" not in shown
 
 
+def test_card_behind_it_waits_for_its_parents(open_screen, waiting_run):
+    shown = words(open_screen("editor", project="demo", pipeline="main"))
+    assert "Waiting for its parents" in shown
+    assert "free process" not in shown
+
+
 def test_run_page_tells_what_waits(open_screen, waiting_run):
     app = open_screen("run", project="demo", id=str(waiting_run))
     assert not app.exception

@@ -58,7 +58,8 @@ def _running(editor: Editor, uuid: BlockUuid) -> None:
         _waiting(editor, run)
         return
     if run is None or uuid in editor.session.pending or run.status is not Status.RUNNING:
-        st.caption(":material/schedule: Waiting for a free process…")
+        is_behind = run is not None and run.status is Status.INITIAL and uuid not in editor.session.pending
+        st.caption(f":material/schedule: {'Waiting for its parents' if is_behind else 'Waiting for a free process'}…")
         return
     if run.children is not None:
         _children(editor, run)
