@@ -7,6 +7,7 @@ import json
 import pytest
 
 from spellbook_core.model.run import NewRun
+from spellbook_core.model.task import ErrorReport
 from spellbook_core.services import runs
 from tests.conftest import LOADER, PASS_ON, chain, make_project
 from tests.ui.conftest import texts
@@ -18,6 +19,24 @@ def test_unknown_run_is_not_found(open_screen, tmp_path, ident):
     app = open_screen("run", id=ident)
     assert "Run not found" in texts(app)
     assert not app.exception
+
+
+def test_address_without_a_project_shows_the_run_among_its_own(open_screen, tmp_path, seed_run):
+    make_project(tmp_path, name="a_first")
+    make_project(tmp_path, name="demo", blocks=chain(1))
+    ident = seed_run("demo", "main", ["b0"])
+    app = open_screen("run", id=str(ident))
+    assert not app.exception
+    assert app.selectbox(key="project_switch").value == "demo"
+
+
+def test_commands_in_a_hint_are_shown_as_code(open_screen, tmp_path, seed_run):
+    make_project(tmp_path, blocks=chain(1))
+    error = ErrorReport("SB-WRK-001", "no module", "run `spellbook install demo 'x'`, or [mend](http://y) it", {})
+    ident = seed_run("demo", "main", ["b0"], failed="b0", error=error)
+    said = next(word.value for word in open_screen("run", id=str(ident)).markdown if word.value.startswith("Do this"))
+    assert "`spellbook install demo 'x'`" in said
+    assert "[mend]" not in said
 
 
 def test_failed_run_shows_the_exception_and_the_users_frame(open_screen, tmp_path, seed_run):

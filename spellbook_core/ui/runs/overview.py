@@ -34,7 +34,7 @@ _REPEATED = {Code.NOW: "with the code of its start", Code.THEN: "with the code o
 
 _PANE_PX = 250
 _LARGE_PANE_PX = 400
-_LARGE_BLOCKS = 15
+_LARGE_BLOCKS = 8
 """From this many blocks on the graph and the bars get more height."""
 
 
@@ -184,7 +184,7 @@ def table(block_runs: Sequence[BlockRun]) -> None:
         selection_mode="single-row",
         height="auto" if len(names) <= 12 else 440,
         column_config={
-            "State": st.column_config.MultiselectColumn(options=list(words), color=list(words.values()), width=140),
+            "State": st.column_config.MultiselectColumn(options=list(words), color=list(words.values()), width=170),
             "Attempt": st.column_config.TextColumn(width=70, alignment="right"),
             "Rows": st.column_config.TextColumn(width=90, alignment="right"),
             "Why": st.column_config.TextColumn(width="large"),

@@ -36,6 +36,9 @@ def render() -> None:
         with st.container(horizontal_alignment="center"):
             state.link("runs", "All runs", icon=":material/arrow_back:")
         return
+    if run.project != state.current_project() and run.project in state.project_names():
+        st.query_params["project"] = run.project  # an address without a project: what is around the run is its own
+        st.rerun()
     is_active = not run.status.is_terminal
     net = SAFETY_NET_S if is_active else None
     _listener(run)
