@@ -51,7 +51,7 @@ def test_run_page_of_a_condition_says_what_it_decided(open_screen, run):
 
 
 def test_list_of_runs_shows_blocks_and_not_their_children(open_screen, run):
-    app = open_screen("runs", view="grid")
+    app = open_screen("runs", view="Grid")
     assert not app.exception
 
 
