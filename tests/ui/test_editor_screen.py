@@ -11,7 +11,7 @@ from spellbook_core.model.run import NewRun
 from spellbook_core.services import runs
 from spellbook_core.ui.editor.session import OPEN_ALL_UP_TO
 from spellbook_core.ui.editor.view import Editor
-from tests.conftest import BlockFile, chain, make_project
+from tests.conftest import LOADER, PASS_ON, BlockFile, chain, make_project
 from tests.ui.conftest import texts
 
 HOSTILE = "![x](http://127.0.0.1:9/canary) :red[x] <img src=x onerror=alert(1)>"
@@ -138,6 +138,16 @@ def test_a_card_asks_what_it_shows_for_itself_alone(open_screen, tmp_path, monke
     monkeypatch.setattr(Editor, "_output_token", lambda self, block: asked.append(block) or tell(self, block))
     open_screen("editor", pipeline="main")
     assert len(asked) < blocks, "each of 500 cards asked for all 500: the page took 40 s"
+
+
+@pytest.mark.parametrize(("deep", "wide", "is_down"), [(4, 1, True), (10, 3, True), (3, 7, False)])
+def test_graph_runs_the_way_that_stays_larger(open_screen, tmp_path, deep, wide, is_down):
+    blocks = {f"b0_{n}": BlockFile(LOADER, "data_loader") for n in range(wide)}
+    for row in range(1, deep):
+        blocks |= {f"b{row}_{n}": BlockFile(PASS_ON, parents=(f"b{row - 1}_{n}",)) for n in range(wide)}
+    make_project(tmp_path, blocks=blocks)
+    app = open_screen("editor", pipeline="main")
+    assert next(toggle.value for toggle in app.toggle if toggle.label == "Top-down") is is_down
 
 
 def test_missing_file_says_how_to_get_it_back(open_screen, tmp_path):

@@ -23,7 +23,7 @@ from spellbook_core.ui.status import status_look
 
 _TABS = ["Graph", "Logs", "Variables", "Add-ons", "History"]
 _SLIM_BLOCKS = 2
-_LEAST_PX, _MOST_PX = 240, 560
+_LEAST_PX, _MOST_PX, _COLUMN_PX = 240, 560, 385
 _MODES = ["Select", "Link parents"]
 _MODE_ICONS = {"Select": ":material/arrow_selector_tool:", "Link parents": ":material/add_link:"}
 
@@ -73,7 +73,7 @@ def _graph(editor: Editor) -> None:
         )
         st.space("stretch")
         key = f"graph_down_{zlib.crc32(editor.uuid.encode()):08x}"
-        is_down = st.toggle("Top-down", value=_is_slim(pipeline), key=key, help="Off: left to right")
+        is_down = st.toggle("Top-down", value=_is_down(pipeline), key=key, help="Off: left to right")
     is_linking = session.mode == "Link parents"
     # One place whatever it says: a shifted picture would be loaded anew and lose its zoom.
     with st.container(key="graph_words"):
@@ -97,12 +97,16 @@ def _picture(editor: Editor, *, is_linking: bool, is_down: bool) -> None:
     )
 
 
-def _is_slim(pipeline: Pipeline) -> bool:
-    """Return whether the widest row of a top-down picture is readable in the column."""
+def _is_down(pipeline: Pipeline) -> bool:
+    """Return whether a top-down picture is the more readable one in the column: it must be made less small."""
     try:
-        return max((len(row) for row in graph.layers(pipeline.parents())), default=1) <= _SLIM_BLOCKS
+        rows = graph.layers(pipeline.parents())
     except graph.CycleError:
         return False
+    deep, wide = max(1, len(rows)), max((len(row) for row in rows), default=1)
+    down = min(_COLUMN_PX / (wide * 234), _MOST_PX / (deep * 122))  # a block and the gap beside or below it
+    across = min(_COLUMN_PX / (deep * 268), _MOST_PX / (wide * 88))
+    return wide <= _SLIM_BLOCKS or down > across
 
 
 def _hint(editor: Editor, *, is_linking: bool) -> None:
