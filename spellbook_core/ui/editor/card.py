@@ -139,7 +139,8 @@ def _summary(editor: Editor, block: Block) -> None:
     elif result is not None and result.outputs:
         parts.append(result.outputs[0].summary)
     if parts:
-        st.caption(text.escape(" · ".join(parts), max_chars=90), width="content")
+        with st.container(key=keys.widget("summary", block.uuid), width="content"):
+            st.caption(text.escape(" · ".join(parts), max_chars=90), width="content")
 
 
 def _state(editor: Editor, block: Block) -> None:

@@ -252,7 +252,7 @@ def _history(editor: Editor) -> None:
     for run in page.runs:
         look = status_look(run.status)
         with st.container(key=f"history_{run.id}", horizontal=True, wrap=False, vertical_alignment="center"):
-            with st.container(width=62):
+            with st.container(width=78):
                 state.link("run", f"Run {run.id}", id=run.id)
             st.badge(look.word, icon=look.icon, color=look.color)
             what = "pipeline" if run.selection.blocks is None else ", ".join(run.selection.blocks[:3])
