@@ -7,6 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from spellbook_core.ui import state
+
 _MARK = (
     '<rect x="1" y="2" width="22" height="20" rx="5" fill="#8b5cf6"/>'
     '<path fill="#fff" fill-opacity=".95" d="M12 6.2c-2-1.3-4.2-1.6-6.4-1.3v11.7c2.2-.3 4.4 0 6.4 1.3 '
@@ -25,6 +27,10 @@ WORDMARK_SVG = (
 """The mark and the name, 24 px high; its violet reads on white and on near-black."""
 
 
+_DARK_DIALOG = '[data-testid="stDialog"] { color-scheme: dark; }'
+"""Dialogs hang beside the app and not in it, so they do not inherit its colour scheme, which `light-dark()` reads."""
+
+
 @cache
 def _css() -> str:
     return (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
@@ -37,4 +43,4 @@ def apply() -> None:
     fragment's callback would wipe it.
     """
     with st.container(key="style"):
-        st.html(f"<span></span><style>{_css()}</style>")
+        st.html(f"<span></span><style>{_css()}{_DARK_DIALOG if state.is_dark() else ''}</style>")
