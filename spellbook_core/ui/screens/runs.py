@@ -19,7 +19,7 @@ GANTT_RUNS = 40
 TRIGGERS = ("manual", "schedule", "api", "cli")
 SINGLE_BLOCKS = "notebook"
 STATUS_FILTERS = ("completed", "running", "queued", "failed", "cancelled")
-_WIDTHS = (1.9, 0.9, 2.4, 1.3, 1.4, 1.4, 1.1, 2.3)
+_WIDTHS = (1.85, 0.8, 2.4, 1.1, 1.45, 1.55, 1.1, 2.1)
 _HEADS = ("Status", "Run", "Pipeline", "Trigger", "Started", "Duration", "Blocks", "")
 VIEWS = ("List", "Grid", "Timeline")
 
