@@ -14,7 +14,7 @@ from spellbook_core.ui.editor import keys
 from spellbook_core.ui.editor.view import Editor
 
 ROWS_PER_PAGE = 100
-_ROW_PX = 35
+_ROW_PX = 31
 _MOST_PX = 330
 
 
