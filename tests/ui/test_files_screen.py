@@ -17,6 +17,12 @@ def test_folders_open_and_close(open_screen, tmp_path):
     assert app.button(key="file_utils/a.py")
 
 
+def test_open_file_in_a_folder_is_bold(open_screen, tmp_path):
+    make_project(tmp_path, files={"utils/a.py": "x = 1\n"})
+    app = open_screen("files", path="utils/a.py")
+    assert app.button(key="file_utils/a.py").label.strip().startswith("**a")
+
+
 def test_search_finds_files_in_closed_folders(open_screen, tmp_path):
     make_project(tmp_path, files={"utils/변수.py": "x = 1\n"})
     app = open_screen("files")

@@ -73,10 +73,10 @@ def _tree_row(row: Row, *, is_open: bool) -> None:
         icon = ":material/folder_open:" if is_open else ":material/folder:"
     else:
         icon = ":material/code:" if row.path.endswith(".py") else ":material/description:"
-    label = _INDENT * row.depth + text.escape(row.name, max_chars=70)
+    name = text.escape(row.name, max_chars=70)
     if (
         st.button(
-            f"**{label}**" if chosen else label,
+            _INDENT * row.depth + (f"**{name}**" if chosen else name),  # a blank behind ** would not be bold
             key=f"file_{row.path}",
             icon=icon,
             type="tertiary",
