@@ -1,4 +1,4 @@
-"""Three faults of Streamlit 1.67 that lose what a person did or garble the page, mended where they are.
+"""Four faults of Streamlit 1.67 that lose what a person did or garble the page, mended where they are.
 
 Each was found in a log of its session and messages, and has a browser test that fails without its mend.
 
@@ -12,6 +12,9 @@ Each was found in a log of its session and messages, and has a browser test that
 3. A fragment that runs right after the whole page throws what that run drew in its place out of the queue to the
    browser. The browser removes the place with the end of the first run, its neighbours move up, and the fragment then
    overwrites one of them. Nothing of an ended run is thrown away for a fragment now.
+4. What a fragment reports while the person goes to another page reaches the server behind the change of page, and
+   names the page that was left: the new page is then emptied, or the person is taken back. `quiet.js` keeps our own
+   components from reporting once a link was clicked, but not what was on its way then. Such reports are left aside.
 """
 
 from __future__ import annotations
@@ -20,8 +23,12 @@ from functools import wraps
 from typing import Any
 
 from streamlit.delta_generator_singletons import context_dg_stack, get_default_dg_stack_value
+from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.state.safe_session_state import SafeSessionState
+
+_PAGE = "_spellbook_page"
+"""Attribute of a session: the hash of the page that was asked for or begun last."""
 
 
 def install() -> None:
@@ -29,6 +36,8 @@ def install() -> None:
     if not hasattr(SafeSessionState.on_script_will_rerun, "__wrapped__"):
         SafeSessionState.on_script_will_rerun = _from_root_and_whole(SafeSessionState.on_script_will_rerun)  # type: ignore[method-assign]
         ForwardMsgQueue.clear = _keeping_for_fragments(ForwardMsgQueue.clear)  # type: ignore[method-assign]
+        AppSession._create_new_session_message = _noting_page(AppSession._create_new_session_message)  # type: ignore[method-assign]
+        AppSession.request_rerun = _without_left_pages(AppSession.request_rerun)  # type: ignore[method-assign]
 
 
 def _from_root_and_whole(original: Any) -> Any:
@@ -57,6 +66,29 @@ def _keeping_for_fragments(original: Any) -> Any:
             self._delta_index_map = {}  # what the fragment draws follows what is queued; it does not replace it there
 
     return clear
+
+
+def _noting_page(original: Any) -> Any:
+    @wraps(original)
+    def create_new_session_message(self: AppSession, page_script_hash: str, *args: Any, **kwargs: Any) -> Any:
+        if page_script_hash != self._pages_manager.main_script_hash:  # which page that is, is not known yet
+            setattr(self, _PAGE, page_script_hash)
+        return original(self, page_script_hash, *args, **kwargs)
+
+    return create_new_session_message
+
+
+def _without_left_pages(original: Any) -> Any:
+    @wraps(original)
+    def request_rerun(self: AppSession, client_state: Any) -> None:
+        if client_state is not None and client_state.page_script_hash:
+            if not client_state.fragment_id:
+                setattr(self, _PAGE, client_state.page_script_hash)
+            elif client_state.page_script_hash != getattr(self, _PAGE, client_state.page_script_hash):
+                return
+        original(self, client_state)
+
+    return request_rerun
 
 
 def _go_on() -> None:

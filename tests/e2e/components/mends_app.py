@@ -34,15 +34,30 @@ def clock() -> None:
         st.text("ticking")
 
 
-if "clock" in st.query_params:
+def clocked() -> None:
     st.button("Redraw", key="redraw", on_click=redraw)
     with st.container(key="column"):
         clock()
         st.text("second")
         st.text(f"redrawn {state.redrawn}")
-else:
+
+
+def acts() -> None:
     st.button("First", key="first", on_click=slow, args=("first",))
     st.button("Second", key="second", on_click=slow, args=("second",))
     within()
     with st.container(key="steps_shown"):
         st.text(" ".join(f"{name}={step}" for name, step in sorted(state.steps.items())))
+    st.page_link(elsewhere, label="Go elsewhere")
+    st.page_link(ticking, label="Go to the clock")
+
+
+def other() -> None:
+    with st.container(key="elsewhere"):
+        for number in range(9):
+            st.text(f"line {number}")
+
+
+elsewhere = st.Page(other, url_path="elsewhere")
+ticking = st.Page(clocked, url_path="clocked")
+st.navigation([st.Page(acts, default=True), ticking, elsewhere], position="hidden").run()
