@@ -163,8 +163,9 @@ def test_empty_folder_becomes_a_workspace(tmp_path):
     with page([*start_command(), "fresh"], tmp_path) as started:
         assert started.client.get("/api/runs").json()["total"] == 0
         assert (tmp_path / "fresh" / "projects").is_dir()
+        context = open_context(tmp_path / "fresh")
+        wait_until(lambda: engines.status(context).is_running, what="the engine, which would outlive this test")
         started.end()
-    context = open_context(tmp_path / "fresh")
     engines.stop(context)
     context.close()
 
