@@ -115,7 +115,7 @@ def start_page(workspace: Path, *options: str, environment: dict[str, str] | Non
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**clean, **(environment or {})},
+        env={**clean, "SPELLBOOK_IDLE_EXIT_S": "60", **(environment or {})},
         cwd=workspace,
         umask=umask,
     )
