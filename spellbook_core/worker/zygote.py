@@ -28,7 +28,7 @@ from spellbook_core.worker import preload
 from spellbook_core.worker.capture import LogWriter
 from spellbook_core.worker.child import become_subreaper, configure_streams
 from spellbook_core.worker.crash import report_crash
-from spellbook_core.worker.job import PROGRESS_INTERVAL_S, READ_BYTES, Job, signal_group
+from spellbook_core.worker.job import PROGRESS_INTERVAL_S, Job, read, signal_group
 from spellbook_core.worker.options import Options
 from spellbook_core.worker.standby import Standby
 from spellbook_core.worker.strays import end_strays
@@ -136,7 +136,7 @@ class Zygote:
     def on_output(self, job: Job, stream: str, descriptor: int) -> bool:
         """Read what a child wrote to `stream`, or its word on the control socket; False when there is nothing more."""
         try:
-            data = os.read(descriptor, READ_BYTES)
+            data = read(descriptor)
         except BlockingIOError:
             return False
         except OSError:
