@@ -84,6 +84,7 @@ def run_task(task: BlockTask, attempt_dir: Path, *, ping: int | None = None) -> 
         seal(outcome, attempt_dir)
         return outcome
     finally:
+        api.deactivate()
         os.close(lock)
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from spellbook_core.model.run import NewRun
+from spellbook_core.model.run import NewRun, Status
 from spellbook_core.model.task import ErrorReport
 from spellbook_core.services import runs
 from tests.conftest import LOADER, PASS_ON, chain, make_project
@@ -117,21 +117,27 @@ def test_failed_run_offers_to_retry_what_is_missing(open_screen, tmp_path, conte
 
 def test_acts_of_the_run_page_start_the_runs_that_they_name(open_screen, tmp_path, context, monkeypatch):
     """Retry from failed, Retry from this block, As it was, With today's code: each button, as a run that ended."""
-    from spellbook_core.engine.solo import run_alone
+    from spellbook_core.engine.runner import Runner
     from spellbook_core.executors.inline import InlineExecutor
 
-    make_project(tmp_path, blocks={"load": LOADER, "change": PASS_ON.replace("return data", "raise ValueError('bad')")})
-    monkeypatch.setattr(runs, "start", lambda ctx, new: run_here(new))
+    def ask(ctx, new):
+        return context.store.create_run(new, now=context.clock.now())
 
-    def run_here(new):
+    def run_what_was_asked():
+        """Here, not in the page's thread: a block's process is its main thread."""
         executor = InlineExecutor()
         told = (context.workspace, context.store, executor, context.clock, context.settings)
-        try:
-            return run_alone(*told, new, lambda event: None)
-        finally:
-            executor.close()
+        runner = Runner(*told, lambda event: None)
+        runner.take_new()
+        while not runner.is_idle:
+            runner.on_executor()
+        runner.close()
+        executor.close()
 
-    first = run_here(NewRun("demo", "main", "manual", variables={"rows": 3}))
+    make_project(tmp_path, blocks={"load": LOADER, "change": PASS_ON.replace("return data", "raise ValueError('bad')")})
+    monkeypatch.setattr(runs, "start", ask)
+    first = ask(context, NewRun("demo", "main", "manual", variables={"rows": 3}))
+    run_what_was_asked()
     acts = {
         "retry_": ("completed", "now", None, [True, False]),
         "retry_from_": ("above", "now", "load", [False, False]),
@@ -142,7 +148,9 @@ def test_acts_of_the_run_page_start_the_runs_that_they_name(open_screen, tmp_pat
         app = open_screen("run", id=str(first.id), block="load")
         app.button(key=f"{key}{first.id}").click().run()
         assert not app.exception
+        run_what_was_asked()
         newest = runs.list_runs(context).runs[0]
+        assert newest.status is Status.FAILED
         assert (newest.again.share, newest.again.code, newest.again.start) == (share, code, start)
         assert (newest.again.run_id, newest.variables) == (first.id, {"rows": 3})
         assert [found.reused for found in runs.block_runs(context, newest.id)] == reused
