@@ -8,14 +8,24 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from spellbook_core.artifacts.formats import registry
+from spellbook_core.artifacts.formats import composites, registry
+from spellbook_core.artifacts.formats.composites import Apart, Skeleton
 from spellbook_core.artifacts.formats.encoded import Encoded, UseFallbackError
 from spellbook_core.artifacts.masked import mask_previews
 from spellbook_core.artifacts.needs import packages_told, reader_told
-from spellbook_core.artifacts.problems import ArtifactMissingError, CorruptArtifactError, UntrustedArtifactError
+from spellbook_core.artifacts.parts import put_apart
+from spellbook_core.artifacts.problems import (
+    ArtifactMissingError,
+    CorruptArtifactError,
+    UntrustedArtifactError,
+    corrupt,
+    disk_error,
+    missing,
+)
 from spellbook_core.artifacts.seal import Seal
 from spellbook_core.artifacts.sink import HASH_NAME, Digest, Sink, digest_of
 from spellbook_core.artifacts.store import META_FILE
@@ -49,10 +59,12 @@ class LocalArtifactStore:
     def put(self, value: object, *, index: int = 0, origin: str = "") -> OutputInfo:
         """Store `value` under the hash of its bytes; what is stored already (and intact) is used again."""
         with packages_told(value):
-            return self._put(value, index, origin)
+            found = registry.encode(value)
+            if isinstance(found, Apart):
+                return replace(put_apart(found, lambda encoded: self._put(encoded, 0, origin)), index=index)
+            return self._put(found, index, origin)
 
-    def _put(self, value: object, index: int, origin: str) -> OutputInfo:
-        encoded = registry.encode(value)
+    def _put(self, encoded: Encoded, index: int, origin: str) -> OutputInfo:
         draft = self._draft()
         try:
             try:
@@ -71,7 +83,7 @@ class LocalArtifactStore:
         except OSError as cause:
             if isinstance(cause, StorageError) or cause.errno is None:
                 raise
-            raise _disk_error(cause, self._root) from cause
+            raise disk_error(cause, self._root) from cause
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         return OutputInfo(
@@ -97,6 +109,9 @@ class LocalArtifactStore:
                 artifact=ref.digest,
             )
         self._check(ref, meta)
+        if ref.format == composites.FORMAT:
+            skeleton = self._skeleton(ref)
+            return skeleton.rebuild([self.get(part) for part in skeleton.refs])
         with reader_told(str(meta.get("type_name", "value"))):
             return registry.decode(ref.format, self.data_path(ref))
 
@@ -105,30 +120,32 @@ class LocalArtifactStore:
         return self._masker()
 
     def has(self, ref: ArtifactRef) -> bool:
-        """Return whether `ref` is stored."""
+        """Return whether `ref` is stored, with its parts."""
         try:
-            return (self.folder(ref) / META_FILE).is_file()
-        except ArtifactMissingError:
+            return (self.folder(ref) / META_FILE).is_file() and all(self.has(part) for part in self._parts(ref))
+        except (ArtifactMissingError, CorruptArtifactError):
             return False
 
     def hold(self, ref: ArtifactRef) -> bool:
         """Keep `ref` from housekeeping until it is recorded who needs it."""
         try:
-            return hold(self._root, self.folder(ref))
-        except ArtifactMissingError:
+            return hold(self._root, self.folder(ref)) and all(self.hold(part) for part in self._parts(ref))
+        except (ArtifactMissingError, CorruptArtifactError):
             return False
 
     def verify(self, ref: ArtifactRef) -> None:
         """Compare every byte with the hash."""
         self._check(ref, self.meta(ref))
+        for part in self._parts(ref):
+            self.verify(part)
 
     def folder(self, ref: ArtifactRef) -> Path:
         """Return the folder of `ref`; the digest is checked before it becomes a path."""
         if not _DIGEST.fullmatch(ref.digest) or registry.suffix(ref.format) is None:
-            raise _missing(ref)
+            raise missing(ref)
         folder = self._root / ref.digest[:2] / ref.digest
         if folder.is_symlink() or folder.parent.is_symlink():
-            raise _missing(ref)
+            raise missing(ref)
         return folder
 
     def meta(self, ref: ArtifactRef) -> JsonObject:
@@ -136,25 +153,37 @@ class LocalArtifactStore:
         try:
             meta = json.loads(_read_plain(self.folder(ref) / META_FILE))
         except FileNotFoundError:
-            raise _missing(ref) from None
+            raise missing(ref) from None
         except (OSError, ValueError) as cause:
-            raise _corrupt(ref, "its meta.json cannot be read") from cause
+            raise corrupt(ref, "its meta.json cannot be read") from cause
         if not isinstance(meta, dict) or meta.get("digest") != ref.digest or meta.get("format") != ref.format:
-            raise _corrupt(ref, "its meta.json is of another artifact")
+            raise corrupt(ref, "its meta.json is of another artifact")
         return meta
 
     def data_path(self, ref: ArtifactRef) -> Path:
         """Return the file with the value: present, no link, as long as it was when written."""
-        return self._sized_data_path(ref, self.meta(ref))
+        path = self._sized_data_path(ref, self.meta(ref))
+        for part in self._parts(ref):
+            self.data_path(part)
+        return path
+
+    def _parts(self, ref: ArtifactRef) -> tuple[ArtifactRef, ...]:
+        return self._skeleton(ref).refs if ref.format == composites.FORMAT else ()
+
+    def _skeleton(self, ref: ArtifactRef) -> Skeleton:
+        try:
+            return composites.read(self._sized_data_path(ref, self.meta(ref)))
+        except ValueError as cause:
+            raise corrupt(ref, str(cause)) from cause
 
     def _sized_data_path(self, ref: ArtifactRef, meta: JsonObject) -> Path:
         path = self._data_file(self.folder(ref), ref.format)
         try:
             status = path.lstat()
         except FileNotFoundError:
-            raise _corrupt(ref, "its data file is gone") from None
+            raise corrupt(ref, "its data file is gone") from None
         if path.is_symlink() or status.st_size != meta.get("size_bytes"):
-            raise _corrupt(ref, f"its data file has {status.st_size} bytes instead of {meta.get('size_bytes')}")
+            raise corrupt(ref, f"its data file has {status.st_size} bytes instead of {meta.get('size_bytes')}")
         return path
 
     @staticmethod
@@ -167,16 +196,16 @@ class LocalArtifactStore:
             path, made_with = self._sized_data_path(ref, meta), str(meta.get("hash") or HASH_NAME)
             digest = digest_of(path, ref.format, runs_code=runs_code, hash_name=made_with)
         except FileNotFoundError:
-            raise _corrupt(ref, "its data file is gone") from None
+            raise corrupt(ref, "its data file is gone") from None
         # where xxhash is missing, the size has been compared, and what runs code is compared by its other hash
         if digest.name() not in {ref.digest, None} or (runs_code and digest.strong() != meta.get("blake2b")):
-            raise _corrupt(ref, "its bytes changed")
+            raise corrupt(ref, "its bytes changed")
 
     def _is_intact(self, ref: ArtifactRef) -> bool:
         """Whether the same value lies here already, whole and (for code) ours; damaged ones are replaced."""
         try:
-            self.verify(ref)
-            return self._seal.is_signed(self.meta(ref))
+            self._check(ref, meta := self.meta(ref))
+            return self._seal.is_signed(meta)
         except (ArtifactMissingError, CorruptArtifactError):
             return False
 
@@ -242,7 +271,7 @@ class LocalArtifactStore:
             except FileNotFoundError:  # another process is replacing it too
                 continue
             shutil.rmtree(aside, ignore_errors=True)
-        raise _corrupt(ref, "it could not be replaced")
+        raise corrupt(ref, "it could not be replaced")
 
 
 def _write_preview(preview: Callable[[Path], None] | None, draft: Path) -> str | None:
@@ -266,28 +295,3 @@ def _read_plain(path: Path) -> bytes:
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
         return file.read()
-
-
-def _missing(ref: ArtifactRef) -> ArtifactMissingError:
-    shown = ascii(ref.digest[:40])[1:-1]
-    return ArtifactMissingError(
-        f"The stored output {shown} ({ref.format[:20]}) is not in the store.",
-        hint="run the block that makes it again.",
-        artifact=shown,
-    )
-
-
-def _corrupt(ref: ArtifactRef, reason: str) -> CorruptArtifactError:
-    return CorruptArtifactError(
-        f"The stored output {ref.digest} is corrupt: {reason}.",
-        hint="run the block that makes it again; the damaged copy is then replaced.",
-        artifact=ref.digest,
-    )
-
-
-def _disk_error(cause: OSError, root: Path) -> StorageError:
-    return StorageError(
-        f"The output cannot be stored: {cause.strerror or cause}.",
-        hint="free some disk space or make the folder writable, then run the block again.",
-        path=str(root),
-    )

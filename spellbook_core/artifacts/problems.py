@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from spellbook_core.errors import NotFoundError, SpellbookError
+from pathlib import Path
+
+from spellbook_core.errors import NotFoundError, SpellbookError, StorageError
+from spellbook_core.model.task import ArtifactRef
 
 
 class ArtifactMissingError(NotFoundError):
@@ -63,3 +66,31 @@ class PackageNeededError(SpellbookError, ModuleNotFoundError):
     """A value cannot be stored because the block's environment lacks a package; which one is said."""
 
     code = "SB-ART-011"
+
+
+def missing(ref: ArtifactRef) -> ArtifactMissingError:
+    """Return the error for a reference under which nothing is stored."""
+    shown = ascii(ref.digest[:40])[1:-1]
+    return ArtifactMissingError(
+        f"The stored output {shown} ({ref.format[:20]}) is not in the store.",
+        hint="run the block that makes it again.",
+        artifact=shown,
+    )
+
+
+def corrupt(ref: ArtifactRef, reason: str) -> CorruptArtifactError:
+    """Return the error for a stored output that is not as it was written."""
+    return CorruptArtifactError(
+        f"The stored output {ref.digest} is corrupt: {reason}.",
+        hint="run the block that makes it again; the damaged copy is then replaced.",
+        artifact=ref.digest,
+    )
+
+
+def disk_error(cause: OSError, root: Path) -> StorageError:
+    """Return the error for a disk that refused what was to be stored below `root`."""
+    return StorageError(
+        f"The output cannot be stored: {cause.strerror or cause}.",
+        hint="free some disk space or make the folder writable, then run the block again.",
+        path=str(root),
+    )

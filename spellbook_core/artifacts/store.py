@@ -16,7 +16,11 @@ PREVIEW_IMAGE_FILE = "preview.png"
 
 
 class ArtifactStore(Protocol):
-    """Keeps values by content: the same bytes are stored once, and a stored artifact never changes."""
+    """Keeps values by content: the same bytes are stored once, and a stored artifact never changes.
+
+    A list or dict that holds tables or arrays is stored as several artifacts, one per part. Its reference stands for
+    all of them: it is there, whole and held when they are.
+    """
 
     def put(self, value: object, *, index: int = 0, origin: str = "") -> OutputInfo:
         """Store `value`; afterwards it is there whole, or not at all. Worker side only.

@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from spellbook_core.artifacts.formats import composites
+
 LOCK_FILE = ".lock"
 DRAFTS = "tmp"
 
@@ -61,6 +63,17 @@ def stored(root: Path) -> dict[str, Stored]:
                 if _DIGEST.fullmatch(entry.name) and (measured := measure(Path(entry.path))) is not None:
                     found[entry.name] = measured
     return found
+
+
+def with_parts(found: Mapping[str, Stored], digests: Iterable[str]) -> set[str]:
+    """Return `digests` and those of the parts of the values among them that were stored in parts."""
+    wanted = set(digests)
+    for digest in list(wanted):
+        skeleton = found[digest].path / f"data.{composites.SUFFIX}" if digest in found else None
+        if skeleton is not None and skeleton.is_file() and not skeleton.is_symlink():
+            with suppress(OSError, ValueError):  # damaged: it has lost its parts already
+                wanted.update(ref.digest for ref in composites.read(skeleton).refs)
+    return wanted
 
 
 def remove(root: Path, found: Mapping[str, Stored], digests: Iterable[str], *, unless_held_since: float) -> list[str]:

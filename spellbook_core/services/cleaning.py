@@ -7,7 +7,7 @@ import secrets
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -85,7 +85,11 @@ def decide(ctx: Context, progress: Callable[[str], None], grace: timedelta) -> P
 
 def _decide_outputs(ctx: Context, plan: Plan, rules: Callable[[ProjectName], Retention], quiet_since: datetime) -> None:
     removed, unended = set(plan.runs), ctx.store.upkeep.unended_ids()
-    holders = [held for held in ctx.store.upkeep.holders() if held.kind != "run" or held.id not in removed]
+    holders = [
+        replace(held, digests=frozenset(sweep.with_parts(plan.stored, held.digests)))
+        for held in ctx.store.upkeep.holders()
+        if held.kind != "run" or held.id not in removed
+    ]
     gone = {held for held in holders if held.kind == "fingerprint" and _is_old(held, rules(held.project), plan.now)}
     holders = [held for held in holders if held not in gone]
     budget = ctx.settings.keep_outputs_gb * 1e9
@@ -101,7 +105,7 @@ def _decide_outputs(ctx: Context, plan: Plan, rules: Callable[[ProjectName], Ret
         gone |= {held for held in beyond if held.kind == "fingerprint"}
         holders = [held for held in holders if held not in beyond]
     plan.fingerprints = sorted(held.id for held in gone)
-    kept = kept_digests(holders) | _sealed(ctx)
+    kept = kept_digests(holders) | sweep.with_parts(plan.stored, _sealed(ctx))
     plan.outputs = [
         digest for digest, found in plan.stored.items() if digest not in kept and found.held_at < plan.cutoff
     ]
@@ -153,7 +157,7 @@ def remove(ctx: Context, plan: Plan, progress: Callable[[str], None]) -> None:
     upkeep.forget_fingerprints(plan.fingerprints)
     upkeep.release_outputs(plan.released, now=plan.now)
     progress("Removing outputs")
-    kept = kept_digests(upkeep.holders()) | _sealed(ctx)
+    kept = sweep.with_parts(plan.stored, kept_digests(upkeep.holders()) | _sealed(ctx))
     wanted = [digest for digest in plan.outputs if digest not in kept]
     plan.outputs = sweep.remove(workspace.artifacts_dir, plan.stored, wanted, unless_held_since=plan.cutoff)
     progress("Removing files")

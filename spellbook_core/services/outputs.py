@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -11,16 +12,18 @@ from typing import Literal, Protocol
 from spellbook_core.artifacts import export as exporting
 from spellbook_core.artifacts import preview as paging
 from spellbook_core.artifacts import profile as profiling
+from spellbook_core.artifacts.formats.composites import FORMAT as PARTS_FORMAT
 from spellbook_core.artifacts.formats.specs import harmless
+from spellbook_core.artifacts.parts import told_parts
 from spellbook_core.artifacts.preview import Page
 from spellbook_core.artifacts.profile import ColumnProfile
 from spellbook_core.artifacts.store import PREVIEW_IMAGE_FILE, PREVIEW_JSON_FILE, PREVIEW_TABLE_FILE, ArtifactStore
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model.masking import Masker
-from spellbook_core.model.task import OutputInfo, OutputKind
+from spellbook_core.model.task import Column, OutputInfo, OutputKind
 from spellbook_core.model.values import JsonObject, JsonValue
 
-__all__ = ["ColumnProfile", "Page", "Preview", "export", "has_rows", "page", "preview", "profile"]
+__all__ = ["ColumnProfile", "Page", "Preview", "export", "has_rows", "page", "parts", "preview", "profile"]
 
 _MAX_PREVIEW_BYTES = 32 * 1024 * 1024
 """Largest preview file that is read; the writers stay far below, so a larger one is not theirs."""
@@ -103,6 +106,39 @@ def has_rows(ctx: HasArtifacts, output: OutputInfo) -> bool:
         return False
     is_arrow = output.artifact.format.startswith("arrow-")
     return is_arrow or (store.folder(output.artifact) / PREVIEW_TABLE_FILE).is_file()
+
+
+def parts(ctx: HasArtifacts, output: OutputInfo) -> tuple[tuple[str, OutputInfo], ...]:
+    """Return (where it stands, e.g. `['train']`, the part) of each table and array in a stored list or dict.
+
+    Each part is shown, paged and exported like any output. Empty for every other value, and for one that is gone.
+    """
+    store = ctx.artifacts
+    if output.artifact.format != PARTS_FORMAT or not store.has(output.artifact):
+        return ()
+    found = []
+    for part in told_parts(store.meta(output.artifact)):
+        meta = store.meta(part.artifact)
+        columns, rows, size = meta.get("columns"), meta.get("rows"), meta.get("size_bytes")
+        info = OutputInfo(
+            index=output.index,
+            artifact=part.artifact,
+            kind=OutputKind(str(meta.get("kind"))),
+            type_name=str(meta.get("type_name")),
+            rows=_count(rows),
+            columns=tuple(_columns(columns)),
+            size_bytes=_count(size) or 0,
+            summary=str(meta.get("summary")),
+            child=output.child,
+        )
+        found.append((part.place, info))
+    return tuple(found)
+
+
+def _columns(told: JsonValue) -> Iterator[Column]:
+    for entry in told if isinstance(told, list) else []:
+        if isinstance(entry, list) and len(entry) == 2:
+            yield Column(str(entry[0]), str(entry[1]))
 
 
 def preview(ctx: HasArtifacts, output: OutputInfo) -> Preview:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import threading
 from pathlib import Path
 
 import pytest
 
+from spellbook_core.artifacts.parts import told_parts
 from spellbook_core.artifacts.problems import ArtifactMissingError, CorruptArtifactError, UntrustedArtifactError
 from spellbook_core.artifacts.store import META_FILE, ArtifactStore
 from spellbook_core.model.task import ArtifactRef, OutputInfo, OutputKind
@@ -146,6 +148,95 @@ class ArtifactContract:
         copy.iloc[0, 1] = "y"
         assert frame["a"].tolist() == [1.0, 2.0]
         assert store.get(ref).equals(frame)
+
+    def test_equal_tables_of_several_values_are_stored_once(self, store):
+        import pandas as pd
+
+        train, test = pd.DataFrame({"a": [1, 2]}), pd.DataFrame({"a": [3]})
+        alone = store.put(train)
+        both = store.put({"train": train, "test": test})
+        others = store.put([{"again": train.copy()}, "text"])
+        parts = [told_parts(store.meta(info.artifact)) for info in (both, others)]
+        assert [part.place for part in parts[0]] == ["['train']", "['test']"]
+        assert parts[0][0].artifact == parts[1][0].artifact == alone.artifact
+        assert both.summary == "dict of 2 with 2 tables"
+        assert both.size_bytes > 2 * alone.size_bytes * 0.9
+
+    def test_an_object_held_twice_is_one_object_again_and_equal_ones_stay_two(self, store):
+        import pandas as pd
+
+        frame = pd.DataFrame({"a": [1, 2]})
+        found = store.get(store.put({"one": frame, "same": [frame], "equal": frame.copy()}).artifact)
+        assert found["one"] is found["same"][0]
+        assert found["one"] is not found["equal"]
+        assert found["equal"].equals(frame)
+
+    def test_objects_beside_tables_keep_what_they_share(self, store):
+        import pandas as pd
+
+        shared = {1, 2}
+        found = store.get(store.put({"a": {3: shared}, "b": [shared, None], "f": pd.Series([1])}).artifact)
+        assert found["a"][3] is found["b"][0]
+
+    @pytest.mark.guarantee("F22")
+    def test_damaged_part_is_found_and_replaced(self, store):
+        import pandas as pd
+
+        value = {"train": pd.DataFrame({"a": range(100)}), "day": {1}}
+        ref = store.put(value).artifact
+        [part] = told_parts(store.meta(ref))
+        path = store.data_path(part.artifact)
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        for ask in (store.get, store.verify):
+            with pytest.raises(CorruptArtifactError, match="corrupt"):
+                ask(ref)
+        assert store.put(value).artifact == ref
+        assert store.get(ref)["train"].equals(value["train"])
+
+    def test_value_whose_part_is_gone_is_not_there(self, store):
+        import pandas as pd
+
+        ref = store.put({"train": pd.DataFrame({"a": [1]})}).artifact
+        assert store.has(ref)
+        assert store.hold(ref)
+        [part] = told_parts(store.meta(ref))
+        shutil.rmtree(store.folder(part.artifact))
+        assert not store.has(ref)
+        assert not store.hold(ref)
+        for ask in (store.get, store.verify, store.data_path):
+            with pytest.raises(ArtifactMissingError, match=part.artifact.digest):
+                ask(ref)
+
+    def test_foreign_dict_of_tables_is_read_without_code(self, store, other):
+        import pandas as pd
+
+        ref = other.put({"a": pd.DataFrame({"x": [1]}), "n": [1, None]}).artifact
+        copy_artifact(other, store, ref)
+        copy_artifact(other, store, told_parts(other.meta(ref))[0].artifact)
+        assert store.get(ref)["a"].equals(pd.DataFrame({"x": [1]}))
+
+    @pytest.mark.parametrize("kind", ["many", "itself", "keys"])
+    def test_what_cannot_be_taken_apart_is_kept_whole(self, store, kind):
+        import pandas as pd
+
+        frame = pd.DataFrame({"x": [1]})
+        itself: list = [frame]
+        itself.append(itself)
+        value = {"many": [frame.copy() for _ in range(201)], "itself": itself, "keys": {frozenset({1}): frame}}[kind]
+        info = store.put(value)
+        assert info.artifact.format == "pickle5"
+        found = store.get(info.artifact)
+        assert (found[0] if kind != "keys" else found[frozenset({1})]).equals(frame)
+
+    def test_what_cannot_be_kept_beside_a_table_tells_its_place(self, store):
+        import pandas as pd
+
+        with pytest.raises(TypeError, match=r"generator at \['rows'\]\[1\] of the returned dict"):
+            store.put({"frame": pd.DataFrame({"x": [1]}), "rows": [1, (n for n in [1])]})
+        with pytest.raises(ValueError, match=r"At \['odd'\]: The table has several columns named a"):
+            store.put({"odd": pd.DataFrame([[1, 2]], columns=["a", "a"])})
 
     def test_refusal_leaves_nothing_behind(self, store, tmp_path):
         store.put(1)

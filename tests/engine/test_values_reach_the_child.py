@@ -43,8 +43,10 @@ def same(a, b):
         return torch.equal(a, b) and a.dtype == b.dtype and a.requires_grad == b.requires_grad
     if isinstance(a, torch.nn.Module):
         return all(same(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
-    if isinstance(a, dict): return list(a) == list(b) and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, (list, tuple)): return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b))
+    if isinstance(a, dict):
+        return type(a) is type(b) and list(a) == list(b) and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return type(a) is type(b) and len(a) == len(b) and all(same(x, y) for x, y in zip(a, b))
     if type(a).__module__.startswith('polars'): return a.equals(b)
     if type(a).__module__.startswith('scipy'): return (a != b).nnz == 0
     if isinstance(a, float) and a != a: return b != b
@@ -92,10 +94,28 @@ VALUES = {
     "module": "network()",
     "dict of arrays": "{'x': np.ones(3), 'y': np.zeros((2, 2))}",
     "dict of frames": "{'train': pd.DataFrame({'a': [1]}), 'test': pd.DataFrame({'a': [2]})}",
+    "dict of series and frame": "{('a', 1): pd.Series([1], name='s'), 2: pd.DataFrame({'a': ['x']}), 't': (1, 2)}",
+    "list of frames in a dict": "{'parts': [pd.DataFrame({'a': [n]}) for n in range(3)], 'n': 3}",
+    "nested frames": "{'b': {'x': [{'y': pd.DataFrame({'a': [1.5]})}]}, 'a': (pd.DataFrame({'b': [None]}), 'text')}",
+    "frame that Arrow cannot hold": "{'odd': pd.DataFrame({'o': [{1}, 2j]}), 'even': pd.DataFrame({'a': [1]})}",
+    "dict of large arrays": "{'x': np.arange(9000.0).reshape(3000, 3), 'y': np.zeros(5000, 'int8'), 's': np.ones(2)}",
+    "dict of Arrow tables": "{'t': pa.table({'a': [1, None]}), 'd': datetime.date(2026, 1, 5)}",
+    "dict of polars frames": "{'p': __import__('polars').DataFrame({'a': [1, None]}), 'q': [1]}",
     "dict of tensors": "{'w': __import__('torch').ones(2), 'b': __import__('torch').zeros(1)}",
     "dict of all": "{'frame': pd.DataFrame({'a': [1]}), 'array': np.ones(2), 'text': 'x', 'none': None}",
 }
-LIBRARIES = {"polars frame": "polars", "sparse matrix": "scipy"}
+LIBRARIES = {"polars frame": "polars", "dict of polars frames": "polars", "sparse matrix": "scipy"}
+IN_PARTS = {
+    "dict of frames": ["['train']", "['test']"],
+    "dict of all": ["['frame']"],
+    "dict of series and frame": ["[('a', 1)]", "[2]"],
+    "list of frames in a dict": ["['parts'][0]", "['parts'][1]", "['parts'][2]"],
+    "nested frames": ["['b']['x'][0]['y']", "['a'][0]"],
+    "frame that Arrow cannot hold": ["['odd']", "['even']"],
+    "dict of large arrays": ["['x']", "['y']"],
+    "dict of Arrow tables": ["['t']"],
+    "dict of polars frames": ["['p']"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +155,30 @@ def test_value_reaches_the_child_exactly(attempts, ctx, name):
         assert outputs.page(ctx, output).columns
     else:
         assert shown.text or shown.has_json or shown.layers or output.rows == 0, shown
+    parts = outputs.parts(ctx, output)
+    assert [place for place, _ in parts] == IN_PARTS.get(name, [])
+    assert all(outputs.page(ctx, part).columns and part.summary for _, part in parts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "async def f(*args, **kwargs):\n    await asyncio.sleep(0)\n    return frames(), 2\n",
+        "def f(*args, **kwargs):\n    yield frames()\n    yield 2\n",
+        "async def f(*args, **kwargs):\n    yield frames()\n    yield 2\n",
+        "def f(*args, **kwargs):\n    return [frames(), 2]\n",
+    ],
+    ids=["async function", "generator", "async generator", "list"],
+)
+def test_function_of_any_kind_hands_over_its_values(attempts, text):
+    check = (
+        "@custom\ndef f(values, **kwargs):\n"
+        "    assert type(values) is list and values[1] == 2 and list(values[0]['a'].x) == [1], values\n"
+    )
+    head = "import asyncio, pandas\ndef frames():\n    return {'a': pandas.DataFrame({'x': [1]})}\n@custom\n"
+    made, checked = attempts.chain(head + text, check)
+    assert [output.name for output in made.outcome.outputs] == ["output_0", "output_1"]
+    assert checked.outcome.error is None, checked.outcome.error
 
 
 def test_several_values_and_none_reach_the_child(attempts):

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from spellbook_core.model.run import NewRun, Status
-from spellbook_core.model.task import ErrorReport, Frame
+from spellbook_core.model.task import ErrorReport, Frame, OutputInfo
 from spellbook_core.runs.records import BlockEnd, BlockSpec, NewBlockRun
 from spellbook_core.services.wiring import Context
 from spellbook_core.ui import engine_watch
@@ -56,6 +56,7 @@ def seed_run(context: Context) -> SeedRun:
         trigger: str = "manual",
         minutes_ago: float = 5.0,
         error: ErrorReport | None = None,
+        outputs: tuple[OutputInfo, ...] = (),
     ) -> int:
         store, at = context.store, datetime.now(UTC) - timedelta(minutes=minutes_ago)
         run = store.create_run(NewRun(project, pipeline, trigger), now=at)
@@ -70,7 +71,7 @@ def seed_run(context: Context) -> SeedRun:
                 break
             status = Status.FAILED if name == failed else Status.COMPLETED
             report = (error or FAILURE) if name == failed else None
-            end = BlockEnd(status, at + timedelta(seconds=1), at, 1.0, 0.5, 80_000_000, error=report)
+            end = BlockEnd(status, at + timedelta(seconds=1), at, 1.0, 0.5, 80_000_000, error=report, outputs=outputs)
             store.end_block(ident, end)
         if ended:
             store.end_run(run.id, Status.FAILED if failed else Status.COMPLETED, None, now=at + timedelta(seconds=2))

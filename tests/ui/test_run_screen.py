@@ -95,6 +95,23 @@ def test_run_of_a_deleted_pipeline_still_opens(open_screen, tmp_path, seed_run):
     assert "no longer there" in texts(app)
 
 
+def test_tables_inside_a_dict_are_shown_one_by_one(open_screen, tmp_path, context, seed_run):
+    import pandas as pd
+
+    make_project(tmp_path, blocks=chain(1))
+    train, test = pd.DataFrame({"age": [1, 2, 3]}), pd.DataFrame({"fare": [7.5]})
+    stored = context.artifacts.put({"train": train, "test": test, "note": "x"})
+    ident = seed_run("demo", "main", ["b0"], outputs=(stored,))
+    app = open_screen("run", id=str(ident), block="b0", tab="Outputs")
+    assert "dict of 3 with 2 tables" in texts(app)
+    [chips] = [group for group in app.button_group if group.key.startswith("output_")]
+    assert len(chips.options) == 3
+    assert "train" in chips.options[1]
+    chips.set_value("output_0['train']").run()
+    assert not app.exception
+    assert app.dataframe[-1].value["age"].tolist() == [1, 2, 3]
+
+
 @pytest.mark.parametrize("tab", ["Logs", "Outputs", "Metrics", "Code", "Tests"])
 def test_every_tab_draws_for_a_running_block(open_screen, tmp_path, seed_run, tab):
     make_project(tmp_path, blocks=chain(2))

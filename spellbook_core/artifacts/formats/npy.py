@@ -19,7 +19,7 @@ def encode(value: object) -> Encoded | None:
         return None
     import numpy as np
 
-    if type(value) is not np.ndarray or not _is_exact(value.dtype):
+    if type(value) is not np.ndarray or not is_exact(value.dtype):
         return None
     array: Any = value
     return Encoded(
@@ -42,7 +42,8 @@ def decode(path: Path) -> object:
     return np.load(path, allow_pickle=False)
 
 
-def _is_exact(dtype: Any) -> bool:
+def is_exact(dtype: Any) -> bool:
+    """Return whether npy gives back an array of the very same dtype."""
     import numpy as np
 
     if dtype.hasobject or dtype.metadata or dtype.kind not in "biufcSUVmM":

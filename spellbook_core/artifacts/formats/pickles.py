@@ -57,23 +57,31 @@ class _ReferencePickler(pickle.Pickler):
         return found is value or value is type(None)
 
 
-def encode(value: object) -> Encoded:
-    """Return how to store any value that can be pickled; what cannot is told by its `write`."""
+def encode(value: object, *, within: object = None) -> Encoded:
+    """Return how to store any value that can be pickled; what cannot is told by its `write`.
+
+    Args:
+        value: The value.
+        within: What the block returned, when `value` is only some of it: places are told in that.
+    """
     shown = describe.describe(value)
+    told = value if within is None else within
     by_reference = Encoded(
         format=PICKLE_FORMAT,
         suffix="pkl",
         kind=shown.kind,
         type_name=type_name(value),
         summary=shown.summary,
-        write=lambda file: _write(value, _ReferencePickler(file)),
+        write=lambda file: _write(value, _ReferencePickler(file), told),
         preview=shown.preview,
         rows=shown.rows,
         columns=shown.columns,
         warnings=shown.warnings,
         facts=shown.facts,
     )
-    by_value = replace(by_reference, format=CLOUDPICKLE_FORMAT, write=lambda file: _write(value, _value_pickler(file)))
+    by_value = replace(
+        by_reference, format=CLOUDPICKLE_FORMAT, write=lambda file: _write(value, _value_pickler(file), told)
+    )
     return replace(by_reference, fallback=by_value)
 
 
@@ -142,21 +150,21 @@ def _refuse(value: object) -> None:
         raise _RefusedError(value, fix)
 
 
-def _write(value: object, pickler: Any) -> None:
+def _write(value: object, pickler: Any, told: object) -> None:
     try:
         pickler.dump(value)
     except UseFallbackError:
         raise
     except _RefusedError as refused:
-        raise _unstorable(value, refused.value, refused.fix, None) from None
+        raise _unstorable(told, refused.value, refused.fix, None) from None
     except RecursionError as cause:
         fix = "return it flattened, e.g. a table or a list of parts; it is nested too deeply"
-        raise _unstorable(value, value, fix, cause) from cause
+        raise _unstorable(told, told, fix, cause) from cause
     except Exception as cause:  # user code: __reduce__ and __getstate__ may raise anything
         if isinstance(cause, OSError) and cause.errno is not None:
             raise  # the disk's doing, not the value's
         fix = "leave it out of what you return, or return the data that it was made from"
-        raise _unstorable(value, pickler.last, fix, cause) from cause
+        raise _unstorable(told, pickler.last, fix, cause) from cause
 
 
 def _unstorable(value: object, culprit: object, fix: str, cause: BaseException | None) -> UnstorableValueError:

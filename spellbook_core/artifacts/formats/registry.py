@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from spellbook_core.artifacts.formats import frames, json_values, npy, pickles, query_results, tables, tensors
+from spellbook_core.artifacts.formats import (
+    composites,
+    frames,
+    json_values,
+    npy,
+    pickles,
+    query_results,
+    tables,
+    tensors,
+)
+from spellbook_core.artifacts.formats.composites import Apart
 from spellbook_core.artifacts.formats.encoded import Encoded
 
 _ENCODERS: tuple[Callable[[object], Encoded | None], ...] = (
@@ -15,7 +25,6 @@ _ENCODERS: tuple[Callable[[object], Encoded | None], ...] = (
     frames.encode,
     tables.encode,
     tensors.encode,
-    pickles.encode,
 )
 
 _DECODERS: dict[str, tuple[str, Callable[[Path], object]]] = {
@@ -39,8 +48,8 @@ CODE_FORMATS = frozenset({pickles.PICKLE_FORMAT, pickles.CLOUDPICKLE_FORMAT})
 """Formats that run code when they are read."""
 
 
-def encode(value: object) -> Encoded:
-    """Return how to store `value`.
+def encode(value: object) -> Encoded | Apart:
+    """Return how to store `value`, or what it consists of when its tables and arrays are stored by themselves.
 
     Raises:
         DuplicateColumnsError: Columns of one name differ. [SB-ART-006]
@@ -49,15 +58,20 @@ def encode(value: object) -> Encoded:
         encoded = encoder(value)
         if encoded is not None:
             return encoded
-    raise AssertionError("the last encoder takes every value")
+    return composites.take_apart(value) or pickles.encode(value)
 
 
 def suffix(format_name: str) -> str | None:
     """Return the data file's suffix of a known format, else None."""
+    if format_name == composites.FORMAT:
+        return composites.SUFFIX
     found = _DECODERS.get(format_name)
     return None if found is None else found[0]
 
 
 def decode(format_name: str, path: Path) -> object:
-    """Return the value stored in `path`. Formats of `CODE_FORMATS` run code: check who wrote them first."""
+    """Return the value stored in `path`, of any format but `composites.FORMAT`, which is several files.
+
+    Formats of `CODE_FORMATS` run code: check who wrote them first.
+    """
     return _DECODERS[format_name][1](path)

@@ -10,7 +10,7 @@ from spellbook_core.model.run import BlockRun, Status
 from spellbook_core.model.task import OutputInfo, OutputKind
 from spellbook_core.services import outputs as output_service
 from spellbook_core.services import runs as run_service
-from spellbook_core.ui import attempts, boundary, children, figures, state, text
+from spellbook_core.ui import attempts, boundary, children, choices, figures, state, text
 from spellbook_core.ui.editor import charts, failure, keys, progress, tables
 from spellbook_core.ui.editor.view import Editor
 
@@ -84,7 +84,7 @@ def _warnings(uuid: str, run: BlockRun) -> None:
 
 def _tabs(editor: Editor, block: Block, run: BlockRun, outputs: tuple[OutputInfo, ...], *, is_old: bool) -> None:
     uuid = block.uuid
-    output = _chosen_output(uuid, outputs)
+    output = choices.choose(editor.ctx, outputs, key=keys.widget("chip", uuid))
     metrics = run_service.metrics(editor.ctx, run)
     has_rows = output is not None and output.kind in _PAGED and output_service.has_rows(editor.ctx, output)
     tabs = available_tabs(
@@ -146,26 +146,6 @@ def _tab_label(tab: str, run: BlockRun) -> str:
         mark = ":green[✓]" if passed == len(run.tests) else ":red[✗]"
         return f"Tests {passed}/{len(run.tests)} {mark}"
     return tab
-
-
-def _chosen_output(uuid: str, outputs: tuple[OutputInfo, ...]) -> OutputInfo | None:
-    if len(outputs) <= 1:
-        return outputs[0] if outputs else None
-    key = keys.widget("chip", uuid)
-    indexes = [output.index for output in outputs]
-    if st.session_state.get(key) not in indexes:
-        st.session_state[key] = indexes[0]
-    chosen = st.pills(
-        "Outputs",
-        indexes,
-        key=key,
-        required=True,
-        label_visibility="collapsed",
-        format_func=lambda index: (
-            f"output {index} · {text.escape(outputs[indexes.index(index)].summary, max_chars=40)}"
-        ),
-    )
-    return next(output for output in outputs if output.index == chosen)
 
 
 def _facts(run: BlockRun, output: OutputInfo | None, *, is_old: bool) -> str:

@@ -12,7 +12,7 @@ from spellbook_core.model.run import BlockRun, PipelineRun
 from spellbook_core.model.task import OutputInfo
 from spellbook_core.services import blocks, outputs, runs
 from spellbook_core.settings import PREVIEW_ROWS
-from spellbook_core.ui import boundary, downloads, figures, parts, state, text
+from spellbook_core.ui import boundary, choices, downloads, figures, parts, state, text
 from spellbook_core.ui.runs import chart_data
 from spellbook_core.ui.status import coloured_as
 
@@ -29,17 +29,9 @@ def show_outputs(block_run: BlockRun) -> None:
     if block_run.children is not None:
         st.caption("Choose a child above to see what it returned.")
         return
-    output = block_run.outputs[0]
-    if len(block_run.outputs) > 1:
-        output = st.segmented_control(
-            "Output",
-            block_run.outputs,
-            default=output,
-            required=True,
-            key=f"output_{block_run.id}",
-            format_func=lambda item: text.escape(item.name),
-            label_visibility="collapsed",
-        )
+    output = choices.choose(state.context(), block_run.outputs, key=f"output_{block_run.id}")
+    if output is None:
+        return
     st.caption(f"{text.escape(output.summary)} · {text.escape(output.type_name)} · {text.size(output.size_bytes)}")
     for warning in output.warnings:
         st.caption(f":orange[:material/warning: {text.escape(warning)}]")
@@ -52,12 +44,13 @@ def show_outputs(block_run: BlockRun) -> None:
 
 def _table(block_run: BlockRun, output: OutputInfo) -> None:
     rows = output.rows or 0
+    own = f"{block_run.id}_{output.index}_{output.artifact.digest[:8]}"
     table = st.container()
-    offset = parts.page_offset(rows, PREVIEW_ROWS, key=f"output_page_{block_run.id}_{output.index}", in_url=False)
+    offset = parts.page_offset(rows, PREVIEW_ROWS, key=f"output_page_{own}", in_url=False)
     page = outputs.page(state.context(), output, offset=offset, limit=PREVIEW_ROWS)
     table.dataframe(page.table, hide_index=True, height=380)
     name = f"{block_run.block.replace('/', '-')}-{output.name}"
-    downloads.table(state.context(), output, name=name, key=f"download_{block_run.id}_{output.index}")
+    downloads.table(state.context(), output, name=name, key=f"download_{own}")
 
 
 def _other(output: OutputInfo) -> None:

@@ -100,6 +100,21 @@ def test_shared_output_stays_while_any_run_needs_it(ctx):
     assert ctx.artifacts.has(output)
 
 
+def test_tables_inside_a_value_stay_with_it_and_go_with_it(ctx):
+    import pandas as pd
+
+    train, test = pd.DataFrame({"a": [1, 2]}), pd.DataFrame({"a": [3]})
+    ran(ctx, days=100, value={"train": train, "old": pd.DataFrame({"a": [4]})})
+    _, kept = ran(ctx, days=1, value={"train": train, "test": test, "set": {1}})
+    age_all(ctx, days=100)
+    report = housekeeping.clean(ctx)
+    assert counts(report) == {"runs": 1, "outputs": 2}, "the old value and the one table that only it held"
+    found = ctx.artifacts.get(kept)
+    assert found["train"].equals(train)
+    assert found["test"].equals(test)
+    assert found["set"] == {1}
+
+
 def age_all(ctx, days):
     then = (ctx.clock.now() - days * DAY).timestamp()
     for folder in ctx.workspace.artifacts_dir.glob("*/*"):
