@@ -11,7 +11,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spellbook_core.errors import ChangedOnDiskError, StorageError
@@ -87,7 +87,8 @@ def _replace(path: Path, data: bytes, mode: int | None) -> None:
     except BaseException:  # also KeyboardInterrupt: never leave the temporary file behind
         Path(name).unlink(missing_ok=True)
         raise
-    _fsync_folder(path.parent)
+    with suppress(OSError):  # the new file is in place and whole: to say that it is not would be wrong
+        _fsync_folder(path.parent)
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -41,7 +41,7 @@ class Waits:
         if block.id in self._begun:
             return self._clock.monotonic() - self._begun[block.id]
         since = block.first_started_at
-        return 0.0 if since is None else (self._clock.now() - since).total_seconds()
+        return 0.0 if since is None else max(0.0, (self._clock.now() - since).total_seconds())
 
     def _watch(self, run: ActiveRun, block: ActiveBlock) -> None:
         if is_sensing(run, block):
@@ -71,7 +71,7 @@ class Waits:
         is_watching = is_sensing(run, block) and bool(sensor_policy(block.spec.configuration).watch)
         due_at = block.due_at
         left_s = 0.0 if due_at is None or is_watching else (due_at - self._clock.now()).total_seconds()
-        self._timers.arm(block.id, left_s)
+        self._timers.arm(block.id, min(left_s, _longest_s(run, block)))
 
     def end(self, block: ActiveBlock) -> None:
         """Forget a block that has ended."""
@@ -105,3 +105,11 @@ class Waits:
     def close(self) -> None:
         """Let go of the files that are watched."""
         self.files.close()
+
+
+def _longest_s(run: ActiveRun, block: ActiveBlock) -> float:
+    """Return how long a block may wait at most, whatever a wall clock that was put back says."""
+    if is_sensing(run, block):
+        return sensor_policy(block.spec.configuration).interval_s
+    delays = block.spec.retry.delays()
+    return delays[block.retried - 1] if 0 < block.retried <= len(delays) else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -53,6 +54,20 @@ def test_full_disk_leaves_the_old_file(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.guarantee("F8")
+def test_file_that_is_in_place_is_never_told_as_refused(tmp_path, monkeypatch):
+    """The folder's own entry cannot be synced: what was saved is there and whole, and whoever saved it is told so."""
+    real = os.fsync
+
+    def only_files(handle):
+        if os.path.isdir(f"/proc/self/fd/{handle}"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    assert write_atomically(tmp_path / "a", b"new") == file_hash(tmp_path / "a") == content_hash(b"new")
 
 
 def test_link_is_replaced_not_followed(tmp_path):

@@ -180,6 +180,32 @@ def test_jump_of_the_clock_ends_no_sensor(tmp_path, clock, start, runner, execut
     assert (only(run).status, runner.next_due_s()) == (Status.QUEUED, 10)
 
 
+@pytest.mark.guarantee("F10")
+@pytest.mark.parametrize(
+    ("blocks", "delay_s"),
+    [(retried(), 5), (sensor(poll_interval=10, timeout=60), 10)],
+    ids=["retry", "sensor"],
+)
+def test_clock_put_back_while_no_engine_led_makes_nothing_wait_longer(
+    tmp_path, clock, start, runner, executor, only, context, settings, blocks, delay_s
+):
+    """What is due is stored by the wall clock; who takes over waits no longer than the whole delay, by his own."""
+    make_project(tmp_path, blocks=blocks)
+    run = start()
+    (name,) = blocks
+    executor.fails(name) if name == "flaky" else executor.completes(name, is_met=False)
+    runner.on_executor()
+    clock.at -= timedelta(days=1)
+    second = FakeExecutor(clock)
+    other = Runner(context.workspace, context.store, second, clock, settings, lambda event: None)
+    other.take_new()
+    assert (only(run).status, other.next_due_s()) == (Status.QUEUED, delay_s)
+    clock.advance(delay_s)
+    other.on_time()
+    assert only(run).status is Status.RUNNING
+    other.close()
+
+
 def test_sensor_keeps_its_time_over_a_restart(tmp_path, clock, start, runner, executor, only, context, settings):
     make_project(tmp_path, blocks=sensor(poll_interval=40, timeout=60))
     run = start()
