@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,10 +12,13 @@ from spellbook_core.errors import SpellbookError
 from spellbook_core.model.recipe import Recipe
 from spellbook_core.project.layout import HasWorkspace
 from spellbook_core.project.missing import Missing
+from spellbook_core.runs.logs import LogLine
 from spellbook_core.services import environments
 from spellbook_core.services.environments import ABSENT, FAILED, MAKING, READY, Progress
 
-__all__ = ["ABSENT", "FAILED", "MAKING", "READY", "PackageNeeds", "needs_of"]
+__all__ = ["ABSENT", "FAILED", "MAKING", "READY", "PackageNeeds", "awaited_log", "needs_of"]
+
+_AWAITED = re.compile(r"Waiting for the Python environment of this block.*\((environments/\S+\.log)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,16 @@ def needs_of(ctx: HasWorkspace, project: str, pipeline: str) -> PackageNeeds:
         return PackageNeeds(missing)
     made_from = recipe.requirements.removeprefix(f"{recipe.project_root}/") if recipe.requirements else ""
     return PackageNeeds(missing, progress, recipe.packages, made_from)
+
+
+def awaited_log(last_line: LogLine) -> str | None:
+    """Return the installer's log, below the workspace's state folder, when an attempt waits for its environment.
+
+    Args:
+        last_line: Of the attempt's own log; where anything follows the engine's notice, the block has begun.
+    """
+    found = _AWAITED.match(last_line.text) if last_line.stream == "engine" else None
+    return None if found is None else found.group(1)
 
 
 def stamp(ctx: HasWorkspace) -> int:

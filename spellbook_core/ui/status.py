@@ -45,6 +45,7 @@ _COLORS = {
 
 STATUSES: dict[str, Look] = {
     "completed": _look("completed", "check_circle", "green"),
+    "preparing": _look("preparing", "hourglass_top", "blue"),
     "running": _look("running", "motion_photos_on", "blue"),
     "queued": _look("queued", "schedule", "violet"),
     "initial": _look("waiting", "hourglass_empty", "gray"),
@@ -58,7 +59,7 @@ STATUSES: dict[str, Look] = {
     "skipped": _look("skipped", "skip_next", "gray"),
     "broken": _look("cannot be read", "warning", "red"),
 }
-"""By the run store's words, and the few that only screens use (`never_run`, `stale`, `skipped`, `broken`)."""
+"""By the run store's words, and the few that only screens use (`never_run`, `stale`, `preparing`, `skipped`, ...)."""
 
 TYPES: dict[str, Look] = {
     "data_loader": _look("Data loader", "download", "blue"),

@@ -18,6 +18,7 @@ _CLOCK_S = 1.0
 """Seconds between redraws of the clock; news redraws the fragment at once."""
 
 _TAIL_LINES = 12
+_INSTALLER_LINES = 4
 
 
 def draw(editor: Editor, uuid: BlockUuid) -> None:
@@ -64,6 +65,10 @@ def _running(editor: Editor, uuid: BlockUuid) -> None:
     if run.children is not None:
         _children(editor, run)
         return
+    log = editor.installers_log(run)
+    if log is not None:
+        _preparing(editor, run, log)
+        return
     metrics = run_service.metrics(editor.ctx, run)
     with st.container(key=keys.widget("running", uuid)):
         _bar(run, metrics.progress)
@@ -74,6 +79,17 @@ def _running(editor: Editor, uuid: BlockUuid) -> None:
         page = run_service.log_tail(editor.ctx, run, lines=_TAIL_LINES)
         if page.lines:
             st.code("\n".join(line.text for line in page.lines), language=None, wrap_lines=True)
+
+
+def _preparing(editor: Editor, run: BlockRun, log: str) -> None:
+    """Draw that a block has not begun because its Python environment is being made, and what the installer says."""
+    with st.container(key=keys.widget("running", run.block)):
+        _bar(run, None)
+        st.markdown(":blue[:material/hourglass_top:] Its Python environment is being made; the block begins after it.")
+        lines = editor.needs.progress.lines[-_INSTALLER_LINES:]
+        if lines:
+            st.code("\n".join(lines), language=None, wrap_lines=True)
+        st.caption(f"The installer's log: {text.code_span(f'.spellbook/{log}')}")
 
 
 def _children(editor: Editor, run: BlockRun) -> None:

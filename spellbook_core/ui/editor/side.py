@@ -90,6 +90,7 @@ def _picture(editor: Editor, *, is_linking: bool, is_down: bool) -> None:
         _links(editor),
         key="graph",
         selected=session.child if is_linking else session.selected,
+        focus=next((block.uuid for block in pipeline.blocks if editor.status_key(block.uuid) == "running"), None),
         link_mode=is_linking,
         direction="TB" if is_down else "LR",
         height_px=_height(pipeline, is_down=is_down),

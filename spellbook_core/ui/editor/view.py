@@ -31,6 +31,9 @@ _SAME_READING_S = 0.25
 """The fragments of one redraw share one reading. An event always reads anew, so what they miss is drawn then."""
 
 
+PREPARING = "preparing"
+"""State of a block that was started and waits for its Python environment, as `ui.status` names it."""
+
 _SIDE_CHOICES = ("graph_mode", "side_tab")
 _RESULT_CHOICES = ("tab", "chip", "sort", "search", "page")
 
@@ -48,6 +51,7 @@ class Editor:
         results: block -> newest completed block run, whose outputs children and tables read.
         states: block -> whether its stored output still holds, and why not.
         newest: The newest run of the pipeline; None when it never ran.
+        awaited: block run -> the log of the installer that it waits for, of this reading; see `installers_log`.
         tokens: What tells each fragment's token, and the pipeline it was made for.
     """
 
@@ -64,6 +68,7 @@ class Editor:
     states: Mapping[BlockUuid, Staleness] = field(default_factory=dict)
     counts: Mapping[BlockUuid, Mapping[Status, int]] = field(default_factory=dict)
     newest: PipelineRun | None = None
+    awaited: dict[int, str | None] = field(default_factory=dict)
     is_whole_page: bool = True
     read_at: float = 0.0
     tokens: tuple[Pipeline, Mapping[str, Callable[[], str]]] | None = None
@@ -83,6 +88,7 @@ class Editor:
         self.counts = self._read_counts()
         found = run_service.list_runs(self.ctx, project=self.project, pipeline=self.uuid, limit=1).runs
         self.newest = found[0] if found else None
+        self.awaited = {}
         self._settle_pending()
         self.states = self._read_states()
         self.read_at = time.monotonic()
@@ -161,7 +167,17 @@ class Editor:
             return "not_run" if block is not None and not_run.of_block(block) is not None else "never_run"
         if run.status is Status.COMPLETED and self.is_stale(uuid):
             return Freshness.STALE.value
+        if run.status is Status.RUNNING and self.installers_log(run) is not None:
+            return PREPARING
         return Status.QUEUED.value if run.status is Status.INITIAL else run.status.value
+
+    def installers_log(self, run: BlockRun) -> str | None:
+        """Return where the installer writes while a block's run waits for its Python environment, None otherwise."""
+        if run.id not in self.awaited:
+            is_making = self.needs.progress.state == package_needs.MAKING
+            lines = run_service.log_tail(self.ctx, run, lines=1).lines if is_making else ()
+            self.awaited[run.id] = package_needs.awaited_log(lines[-1]) if lines else None
+        return self.awaited[run.id]
 
     def is_stale(self, uuid: str) -> bool:
         """Return whether running the block again would bring something else than what is stored."""
@@ -178,7 +194,7 @@ class Editor:
 
     def is_active(self, uuid: str) -> bool:
         """Return whether a run of the block was accepted and has not ended."""
-        return self.status_key(uuid) in {Status.QUEUED.value, Status.RUNNING.value}
+        return self.status_key(uuid) in {Status.QUEUED.value, Status.RUNNING.value, PREPARING}
 
     def is_open(self, uuid: str) -> bool:
         """Return whether the block's card shows its code and result."""
@@ -246,10 +262,12 @@ class Editor:
     def _run_token(self, uuid: str) -> str:
         run = self.latest.get(BlockUuid(uuid))
         is_waiting = uuid in self.session.pending
-        status = Status.QUEUED if is_waiting or run is None else run.status
+        status = Status.QUEUED.value if is_waiting or run is None else run.status.value
+        is_preparing = self.status_key(uuid) == PREPARING
         counts = sorted(self.counts.get(BlockUuid(uuid), {}).items())
         beside = [found.id for add_on in self.add_ons(uuid) if (found := self.add_on_run(add_on, uuid))]
-        return f"{is_waiting}:{status.value}:{run.id if run else 0}:{run.attempt if run else 0}:{counts}:{beside}"
+        which = f"{run.id}:{run.attempt}" if run else ""
+        return f"{is_waiting}{is_preparing}:{status}:{which}:{counts}:{beside}"
 
     def _charts_token(self, uuid: str) -> str:
         charts = chart_service.of_block(self.pipeline, uuid)

@@ -107,7 +107,17 @@ def graph(run: PipelineRun, block_runs: Sequence[BlockRun], chosen: str | None) 
             before = block_run.block_type == BlockType.CONDITIONAL
             child, parent = (block_run.hangs_on, block_run.key) if before else (block_run.key, block_run.hangs_on)
             links[child].append(parent)
-    dag(nodes, links, key="run_graph", selected=chosen, height_px=pane_px(len(nodes)), on_click=_choose)
+    focus = _worth_a_look(block_runs)
+    dag(nodes, links, key="run_graph", selected=chosen, focus=focus, height_px=pane_px(len(nodes)), on_click=_choose)
+
+
+def _worth_a_look(block_runs: Sequence[BlockRun]) -> str | None:
+    """Return the block around which a large graph begins: one that runs, else one that failed."""
+    for status in (Status.RUNNING, Status.FAILED):
+        found = next((block_run.key for block_run in block_runs if block_run.status is status), None)
+        if found is not None:
+            return str(found)
+    return None
 
 
 def _sublabel(block_run: BlockRun | None, counts: Mapping[str, Mapping[Status, int]]) -> str:

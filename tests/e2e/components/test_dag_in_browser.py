@@ -32,7 +32,7 @@ def find_box(page: Page, state: str) -> tuple[float, float] | None:
     """Return the middle of the box with that state's colour, in page pixels: the canvas has no elements to ask."""
     fill = tuple(int(STATES[state].light.fill[start : start + 2], 16) for start in (1, 3, 5))
     area = page.locator(GRAPH).bounding_box()
-    if area is None:
+    if area is None or not area["width"] * area["height"]:  # a frame that still loads
         return None
     picture = Image.open(io.BytesIO(page.screenshot(clip=area))).convert("RGB")
     pixels = picture.load()
@@ -122,9 +122,23 @@ def test_links_change_without_a_new_frame(page: Page) -> None:
 
 def test_top_down_graph_takes_clicks(page: Page) -> None:
     left_to_right = wait_for_box(page, "queued")
+    page.evaluate(_NOTE_JUMPS)
     page.get_by_text("Top down").click()
     page.mouse.click(*wait_for_box(page, "queued", moved_from=left_to_right))
     expect_clicks(page, ["evaluate"])
+    assert page.evaluate("window.__tops.length") == 1, "what stands below the graph moved"
+
+
+_NOTE_JUMPS = """() => {
+  window.__tops = [];
+  const look = () => {
+    const top = document.querySelector('.st-key-clicks').getBoundingClientRect().top;
+    if (top !== window.__tops.at(-1)) window.__tops.push(top);
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+"""Notes each place at which the line below the graph was drawn."""
 
 
 def test_hovering_shows_no_empty_tooltip(page: Page) -> None:
@@ -137,3 +151,35 @@ def test_hovering_shows_no_empty_tooltip(page: Page) -> None:
 def test_large_graph_is_drawn(page_factory, streamlit_server: Callable[[Path], str]) -> None:
     page = page_factory(f"{streamlit_server(APP)}/?count=200")
     wait_for_box(page, "fresh")
+
+
+def test_large_graph_begins_readable_and_is_shown_whole_when_asked(page_factory, streamlit_server) -> None:
+    page = page_factory(streamlit_server(APP) + "?count=60")
+    frame = page.frame_locator(GRAPH)
+    frame.locator("#whole").wait_for()
+    frame.locator("canvas").evaluate(_UNTIL_SCALE, [0.79, 1])
+    frame.locator("#whole").click()
+    frame.locator("canvas").evaluate(_UNTIL_SCALE, [0, 0.5])
+
+
+_UNTIL_SCALE = """async (canvas, [least, most]) => {
+  const key = (one) => Object.keys(one).find((name) => name.startsWith('__reactInternalInstance'));
+  let element = canvas;
+  while (!key(element)) element = element.parentElement;
+  const hooks = (fiber) => {
+    const found = [];
+    let one = fiber.memoizedState;
+    for (; one && typeof one === 'object' && 'next' in one; one = one.next) found.push(one);
+    return found;
+  };
+  for (;;) {
+    for (let fiber = element[key(element)]; fiber; fiber = fiber.return)
+      for (const { memoizedState } of hooks(fiber))
+        if (memoizedState && memoizedState.body && memoizedState.body.view) {
+          const { scale } = memoizedState.body.view;
+          if (scale >= least && scale <= most) return scale;
+        }
+    await new Promise((done) => requestAnimationFrame(done));
+  }
+}"""
+"""Returns once the picture is drawn at a scale between the two: the front end keeps the vis-network that drew it."""

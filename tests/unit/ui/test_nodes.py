@@ -36,17 +36,16 @@ def test_block_name_appears_in_the_label_only() -> None:
     assert "img" not in json.dumps([nodes, edges])
 
 
-def test_stale_click_is_ignored_and_repeat_is_taken() -> None:
+def test_click_is_taken_once_and_its_repeat_too() -> None:
     ids = DagIds()
-    first = ids.id_for("a")
-    assert ids.take_click(first) == "a"
-    assert ids.take_click(first) is None
-    second = ids.id_for("a")
-    assert second != first
-    assert ids.take_click(second) == "a"
+    box = ids.id_for("a")
+    assert ids.take_click(f"{box}#f.1") == "a"
+    assert ids.take_click(f"{box}#f.1") is None
+    assert ids.take_click(f"{box}#f.2") == "a"
+    assert ids.id_for("a") == box
 
 
-@pytest.mark.parametrize("clicked", [None, "", "n0", "n0.0.zzzzzz", 5, {"a": 1}])
+@pytest.mark.parametrize("clicked", [None, "", "n0", "n0.zzzzzz#f.1", 5, {"a": 1}])
 def test_unknown_click_is_ignored(clicked: object) -> None:
     ids = DagIds()
     ids.id_for("a")
@@ -56,15 +55,7 @@ def test_unknown_click_is_ignored(clicked: object) -> None:
 def test_click_of_another_session_is_ignored() -> None:
     one, other = DagIds(), DagIds()
     other.id_for("a")
-    assert other.take_click(one.id_for("a")) is None
-
-
-def test_ids_of_other_blocks_stay_on_a_click() -> None:
-    ids = DagIds()
-    ids.id_for("a")
-    kept = ids.id_for("b")
-    ids.take_click(ids.id_for("a"))
-    assert ids.id_for("b") == kept
+    assert other.take_click(f"{one.id_for('a')}#f.1") is None
 
 
 def test_state_is_told_in_words() -> None:

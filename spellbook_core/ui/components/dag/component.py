@@ -1,7 +1,8 @@
 """The graph of a pipeline, drawn by streamlit-agraph's front end.
 
 `streamlit_agraph.agraph()` takes no key, so each change of a colour would tear the iframe down and with it zoom and
-position. The same front end is declared here under our name and mounted with a key.
+position. The same front end is declared here under our name and mounted with a key, in a page of ours that loads its
+files: there the picture begins at a size at which its labels can be read, and follows the width of its column.
 """
 
 from __future__ import annotations
@@ -20,10 +21,18 @@ from spellbook_core.ui.components.dag.layout import Direction, lay_out
 from spellbook_core.ui.components.dag.nodes import COMPACT_ABOVE, DagIds, DagNode, Look, build_edges, build_nodes
 
 _FRONT_END = Path(streamlit_agraph.__file__).parent / "frontend" / "build"
+_PAGE = Path(__file__).parent / "static"
 _NEVER_MS = 24 * 3600 * 1000
 """Delay of tooltips: the front end would show an empty box for our empty titles."""
 
-_mount = declare_component("spellbook_dag", path=_FRONT_END)
+_LEAST_PX = 10.4
+"""Height of the smallest letters of a picture's first view."""
+
+declare_component("spellbook_agraph", path=_FRONT_END)  # never mounted: our page loads its files from there
+_FRAME_FOOT_PX = 8
+"""What a line of text leaves free below a frame."""
+
+_mount = declare_component("spellbook_dag", path=_PAGE)
 
 
 def dag(
@@ -32,6 +41,7 @@ def dag(
     *,
     key: str,
     selected: str | None = None,
+    focus: str | None = None,
     link_mode: bool = False,
     direction: Direction = "LR",
     height_px: int = 420,
@@ -39,15 +49,18 @@ def dag(
 ) -> str | None:
     """Draw the blocks with arrows from parents to children, and report each click once, repeated ones included.
 
-    Zoom and position survive every change that leaves the picture as wide and high as it was, such as colours; another
-    extent is fitted to the column anew. The canvas is not reachable by keyboard: offer the parents list on the card as
-    the equivalent.
+    The whole graph is shown where its labels can be read then; a larger one begins around one block, and is moved with
+    the mouse or zoomed with the buttons. Zoom and position survive every change that leaves the picture as wide and
+    high as it was, such as colours; another extent begins anew. The blocks are not reachable by keyboard: offer the
+    parents list on the card as the equivalent.
 
     Args:
         nodes: The blocks in the pipeline's order. More than 100 are drawn with sign and name only.
         parents: Parents of each block.
         key: Unique on the page and stable; the element gets the class `st-key-<key>`.
         selected: The block with the primary border.
+        focus: A block under way, around which a large graph begins in place of the selected one; the picture goes on
+            to the next one unless the person has moved it.
         link_mode: Marks the parents of the selected block.
         direction: LR draws parents to the left of children, TB above.
         height_px: Of the picture; its width is that of its column.
@@ -82,10 +95,15 @@ def dag(
     }
     # The front end fits the picture to its column only when it first appears: another extent gets a new frame.
     frame_key = f"{key}:{direction}:{drawing.extent}"
-    with st.container(key=key):
+    named = {"selected": selected, "focus": focus}
+    view = {role: ids.id_for(uuid) for role, uuid in named.items() if uuid is not None and uuid in drawing.nodes}
+    # The place stays while a new frame loads: without a height of its own the page would jump up and down again.
+    with st.container(key=key, height=height_px + _FRAME_FOOT_PX, border=False):
         _mount(
             data=json.dumps(graph),
             config=json.dumps(_config(direction, height_px)),
+            height=height_px,
+            view=json.dumps({**view, "least": _LEAST_PX / look.font_px}),
             key=frame_key,
             on_change=partial(receive, frame_key),
         )
@@ -98,6 +116,7 @@ def _config(direction: Direction, height_px: int) -> dict[str, object]:
     config = Config(
         height=height_px,
         groups={},
+        autoResize=True,
         layout={"hierarchical": False, "improvedLayout": False},
         interaction={
             "hover": True,

@@ -2,7 +2,7 @@
 
 It assigns a node's `title` to innerHTML (script in it runs and reaches our page) and opens it as an address on a double
 click; without a title, `Node` copies its id there. So: ids are made here and say nothing, the title is always empty,
-`div` is a plain object that the double-click handler finds empty, and labels are plain text, never `multi`.
+`div` is a plain object that a double-click handler finds empty, and labels are plain text, never `multi`.
 """
 
 from __future__ import annotations
@@ -44,28 +44,29 @@ class DagNode:
 
 @dataclass(slots=True)
 class DagIds:
-    """The opaque ids of one graph in one session, each with a generation.
-
-    The front end reports a click only when the selection changes, so a clicked node gets a new id: it can be clicked
-    again, and a click that was on its way with the old id is recognised as old.
-    """
+    """The opaque ids of one graph in one session, and which of its clicks was taken last."""
 
     session: str = field(default_factory=lambda: secrets.token_hex(3))
     numbers: dict[str, int] = field(default_factory=dict)
-    generations: dict[str, int] = field(default_factory=dict)
+    taken: str = ""
 
     def id_for(self, uuid: str) -> str:
-        """Return the block's present id."""
-        number = self.numbers.setdefault(uuid, len(self.numbers))
-        return f"n{number}.{self.generations.get(uuid, 0)}.{self.session}"
+        """Return the block's id."""
+        return f"n{self.numbers.setdefault(uuid, len(self.numbers))}.{self.session}"
 
     def take_click(self, clicked: object) -> str | None:
-        """Return the block whose present id was clicked and give it a new one; None for a stale or unknown id."""
-        for uuid in self.numbers:
-            if self.id_for(uuid) == clicked:
-                self.generations[uuid] = self.generations.get(uuid, 0) + 1
-                return uuid
-        return None
+        """Return the block that was clicked; None for an unknown id, or a click that was taken already.
+
+        Args:
+            clicked: `<id>#<which click>`, as our page tells it; anything else is no click.
+        """
+        if not isinstance(clicked, str) or clicked == self.taken:
+            return None
+        name, _, count = clicked.partition("#")
+        found = next((uuid for uuid in self.numbers if count and self.id_for(uuid) == name), None)
+        if found is not None:
+            self.taken = clicked
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,11 @@ class Look:
     marked: frozenset[str] = frozenset()
     is_compact: bool = False
     has_sublabels: bool = False
+
+    @property
+    def font_px(self) -> int:
+        """The height of the letters at full size."""
+        return 12 if self.is_compact else 13
 
     @property
     def size(self) -> Size:
@@ -166,7 +172,7 @@ def _label(block: DagNode, state: State, type_word: str, *, is_marked: bool, loo
 
 
 def _font(colours: Colours, look: Look) -> dict[str, object]:
-    return {"face": FONT, "size": 12 if look.is_compact else 13, "color": colours.text, "align": "left", "multi": False}
+    return {"face": FONT, "size": look.font_px, "color": colours.text, "align": "left", "multi": False}
 
 
 def _node(node_id: str, **options: object) -> Node:

@@ -49,6 +49,7 @@ STATES: dict[str, State] = {
     "stale": State("↻", "stale", *_AMBER),
     "initial": State("…", "queued", *_VIOLET),
     "queued": State("…", "queued", *_VIOLET),
+    "preparing": State("◌", "preparing", *_BLUE),
     "running": State("●", "running", *_BLUE),
     "completed": State("✓", "completed", *_GREEN),
     "failed": State("✕", "failed", *_RED),
