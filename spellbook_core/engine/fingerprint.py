@@ -13,6 +13,7 @@ from functools import lru_cache
 from spellbook_core.atomic import content_hash
 from spellbook_core.model.task import ArtifactRef
 from spellbook_core.model.values import YamlValue
+from spellbook_core.project.installed import OF_SECRET
 from spellbook_core.project.sourcefacts import MOMENTS, REST, SourceFacts
 
 SCHEMA = 1
@@ -143,7 +144,7 @@ def reasons(old: Parts, new: Parts, meaning: Callable[[str], Mapping[str, str]])
     found += [f"variable {name} changed" for name in _differing(old.variables, new.variables)]
     if old.configuration != new.configuration:
         found.append("its configuration changed")
-    surroundings = _differing(old.environment, new.environment)
+    surroundings = _changed_surroundings(old.environment, new.environment)
     if surroundings:
         told = [_told(name, old.environment.get(name), new.environment.get(name)) for name in surroundings]
         found.append(f"environment changed: {_listed(told)}")
@@ -176,12 +177,29 @@ def _changed_parents(old: tuple[tuple[str, str], ...], new: tuple[tuple[str, str
     return [f"{name} changed" for (name, before), (_, now) in zip(old, new, strict=True) if before != now]
 
 
+def _changed_surroundings(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return what differs; the packages of an environment that was not made yet then are those that it got."""
+    found = _differing(old, new)
+    if "environment" in old and not any(_is_package(name) for name in old):
+        found = [name for name in found if not _is_package(name)]
+    return found
+
+
+def _is_package(name: str) -> bool:
+    return name not in {"environment", "platform", "Python"} and not _is_nameless(name)
+
+
+def _is_nameless(name: str) -> bool:
+    """Whether the value of this part of an environment is a digest, of a file or a secret."""
+    return name.endswith((".txt", ".lock")) or name.startswith(OF_SECRET)
+
+
 def _differing(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     return [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
 
 
 def _told(name: str, old: str | None, new: str | None) -> str:
-    if name.endswith((".txt", ".lock")):
+    if _is_nameless(name):
         return name
     return f"{name} {old or 'not there'} → {new or 'not there'}"
 

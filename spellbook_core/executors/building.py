@@ -1,5 +1,7 @@
 """Make a Python environment for blocks, by uv where there is one, else by venv and pip; one maker at a time.
 
+It is made in its final place, because the programs in `bin` name that place in their first line; a marker comes last.
+
 Also a program: `python boot.py spellbook_core.executors.building RECIPE COMMAND...` makes the environment, then becomes
 the command. So a warm process of an environment that is not there yet is started like any other, and nobody waits.
 """
@@ -21,11 +23,8 @@ from pathlib import Path
 from spellbook_core.atomic import write_atomically
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.recipe import Recipe
+from spellbook_core.project.installed import MARKER
 from spellbook_core.project.site_packages import INHERITED, site_folders
-
-MARKER = "spellbook-environment.json"
-"""Written last, in one step: an environment without it is not finished. It is made in its final place, because the
-programs in `bin` name that place in their first line."""
 
 TOLD_LINES = 6
 """Last lines of the installer that an error repeats."""

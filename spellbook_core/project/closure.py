@@ -19,7 +19,7 @@ from pathlib import Path
 from spellbook_core.atomic import content_hash
 from spellbook_core.project.layout import ProjectLayout
 from spellbook_core.project.otherfiles import facts_in
-from spellbook_core.project.sourcefacts import ImportRef, SourceFacts
+from spellbook_core.project.sourcefacts import NAMED, ImportRef, SourceFacts
 
 MAX_MODULE_BYTES = 2_000_000
 """A larger file is known by its time and size, and its imports are not followed."""
@@ -40,7 +40,8 @@ class Closure:
 
     Attributes:
         members: Path relative to the project (`../` for another project's) -> facts of that module.
-        packages: Top-level names that were imported and are not the project's or the standard library's.
+        packages: Top-level names that were imported and are not the project's or the standard library's; also the
+            variables of the environment that the modules name, see `sourcefacts.NAMED`.
     """
 
     members: dict[str, SourceFacts]
@@ -217,6 +218,9 @@ class _Search:
         return Closure(self._members, frozenset(self._packages))
 
     def _follow(self, ref: ImportRef, folder: str | None) -> None:
+        if ref.module.startswith(NAMED):
+            self._packages.add(ref.module)
+            return
         parts = [part for part in ref.module.split(".") if part]
         if ref.level:
             for _ in range(ref.level - 1):

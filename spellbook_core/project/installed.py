@@ -12,9 +12,17 @@ from pathlib import Path
 from spellbook_core.atomic import content_hash
 from spellbook_core.project.layout import ProjectLayout, environment_digest
 from spellbook_core.project.packages import install_name, normalized
+from spellbook_core.project.secret_digests import secret_digests
 from spellbook_core.project.site_packages import site_folders
+from spellbook_core.project.sourcefacts import ALL_SECRETS, NAMED
 
 LOCK_FILES = ("requirements.txt", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock")
+
+MARKER = "spellbook-environment.json"
+"""Written last, in one step, into an environment of ours: without it, it is not finished."""
+
+OF_SECRET = "secret "  # noqa: S105  # no secret: a name's beginning
+"""Begins what stands for a secret in `environment_of`."""
 
 ALWAYS_COUNTED = ("numpy", "pandas", "pyarrow", "torch")
 """Packages that make up the values which pass between blocks, whoever imports them."""
@@ -25,7 +33,8 @@ def environment_of(project: ProjectLayout, packages: frozenset[str], python: str
 
     Args:
         project: Its lock files count.
-        packages: Top-level names that the block and its modules import from outside the project.
+        packages: Top-level names that the block and its modules import from outside the project, and the variables of
+            the environment that they name (`sourcefacts.NAMED`): a secret among them counts by a keyed digest.
         python: An interpreter's path; None for the one that runs this.
     """
     found = {"platform": f"{sys.platform} {platform.machine()}"}
@@ -36,9 +45,9 @@ def environment_of(project: ProjectLayout, packages: frozenset[str], python: str
     elif made is None:
         found["Python"] = python
         places = list(site_folders(python))
-    else:  # it may not be made yet: what it is made from stands for what will be in it
+    else:  # it may not be made yet: what it is made from counts, and what came of that as soon as it is there
         found["environment"] = made[:16]
-        places = []
+        places = list(site_folders(python)) if is_whole(python) else []
     for name in LOCK_FILES:
         digest = _file_digest(f"{project.root}/{name}")
         if digest:
@@ -46,11 +55,21 @@ def environment_of(project: ProjectLayout, packages: frozenset[str], python: str
     versions: dict[str, str] = {}
     for place in reversed(places):
         versions.update(_installed(place, _changed(place)))
-    for package in {*ALWAYS_COUNTED, *packages}:
+    asked = {name for name in packages if name.startswith(NAMED)}
+    if asked:
+        names = None if ALL_SECRETS in asked else {name.removeprefix(NAMED) for name in asked}
+        for name, digest in secret_digests(project, names).items():
+            found[f"{OF_SECRET}{name}"] = digest
+    for package in {*ALWAYS_COUNTED, *packages} - asked:
         version = versions.get(normalized(install_name(package)))
         if version is not None:
             found[package] = version
     return dict(sorted(found.items()))
+
+
+def is_whole(python: str) -> bool:
+    """Return whether an environment of ours is made, from its interpreter's path."""
+    return os.path.isfile(f"{os.path.dirname(os.path.dirname(python))}/{MARKER}")
 
 
 def own_versions() -> dict[str, str]:

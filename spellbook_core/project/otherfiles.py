@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from spellbook_core.model.block import SHELL_LANGUAGES
-from spellbook_core.project.sourcefacts import MOMENTS, ImportRef, SourceFacts, facts_of, raw_facts
+from spellbook_core.project.sourcefacts import MOMENTS, ImportRef, SourceFacts, facts_of, named, raw_facts
 
 _HOLES = re.compile(r"\{\{(.*?)\}\}|\{%(.*?)%\}", re.DOTALL)
 _ENGINE_OF_SQL = ImportRef(0, "duckdb")
@@ -40,9 +40,10 @@ def sql_facts(text: str) -> SourceFacts:
 
 
 def shell_facts(text: str) -> SourceFacts:
-    """Return the facts of a shell script: every byte counts, and it may see all variables."""
+    """Return the facts of a shell script: every byte counts, and it may see all variables of the run."""
     seen = frozenset(moment for name, moment in SHELL_MOMENTS.items() if name in text)
-    return SourceFacts(raw_facts(text).digest, mentions=seen)
+    variables = frozenset(named(re.findall(r"\w+", text)))
+    return SourceFacts(raw_facts(text).digest, imports=variables, mentions=seen)
 
 
 def words_in_holes(text: str) -> frozenset[str]:

@@ -6,13 +6,15 @@ Read from the syntax tree alone: nothing is imported or executed.
 from __future__ import annotations
 
 import ast
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from spellbook_core.atomic import content_hash
 from spellbook_core.decorators import BLOCK_DECORATORS
+from spellbook_core.project.secrets import is_secret_name
 
 MOMENTS = frozenset({"execution_date", "ds", "hr", "execution_partition", "pipeline_run_id", "trigger_name", "env"})
 """Keyword arguments of every block that differ from run to run."""
@@ -30,6 +32,15 @@ _CURRENT_RUN = {
 _OPAQUE_CALLS = frozenset({"locals", "vars", "eval", "exec"})
 _IMPORTERS = frozenset({"import_module", "__import__"})
 _DECORATORS = frozenset({*BLOCK_DECORATORS.values(), "test", "preprocesser"})
+
+NAMED = "$"
+"""Begins the module of an `ImportRef` that stands for a variable of the environment, not for a module."""
+
+ALL_SECRETS = f"{NAMED}*"
+"""Stands for every secret of the project: the text reads `io_config.yaml`, whatever it takes from there."""
+
+_ALL_READERS = frozenset({"ConfigFileLoader", "io_config.yaml"})
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,199}")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -50,7 +61,8 @@ class SourceFacts:
     Attributes:
         digest: Equal for texts that differ only in comments, docstrings and layout.
         names: Top-level name -> digest of the statements that bind it; `REST` for those that bind none.
-        imports: Every import anywhere in it, in order.
+        imports: Every import anywhere in it, and what it may read of its environment: each text in it that is the
+            name of a variable, with `NAMED` before it; see `ALL_SECRETS`.
         keywords: The keyword arguments that its decorated functions can see; None when that cannot be told.
         mentions: The `MOMENTS` that occur in it as a word, in whatever role.
         asked: The `MOMENTS` that it asks `current_run()` for.
@@ -79,7 +91,7 @@ def facts_of(text: str) -> SourceFacts:
     return SourceFacts(
         digest=content_hash("\n".join(dump for _, dump in dumps).encode("utf-8", "surrogatepass")),
         names=_name_digests(dumps),
-        imports=frozenset(_imports(nodes)),
+        imports=frozenset((*_imports(nodes), *named(_texts(nodes)))),
         keywords=_keywords(nodes),
         mentions=mentions,
         asked=asked,
@@ -160,6 +172,22 @@ def _imports(nodes: list[ast.AST]) -> Iterator[ImportRef]:
             name = _word(node.args[0]) if isinstance(node.args[0], ast.Constant) else ""
             if name and name[0] != ".":
                 yield ImportRef(0, name)
+
+
+def named(words: Iterable[str]) -> Iterator[ImportRef]:
+    """Return what stands for those words that may be the names of secrets in the environment."""
+    for word in words:
+        if word in _ALL_READERS:
+            yield ImportRef(0, ALL_SECRETS)
+        elif _VARIABLE.fullmatch(word) and (word.isupper() or is_secret_name(word)):
+            yield ImportRef(0, f"{NAMED}{word}")
+
+
+def _texts(nodes: list[ast.AST]) -> set[str]:
+    """Return the texts that occur, and what is imported to read all secrets."""
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    imported = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    return texts | (imported & _ALL_READERS)
 
 
 def _moments(nodes: list[ast.AST]) -> tuple[frozenset[str], frozenset[str]]:

@@ -178,7 +178,7 @@ def _python(ctx: Context, task: BlockTask) -> str | None:
     """Return where a chart is drawn: in our own Python, unless its code needs packages that only the pipeline's has."""
     index = closure.index_of(ctx.workspace.project(task.project))
     packages = index.closure(sourcefacts.facts_of(task.source or "").imports).packages - OWN_PACKAGES
-    if all(Surroundings().has(name) for name in packages):
+    if all(Surroundings().has(name) for name in packages if name.isidentifier()):
         return None
     return environments.ready_python(ctx, task.project, task.pipeline)
 

@@ -20,6 +20,7 @@ from spellbook_core.executors import building
 from spellbook_core.model.recipe import Recipe
 from spellbook_core.project.environment import EnvironmentSettings, interpreter_of, resolve, settings_of
 from spellbook_core.project.environment_edit import write_packages
+from spellbook_core.project.installed import MARKER
 from spellbook_core.project.layout import PIPELINE_FILE, HasWorkspace
 from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.project.missing import Missing, missing_in
@@ -291,7 +292,7 @@ def _used(ctx: HasWorkspace) -> dict[str, tuple[Recipe | None, list[str]]]:
 def _view(folder: Path, recipe: Recipe, users: tuple[str, ...]) -> EnvironmentView:
     root = recipe.project_root
     parts = [os.path.relpath(recipe.requirements, root)] if recipe.requirements else []
-    marker = _read(folder / building.MARKER)
+    marker = _read(folder / MARKER)
     size = marker.get("size_bytes")
     return EnvironmentView(
         digest=recipe.digest,
@@ -322,7 +323,7 @@ def _progress(folder: Path, report: Mapping[str, object], *, is_into: bool) -> P
     if lock is None:
         return Progress(MAKING, _last_lines(folder), began_at=began_at)
     os.close(lock)
-    if (folder / building.MARKER).is_file() or (is_into and report.get("state") == "made"):
+    if (folder / MARKER).is_file() or (is_into and report.get("state") == "made"):
         return Progress(READY, began_at=began_at)
     if report.get("state") == "failed":
         return Progress(FAILED, _last_lines(folder), str(report.get("problem") or ""), began_at)

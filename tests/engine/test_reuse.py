@@ -211,6 +211,26 @@ def test_changed_variable_reaches_only_blocks_that_read_it(ran):
     assert ran.executed() == "load train export"
 
 
+def test_changed_secret_reaches_only_blocks_that_name_it(place):
+    reads = DOUBLE.replace(
+        "    executed(", "    from spellbook_core import secret\n    secret('API_KEY')\n    executed("
+    )
+    place.make(blocks={**BLOCKS, "double": BlockFile(reads, "transformer", ("load",))})
+    (place.project / ".env").write_text("API_KEY=the first one\n")
+    place.run()
+    place.executed()
+    place.run()
+    assert place.executed() == "load export"
+    (place.project / ".env").write_text("API_KEY=the second one\n")
+    states = place.states()
+    assert states["double"].reasons == ("environment changed: secret API_KEY",)
+    assert states["load"].state is Freshness.FRESH
+    place.run()
+    assert place.executed() == "load double export", "train got the same numbers"
+    told = b"".join(path.read_bytes() for path in place.ctx.workspace.state_dir.glob("state.db*"))
+    assert b"second one" not in told
+
+
 def test_fresh_run_executes_everything(ran):
     found = ran.run(is_fresh=True)
     assert ran.executed() == "load double train export"

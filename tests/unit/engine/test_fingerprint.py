@@ -129,6 +129,21 @@ def test_variable_of_a_fact_s_name_counts_besides_the_fact():
     assert (set(found.moment), set(found.variables)) == ({"env"}, {"env"})
 
 
+def test_secret_is_told_by_its_name_alone():
+    old = parts(environment={"secret API_KEY": "0123456789abcdef", "pandas": "3.1.1"})
+    new = parts(environment={"secret API_KEY": "fedcba9876543210", "pandas": "3.1.1"})
+    assert reasons(old, new, meaning) == ("environment changed: secret API_KEY",)
+
+
+def test_packages_of_an_environment_that_was_not_made_yet_are_no_change():
+    unmade = {"environment": "ab", "platform": "linux", "requirements.txt": "cd"}
+    made, other = unmade | {"pandas": "3.1.1"}, unmade | {"pandas": "3.2.0"}
+    assert reasons(parts(environment=unmade), parts(environment=made), meaning) == ()
+    assert reasons(parts(environment=made), parts(environment=other), meaning) == (
+        "environment changed: pandas 3.1.1 → 3.2.0",
+    )
+
+
 def test_unknown_module_is_told_without_names():
     old = replace(parts(), modules="unknown")
     assert reasons(old, parts(), lambda digest: {}) == ("a module it imports changed",)

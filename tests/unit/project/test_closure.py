@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 import pytest
 
@@ -140,3 +141,44 @@ def test_environment_names_lock_file_and_versions(project):
     (project.root / "requirements.txt").write_text("pandas\n")
     after = environment_of(project, frozenset())
     assert set(after) - set(before) == {"requirements.txt"}
+
+
+def test_packages_of_a_made_environment_count_by_their_versions(project):
+    python = project.workspace.environment_dir("ab" * 16) / "bin" / "python"
+    assert set(environment_of(project, frozenset({"requests"}), str(python))) == {"environment", "platform"}
+    site = python.parent.parent / "lib/python3.11/site-packages"
+    (site / "requests-2.30.0.dist-info").mkdir(parents=True)
+    (python.parent.parent / "spellbook-environment.json").write_text("{}")
+    assert environment_of(project, frozenset({"requests"}), str(python))["requests"] == "2.30.0"
+    (site / "requests-2.30.0.dist-info").rename(site / "requests-2.31.0.dist-info")
+    assert environment_of(project, frozenset({"requests"}), str(python))["requests"] == "2.31.0"
+
+
+def asks(project, text: str) -> dict[str, str]:
+    """Return what stands for secrets in the environment of a block with that text."""
+    facts = facts_of(text)
+    index = CodeIndex(project.root, project.root.parent)
+    packages = index.closure(facts.imports).packages
+    return {name: value for name, value in environment_of(project, packages).items() if name.startswith("secret ")}
+
+
+def test_secret_counts_for_blocks_that_name_it_and_its_value_is_nowhere(project):
+    (project.root / ".env").write_text("API_KEY=first value\nother_token=another value\nPLAIN=x\n")
+    (project.root / "utils/client.py").write_text("import os\nKEY = os.environ['API_KEY']\n")
+    direct = asks(project, "from spellbook_core import secret\nsecret('API_KEY')")
+    assert set(direct) == {"secret API_KEY"}
+    assert asks(project, "import utils.client") == direct
+    assert asks(project, "secret = 'API KEY'") == {}
+    assert set(asks(project, "from mage_ai.io.config import ConfigFileLoader")) == {
+        "secret API_KEY",
+        "secret other_token",
+        "secret PLAIN",
+    }
+    (project.root / ".env").write_text("API_KEY=second value\n")
+    assert asks(project, "import utils.client") != direct
+    (project.root / ".env").write_text("API_KEY=first value\n")
+    assert asks(project, "import utils.client") == direct
+    key = project.workspace.state_dir / "secret.key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    key.unlink()
+    assert asks(project, "import utils.client") != direct, "without the key no value can be tried against a digest"

@@ -1,0 +1,72 @@
+"""Digests of secrets, by which a changed one is noticed, made with a key of the workspace.
+
+The key lies in a file of its owner, so nobody who sees only a digest can try values against it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets as randomness
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+
+from spellbook_core.project.layout import ProjectLayout, Workspace
+from spellbook_core.project.secrets import declared
+
+KEY_FILE = "secret.key"
+KEY_BYTES = 32
+
+
+def secret_digests(project: ProjectLayout, names: Collection[str] | None) -> dict[str, str]:
+    """Return name -> 16 hexadecimal characters for those of `names` that are secrets of a project; None for all.
+
+    Empty where the key can be neither read nor made, as in a folder that is only looked at.
+    """
+    workspace = project.workspace
+    found = [one for one in declared(project.root, workspace.root) if names is None or one.name in names]
+    if not found:
+        return {}
+    key = _key(workspace)
+    return {} if key is None else {one.name: _digest(key, one.name, one.value) for one in reversed(found)}
+
+
+def _digest(key: bytes, name: str, value: str) -> str:
+    text = json.dumps([name, value])  # names may hold no separator, values anything
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=key, digest_size=8).hexdigest()
+
+
+def _key(workspace: Workspace) -> bytes | None:
+    path = workspace.state_dir / KEY_FILE
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        with suppress(OSError):
+            workspace.ensure_state_dir()
+            _make(path)
+            return _read(path)
+    except OSError:
+        pass
+    return None
+
+
+def _read(path: Path) -> bytes | None:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        key = file.read(KEY_BYTES + 1)
+    return key if len(key) == KEY_BYTES else None
+
+
+def _make(path: Path) -> None:
+    """Write the key under another name and link it into place: of several first users exactly one wins."""
+    draft = path.with_name(f".{path.name}.{randomness.token_hex(8)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(randomness.token_bytes(KEY_BYTES))
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
