@@ -1,5 +1,6 @@
 """`spellbook`: the verbs, loaded when used, and the one boundary where errors become an exit status.
 
+With --json an error is `{"error": {...}}` on standard output, too.
 Exit status: 0 done, 1 a run failed, 2 the input cannot be used, 3 our own fault, 130 interrupted.
 """
 
@@ -9,6 +10,7 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Mapping
 
 import click
 
@@ -100,20 +102,31 @@ def main() -> None:
         status = end.exit_code
     except click.ClickException as problem:
         problem.show()
+        _tell_program("usage", problem.format_message(), "add --help to see what there is.")
         status = BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         status = INTERRUPTED
     except SpellbookError as error:
         click.echo(render_error(error.to_dict()), err=True)
+        _tell_program(error.code, error.message, error.hint, error.facts)
         status = OUR_FAULT if isinstance(error, StorageError) else BAD_INPUT
     except BrokenPipeError:  # `spellbook logs 3 | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except Exception as fault:  # noqa: BLE001  # the boundary: a person gets one line, we get the trace
         click.echo(f"Spellbook itself failed: {_one_line(fault)}\n  The trace is in {_write_trace()}", err=True)
+        _tell_program(SpellbookError.code, f"Spellbook itself failed: {_one_line(fault)}", "look at standard error.")
         status = OUR_FAULT
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _tell_program(code: str, message: str, hint: str, facts: Mapping[str, object] | None = None) -> None:
+    """Print an error as the one JSON object of a command that was asked for JSON."""
+    if "--json" in sys.argv[1:]:
+        from spellbook_core.cli.output import print_json
+
+        print_json({"error": {"code": code, "message": message, "hint": hint, "facts": dict(facts or {})}})
 
 
 def _one_line(fault: Exception) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import click
@@ -25,8 +26,20 @@ MARKS = {
 
 
 def print_json(value: object) -> None:
-    """Print `value` as indented JSON in UTF-8."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """Print `value` as indented JSON in UTF-8; a number that JSON lacks (NaN, infinity) is null."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False, indent=2)
+    click.echo(text.encode("utf-8", "replace"))
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def say(text: str, *, error: bool = False) -> None:

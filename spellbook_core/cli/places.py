@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model.naming import ProjectName
-from spellbook_core.project.layout import NotAWorkspaceError, Workspace
+from spellbook_core.project.layout import PROJECTS_FOLDER, NotAWorkspaceError, Workspace
 from spellbook_core.services.wiring import Context, open_context
 
 
@@ -44,11 +44,33 @@ def find_place(text: str | None) -> Place:
             workspace = Workspace.open(folder)
         except NotAWorkspaceError:
             continue
-        # A project inside `projects/` belongs to the workspace above, whose history and engine it shares.
-        if workspace.is_single_project and folder.parent.name == "projects":
-            workspace = Workspace.open(folder.parent.parent)
+        if workspace.holds_projects and (folder.name == PROJECTS_FOLDER or _is_by_chance(workspace, start)):
+            continue
+        if workspace.is_single_project:
+            workspace = _around(workspace)
         return Place(workspace, _project_of(workspace, start))
     return Place(Workspace.open(start), None)  # raises, with the path that was given
+
+
+def _is_by_chance(workspace: Workspace, start: Path) -> bool:
+    """Whether a folder on the way up merely has some project in it, and was never opened as a whole."""
+    return workspace.root != start and not workspace.state_dir.is_dir()
+
+
+def _around(project: Workspace) -> Workspace:
+    """Return the workspace that a project belongs to, whose history and engine it shares; itself when none is above.
+
+    That is the one with the `projects/` it lies in, or the folder of projects that was opened as a whole.
+    """
+    above = project.root.parent
+    try:
+        if above.name == PROJECTS_FOLDER:
+            return Workspace.open(above.parent)
+        workspace = Workspace.open(above)
+    except NotAWorkspaceError:
+        return project
+    was_opened = workspace.holds_projects and workspace.state_dir.is_dir() and not project.state_dir.is_dir()
+    return workspace if was_opened else project
 
 
 def find_project(text: str) -> tuple[Place, ProjectName]:
@@ -58,7 +80,13 @@ def find_project(text: str) -> tuple[Place, ProjectName]:
         NotFoundError: There is no such path or project, or the workspace has several. [SB-SYS-002]
     """
     if not Path(text).expanduser().exists() and "/" not in text:
-        place = find_place(None)
+        try:
+            place = find_place(None)
+        except NotAWorkspaceError as cause:
+            raise NotFoundError(
+                f"There is no folder {text!a}, and no workspace around here with a project of that name.",
+                hint="give the path of a project.",
+            ) from cause
         return place, place.workspace.project(text).name
     place = find_place(text)
     if place.project is not None:

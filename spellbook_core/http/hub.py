@@ -101,7 +101,7 @@ class EventHub:
         context = await asyncio.to_thread(self._context)
         loop = asyncio.get_running_loop()
         workspace = context.workspace
-        root = workspace.root if workspace.is_single_project else workspace.root / "projects"
+        root = workspace.root if workspace.is_single_project else workspace.projects_dir
         single = workspace.project_names()[0] if workspace.is_single_project else None
 
         def tell(event: Event) -> None:

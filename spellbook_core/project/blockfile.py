@@ -6,7 +6,7 @@ import ast
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +30,15 @@ MAX_SCANNED_FILES = 2_000
 
 OWN_PACKAGES = frozenset({"spellbook_core", "mage_ai", "default_repo", "__future__"})
 """Importable in every block without being installed for it."""
+
+KEYWORDS = frozenset(
+    [
+        *("block_uuid", "configuration", "context", "ds", "env", "event", "execution_date", "execution_partition"),
+        *("hr", "interval_end_datetime", "interval_seconds", "interval_start_datetime", "logger", "pipeline_run_id"),
+        *("interval_start_datetime_previous", "pipeline_uuid", "repo_path", "trigger_name", "dynamic_block_index"),
+    ]
+)
+"""What a block gets by name in addition to the variables; `worker.arguments` gives it."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -117,27 +126,29 @@ def inspect(text: str, block_type: str, filename: str, *, language: str = "pytho
     )
 
 
-def fit(source: BlockSource, parents: int) -> str | None:
+def fit(source: BlockSource, parents: int, named: Collection[str] = ()) -> str | None:
     """Return why the function cannot take one positional argument per parent, or None when it can.
 
     One parent that returns several outputs may fill several parameters; that is known only when it has run, so a
-    single parent is never said to be too few.
+    single parent is never said to be too few. A function that takes no value at all gets none: its parents only order
+    it. `named` are the variables that fill a parameter of their name.
     """
     if source.function is None:
         return None
     positional = [parameter for parameter in source.parameters if parameter.kind == "positional"]
-    required = [parameter.name for parameter in positional if not parameter.has_default]
+    late = {item.name for item in positional[parents:] if item.name in KEYWORDS or item.name in named}
+    required = [item.name for item in positional if not item.has_default and item.name not in late]
     given = "no parent" if parents == 0 else f"{parents} parents" if parents > 1 else "1 parent"
-    if parents > len(positional) and not source.has_varargs:
-        takes = f"only {len(positional)}" if positional else "none"
+    if positional and parents > len(positional) and not source.has_varargs:
         return (
-            f"'{source.function}' is given one value per parent and the block has {given}, but it takes {takes}: "
-            "add parameters, or *args."
+            f"'{source.function}' is given one value per parent and the block has {given}, but it takes only "
+            f"{len(positional)}: add parameters, or *args."
         )
     if len(required) > parents and parents != 1:
         names = ", ".join(required)
         return (
-            f"'{source.function}' needs {len(required)} values ({names}), but the block has {given}: link its parents."
+            f"'{source.function}' needs {len(required)} value{'s' * (len(required) > 1)} ({names}), but the block has "
+            f"{given}: link its parents."
         )
     return None
 

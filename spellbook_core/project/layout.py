@@ -59,33 +59,39 @@ class Workspace:
 
     Attributes:
         root: Absolute, links resolved.
-        is_single_project: Whether `root` itself is the only project (mage's way), rather than the parent of
-            `projects/`.
+        is_single_project: Whether `root` itself is the only project (mage's way), rather than a folder of projects.
+        holds_projects: Whether the projects lie in `root` itself, where there is no `projects/`.
     """
 
     root: Path
     is_single_project: bool
+    holds_projects: bool = False
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False) -> Workspace:
         """Return the workspace at `path`.
 
         Args:
-            path: A folder with `projects/`, or a single project (`metadata.yaml` and `pipelines/`).
-            create: Make the folder and its `projects/` when it is neither.
+            path: A folder with `projects/`, a single project (`metadata.yaml` and `pipelines/`), or any folder that
+                holds such projects.
+            create: Make the folder and its `projects/` when it is none of these.
 
         Raises:
-            NotAWorkspaceError: It is neither. [SB-PRJ-001]
+            NotAWorkspaceError: It is none of these. [SB-PRJ-001]
         """
         root = path.expanduser().resolve()
-        if (root / PROJECTS_FOLDER).is_dir():
-            return cls(root, is_single_project=False)
-        if (root / PIPELINE_FILE).is_file() and (root / "pipelines").is_dir():
+        has_folder = (root / PROJECTS_FOLDER).is_dir()
+        if _is_project(root) and not (has_folder and _has_projects(root / PROJECTS_FOLDER)):
             return cls(root, is_single_project=True)
+        if has_folder:
+            return cls(root, is_single_project=False)
+        if _has_projects(root):
+            return cls(root, is_single_project=False, holds_projects=True)
         if not create:
             raise NotAWorkspaceError(
-                f"{root} holds no projects: it has neither a folder 'projects' nor 'metadata.yaml' with 'pipelines'.",
-                hint="go to the folder above your projects, or make a folder 'projects' here.",
+                f"{root} holds no projects: there is neither a folder 'projects' nor 'metadata.yaml' with 'pipelines', "
+                "here or in a folder of it.",
+                hint="give the path of a project or of the folder above it, or make a folder 'projects' here.",
                 path=str(root),
             )
         try:
@@ -216,6 +222,8 @@ class Workspace:
     @property
     def projects_dir(self) -> Path:
         """The folder above the projects."""
+        if self.holds_projects:
+            return self.root
         return self.root.parent if self.is_single_project else self.root / PROJECTS_FOLDER
 
     def project_names(self) -> list[ProjectName]:
@@ -229,7 +237,7 @@ class Workspace:
             return []
         for entry in entries:
             path = Path(entry.path)
-            if not entry.is_dir() or not ((path / PIPELINE_FILE).is_file() or (path / "pipelines").is_dir()):
+            if not (_is_project(path) if self.holds_projects else _may_be_project(path)):
                 continue
             try:
                 validate_uuid(entry.name, "project")
@@ -328,24 +336,32 @@ class ProjectLayout:
     def block_file(self, block: Block) -> Path:
         """Return the file of a block: the first that exists, else the default path.
 
-        Looked up in this order: `configuration.file_source.path`, `configuration.file_path`, the default; the first
-        two also with their first one or two folders removed, since some files name the project's own folder. A path
-        in the configuration that leads out of the project is never looked at.
+        Looked up in this order: `configuration.file_source.path`, `configuration.file_path`, the default; each also
+        with its first one or two folders removed, since some files name the project's own folder. A path in the
+        configuration that leads out of the project is never looked at.
 
         Raises:
             BadNameError: The uuid or type cannot name a file. [SB-SYS-001]
             OutsideProjectError: The default path is a link that leaves the project. [SB-PRJ-002]
         """
         for text in configured_paths(block):
-            parts = text.split("/")
-            for skipped in range(min(3, len(parts))):
-                try:
-                    path = self.contained("/".join(parts[skipped:]))
-                except SpellbookError:
-                    continue
-                if path.is_file():
-                    return path
-        return self.default_block_file(block.type, block.replicated_block or block.uuid, block.language)
+            found = self._first_of(text)
+            if found is not None:
+                return found
+        default = self.default_block_file(block.type, block.replicated_block or block.uuid, block.language)
+        return self._first_of(self.relative(default)) or default
+
+    def _first_of(self, text: str) -> Path | None:
+        """Return the file of a relative path, else that of the path without its first one or two folders."""
+        parts = text.split("/")
+        for skipped in range(min(3, len(parts))):
+            try:
+                path = self.contained("/".join(parts[skipped:]))
+            except SpellbookError:
+                continue
+            if path.is_file():
+                return path
+        return None
 
     def contained(self, relative: str) -> Path:
         """Return the path of a relative name that a person or a file gave; it need not exist.
@@ -369,6 +385,26 @@ class HasWorkspace(Protocol):
         """The folder that is served."""
 
 
+def _is_project(folder: Path) -> bool:
+    try:
+        return (folder / PIPELINE_FILE).is_file() and (folder / "pipelines").is_dir()
+    except OSError:  # a folder that may not be looked into
+        return False
+
+
+def _may_be_project(folder: Path) -> bool:
+    """Whether a folder of `projects/`, where nothing else is expected, holds at least a part of a project."""
+    return folder.is_dir() and ((folder / PIPELINE_FILE).is_file() or (folder / "pipelines").is_dir())
+
+
+def _has_projects(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(entry.name[0] != "." and _is_project(Path(entry.path)) for entry in entries)
+    except OSError:
+        return False
+
+
 def environment_digest(python: str) -> str | None:
     """Return the digest of an environment that Spellbook makes, from its interpreter's path; None for another one."""
     *_, state, environments, digest, binaries, name = ["", "", "", "", "", *python.split("/")]
@@ -377,10 +413,13 @@ def environment_digest(python: str) -> str | None:
 
 
 def configured_paths(block: Block) -> list[str]:
-    """Return the files that a block's configuration names, in the order in which they are tried."""
+    """Return the files that a block's configuration names, in the order in which they are tried.
+
+    With `/` between folders, also where mage wrote the file on Windows, and without a `./` in front.
+    """
     source = block.configuration.get("file_source")
     found = [source.get("path") if isinstance(source, dict) else None, block.configuration.get("file_path")]
-    return [text for text in found if isinstance(text, str) and text]
+    return [text.replace("\\", "/").removeprefix("./") for text in found if isinstance(text, str) and text]
 
 
 def library_root() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model import not_run
@@ -150,7 +151,7 @@ def _block(project: ProjectLayout, file: PipelineFile, block: Block, imports: Im
     except SpellbookError as error:
         return [*found, Finding(error.code, "error", block.uuid, error.message, error.hint)]
     parents = len([parent for parent in block.upstream_blocks if file.pipeline.has(parent)])
-    found += _source(block, source, relative, parents)
+    found += _source(block, source, relative, parents, file.pipeline.variables)
     missing = missing_table(text, parents) if block.language == "sql" else None
     if missing is not None:
         message = f"Block '{block.uuid}' reads {{{{ df_{missing} }}}}, but it has {parents} parent(s)."
@@ -158,7 +159,9 @@ def _block(project: ProjectLayout, file: PipelineFile, block: Block, imports: Im
     return found + (imports.findings(block.uuid, text, relative) if block.language == "python" else [])
 
 
-def _source(block: Block, source: BlockSource, relative: str, parents: int) -> list[Finding]:
+def _source(
+    block: Block, source: BlockSource, relative: str, parents: int, named: Collection[str] = ()
+) -> list[Finding]:
     if source.problem is not None:
         problem = source.problem
         return [Finding(problem.code, "error", block.uuid, problem.message, problem.hint, relative, problem.line)]
@@ -168,7 +171,7 @@ def _source(block: Block, source: BlockSource, relative: str, parents: int) -> l
         )
         for text in source.warnings
     ]
-    mismatch = fit(source, parents)
+    mismatch = fit(source, parents, named)
     if mismatch is not None:
         hint = "match the function's parameters to the block's parents."
         found.append(Finding("SB-PRJ-013", "warning", block.uuid, mismatch, hint, relative, source.line))

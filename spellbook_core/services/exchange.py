@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, cast
 
@@ -49,7 +50,8 @@ def find_output(
         block: The block.
         index: Which of its outputs.
         run_id: The run; None for the newest that completed.
-        child: Of a block that ran once per item: which child, as `3` or `0:2`; None for the first.
+        child: Of a block that ran once per item: which child, as `3` or `0:2`; None for the first. A number that names
+            none, as of children of children, counts them from 0.
 
     Raises:
         NotFoundError: No such block, run or output. [SB-SYS-002]
@@ -62,6 +64,7 @@ def find_output(
         runs.get(ctx, run_id)
         found = next((each for each in runs.block_runs(ctx, run_id) if each.key == block), None)
     outputs = found.outputs if found is not None else ()
+    child = _child(child, outputs)
     for output in outputs:
         if output.index == index and child in {None, output.child}:
             return output
@@ -78,6 +81,13 @@ def find_output(
         pipeline=pipeline,
         block=block,
     )
+
+
+def _child(wanted: str | None, outputs: Sequence[OutputInfo]) -> str | None:
+    children = list(dict.fromkeys(output.child for output in outputs if output.child))
+    if wanted is None or wanted in children or not wanted.isdecimal() or int(wanted) >= len(children):
+        return wanted
+    return children[int(wanted)]
 
 
 def give(ctx: Context, project: ProjectName, output: OutputInfo, to: Path) -> Path:
@@ -110,7 +120,7 @@ def give(ctx: Context, project: ProjectName, output: OutputInfo, to: Path) -> Pa
         reason = (ended.stderr.strip().splitlines() or [f"its process ended with {ended.returncode}"])[-1]
         reason = ctx.artifacts.masker().text(reason)
         raise NotGivenError(
-            f"A {output.type_name} could not be written as {ending[1:]}: {reason}",
+            f"The {output.type_name} could not be written as {ending[1:]}: {reason}",
             hint="choose .pkl, which takes any value, or write it in a data exporter block.",
         )
     return to

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
@@ -12,6 +10,7 @@ from spellbook_core.clock import from_text
 from spellbook_core.model.task import BlockTask
 from spellbook_core.worker.failures import ParameterMismatchError
 from spellbook_core.worker.items import handed_over
+from spellbook_core.worker.mage_shim.log import block_logger
 
 MAX_OUTPUTS = 100
 """Most outputs that a returned list is spread into. A longer one is stored whole: a child gets a list either way."""
@@ -52,7 +51,7 @@ def system_keywords(task: BlockTask) -> dict[str, object]:
         "pipeline_uuid": task.pipeline,
         "configuration": dict(task.configuration),
         "repo_path": task.project_root,
-        "logger": _logger(task.block),
+        "logger": block_logger(task.block),
     }
 
 
@@ -64,17 +63,6 @@ def _moment(value: object) -> object:
         except ValueError:
             return value
     return value
-
-
-def _logger(block: str) -> logging.Logger:
-    logger = logging.getLogger(f"spellbook.block.{block}")
-    if not logger.handlers:
-        handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
-    return logger
 
 
 def bind(

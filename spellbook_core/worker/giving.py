@@ -71,6 +71,8 @@ def _frame(value: Any) -> Any:
         return value
     if isinstance(value, pd.Series):
         return value.to_frame()
+    if not isinstance(value, (dict, list, tuple)) and not hasattr(value, "tolist") and not hasattr(value, "detach"):
+        raise TypeError("it has no rows and columns")
     return pd.DataFrame(_jsonable(value))
 
 

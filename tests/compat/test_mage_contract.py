@@ -35,6 +35,16 @@ import datetime, logging
 def load(*args, **kwargs):
     kwargs["logger"].info("hello")
     kwargs["logger"].warning("careful")
+    try:
+        raise KeyError("lost")
+    except KeyError as error:
+        kwargs["logger"].error("with mage's keywords", error=error, tags={"part": "10%"})
+    kwargs["logger"].info("%s of %s", 1, 2, share="50%")
+    kwargs["logger"].log(logging.INFO, "by level")
+    kwargs["logger"].warn("older")
+    kwargs["logger"].exception("no exception")
+    kwargs["logger"].debug("not shown")
+    assert kwargs["logger"].name and kwargs["logger"].handlers
     kwargs["context"]["seen"] = True
     assert isinstance(kwargs["execution_date"], datetime.datetime)
     assert kwargs["ds"] == kwargs["execution_date"].strftime("%Y-%m-%d")

@@ -225,10 +225,11 @@ def test_names_that_yaml_retypes_are_refused_with_their_line(text, line, tmp_pat
     assert "quotes" in finding["hint"]
 
 
-def test_folder_of_projects_is_opened_and_nothing_is_executed(tmp_path, spellbook):
+@pytest.mark.parametrize("folder", ["", "projects"])
+def test_folder_of_projects_is_opened_and_nothing_is_executed(folder, tmp_path, spellbook):
     """`spellbook list` and `validate` of a folder that holds mage projects; importing any of its code would raise."""
     for name in ("one", "two"):
-        root = tmp_path / "projects" / name
+        root = tmp_path / folder / name
         (root / "pipelines" / "main").mkdir(parents=True)
         (root / "metadata.yaml").write_text("project_type: standalone\n")
         (root / "__init__.py").write_text("raise SystemExit('imported')\n")
@@ -256,6 +257,32 @@ def test_kinds_that_do_not_run_here_say_so_and_are_kept(kind, tmp_path, spellboo
     assert in_a_process("run", project, "main", cwd=tmp_path).returncode == 2
     assert spellbook("rewrite", project, "main", cwd=tmp_path).returncode == 0
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["show", "shop", "none", "--json"], "SB-SYS-002"),
+        (["validate", "nowhere", "--json"], "SB-SYS-002"),
+        (["run", "shop", "../x", "--json"], "SB-SYS-001"),
+        (["run", "shop", "main", "--var", "rows", "--json"], "SB-SYS-001"),
+        (["run", "shop", "--json"], "usage"),
+    ],
+)
+def test_error_is_one_json_object_where_json_was_asked_for(arguments, code, tmp_path, spellbook):
+    project_of(tmp_path, {"blocks": []}, {})
+    ended = spellbook(*arguments, cwd=tmp_path)
+    assert ended.returncode == 2
+    error = json.loads(ended.stdout)["error"]
+    assert error["code"] == code
+    assert error["message"] in ended.stderr
+    assert error["hint"]
+
+
+def test_json_has_no_number_that_json_lacks(tmp_path, spellbook):
+    project = project_of(tmp_path, {"blocks": [], "variables": {"a": float("nan"), "b": [float("inf")], "c": 1.5}}, {})
+    shown = spellbook("show", project, "main", "--json", cwd=tmp_path)
+    assert json.loads(shown.stdout, parse_constant=pytest.fail)["variables"] == {"a": None, "b": [None], "c": 1.5}
 
 
 def test_our_own_fault_ends_with_3(tmp_path, spellbook, monkeypatch):

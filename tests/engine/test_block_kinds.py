@@ -15,7 +15,7 @@ import yaml
 
 from spellbook_core.model.run import NewRun, Selection, Status, Upstream
 from spellbook_core.project.layout import TYPE_FOLDERS
-from spellbook_core.services import runs
+from spellbook_core.services import exchange, runs
 from spellbook_core.services.wiring import open_context
 from tests.conftest import LOADER, PASS_ON, BlockFile, make_project
 
@@ -478,6 +478,11 @@ def test_command_line_gives_the_children_and_each_of_their_outputs(workspace, tm
         text=True,
     )
     assert (given.returncode, to.read_text()) == (0, "4"), given.stderr
+    ctx = open_context(tmp_path)
+    try:  # a number that names no child counts them
+        assert exchange.find_output(ctx, "demo", "main", "square", child="1").child == "2"
+    finally:
+        ctx.close()
     given = subprocess.run(
         [*cli, "output", "demo", "main", "square", "--child", "9", "--to", str(to)],
         cwd=tmp_path,

@@ -44,6 +44,22 @@ def test_single_project_is_its_own_workspace(tmp_path):
     assert place.project == "mine"
 
 
+def test_folder_of_projects_is_meant_only_when_it_is_named_or_was_opened(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name / "pipelines").mkdir(parents=True)
+        (tmp_path / name / "metadata.yaml").touch()
+    (tmp_path / "notes").mkdir()
+    assert find_place(str(tmp_path)).workspace.holds_projects
+    assert find_place(str(tmp_path / "one")).workspace.is_single_project
+    with pytest.raises(NotAWorkspaceError, match="holds no projects"):
+        find_place(str(tmp_path / "notes"))
+    find_place(str(tmp_path / "two")).workspace.ensure_state_dir()
+    find_place(str(tmp_path)).workspace.ensure_state_dir()
+    assert (place := find_place(str(tmp_path / "one" / "pipelines"))).workspace.root == tmp_path
+    assert place.project == "one"
+    assert find_place(str(tmp_path / "two")).workspace.is_single_project
+
+
 def test_project_is_found_by_path_or_name(root, monkeypatch):
     assert find_project(str(root / "projects" / "titanic"))[1] == "titanic"
     monkeypatch.chdir(root)
@@ -63,6 +79,9 @@ def test_missing_path_and_missing_project_are_named(root, monkeypatch):
     with pytest.raises(NotFoundError, match="no folder projects/none"):
         find_project("projects/none")
     with pytest.raises(NotFoundError, match="no project 'none'"):
+        find_project("none")
+    monkeypatch.chdir(root.parent)
+    with pytest.raises(NotFoundError, match="no folder 'none'"):
         find_project("none")
 
 

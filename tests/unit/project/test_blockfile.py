@@ -84,9 +84,10 @@ def test_types_without_function_have_no_problem():
         ("a, b", 1, None),
         ("", 0, None),
         ("a, b=1", 2, None),
-        ("", 1, "takes none"),
+        ("", 1, None),
+        ("a, b, logger", 2, None),
         ("a", 2, "takes only 1"),
-        ("a", 0, "needs 1 values (a)"),
+        ("a", 0, "needs 1 value (a)"),
         ("a, b, c", 2, "needs 3 values"),
     ],
 )

@@ -45,6 +45,31 @@ def test_single_project_is_its_own_workspace(tmp_path):
         workspace.new_project("other")
 
 
+def test_folder_that_holds_projects_is_a_workspace(tmp_path):
+    for name in ("one", "two", "notes"):
+        (tmp_path / name).mkdir()
+    for name in ("one", "two"):
+        (tmp_path / name / "pipelines").mkdir()
+        (tmp_path / name / "metadata.yaml").touch()
+    workspace = Workspace.open(tmp_path)
+    assert not workspace.is_single_project
+    assert workspace.project_names() == ["one", "two"]
+    assert workspace.project("two").root == tmp_path / "two"
+    assert workspace.new_project("three").root == tmp_path / "three"
+    with pytest.raises(NotFoundError, match="no project 'x'"):
+        workspace.project("x")
+
+
+def test_project_with_a_folder_of_that_name_is_a_project(tmp_path):
+    for name in ("pipelines", "projects"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "metadata.yaml").touch()
+    assert Workspace.open(tmp_path).is_single_project
+    (tmp_path / "projects" / "one" / "pipelines").mkdir(parents=True)
+    (tmp_path / "projects" / "one" / "metadata.yaml").touch()
+    assert Workspace.open(tmp_path).project_names() == ["one"]
+
+
 def test_state_folder_is_private_and_hidden_from_git(workspace):
     folder = workspace.ensure_state_dir()
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -90,12 +115,19 @@ def test_block_file_is_looked_up_as_mage_does(project):
     assert found("x", file_source={"path": "custom/other.py"}) == "custom/other.py"
     assert found("x", file_source={"path": "demo/custom/other.py"}) == "custom/other.py"
     assert found("x", file_path="unit_3/demo/custom/other.py") == "custom/other.py"
+    assert found("x", file_source={"path": "demo\\custom\\other.py"}) == "custom/other.py"
+    assert found("x", file_path="./custom/other.py") == "custom/other.py"
     assert found("x", file_source={"path": "../../etc/passwd"}) == "data_loaders/x.py"
     assert found("x", file_source={"path": "/etc/passwd"}, file_path=None) == "data_loaders/x.py"
     replica = Block("copy", "copy", "data_loader", replicated_block="api/load")
     assert project.relative(project.block_file(replica)) == "data_loaders/api/load.py"
     assert project.relative(project.block_file(Block("n", "n", "markdown", "markdown"))) == "markdowns/n.md"
     assert project.relative(project.block_file(Block("n", "n", "newtype"))) == "newtypes/n.py"
+    (project.root / "api").mkdir()
+    (project.root / "api" / "save.py").write_text("")
+    (project.root / "score.py").write_text("")
+    assert found("api/save") == "api/save.py"
+    assert found("lib/score") == "score.py"
 
 
 def test_missing_project_names_those_there_are(project):
