@@ -9,7 +9,7 @@ from spellbook_core.cli.running import carry
 from spellbook_core.errors import BadNameError
 from spellbook_core.model.naming import BlockUuid, RunId
 from spellbook_core.model.run import Code, Share
-from spellbook_core.services import retries
+from spellbook_core.services import code_then, retries
 from spellbook_core.services.wiring import Context
 
 _RUN = click.argument("run", type=click.IntRange(1, 2**63 - 1))
@@ -55,6 +55,10 @@ def _repeat(run: int, path: str | None, start: str | None, share: Share, code: C
     try:
         block = None if start is None else BlockUuid(start)
         wanted = retries.repeat_of(context, RunId(run), share=share, start=block, code=code, trigger="cli")
+        if code is Code.THEN and not as_json:
+            told = code_then.sentence(RunId(run), code_then.modules_written_since(context, RunId(run)))
+            if told:
+                click.echo(f"! {told}", err=True)
         carry(context, wanted, as_json=as_json)
     finally:
         context.close()

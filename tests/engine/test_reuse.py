@@ -11,7 +11,7 @@ from spellbook_core.engine.plan import NothingToRunError
 from spellbook_core.engine.policy import BadCacheSettingError
 from spellbook_core.model.run import NewRun, Selection, Status, Upstream
 from spellbook_core.model.staleness import Freshness
-from spellbook_core.services import engines, runs
+from spellbook_core.services import code_then, engines, runs
 from spellbook_core.services.wiring import open_context
 from tests.conftest import BlockFile, FrozenClock, make_project, wait_until
 
@@ -265,6 +265,18 @@ def test_unknown_cache_setting_is_refused(ran):
     ran.make({"train": {"cache": "sometimes"}})
     with pytest.raises(BadCacheSettingError, match="sometimes"):
         ran.run()
+
+
+def test_modules_written_since_a_run_are_named_before_it_runs_as_it_was(ran):
+    ran.run()
+    assert code_then.modules_written_since(ran.ctx, 2) == ()
+    ran.edit("utils/variables.py", "FACTOR = 2", "FACTOR = 3")
+    assert code_then.modules_written_since(ran.ctx, 1) == ("utils/variables.py",)
+    found = code_then.modules_written_since(ran.ctx, 2)
+    assert found == ("utils/variables.py",), "run 2 reused what run 1 made with it"
+    assert code_then.sentence(2, found).startswith("utils/variables.py has been written since run 2:")
+    (ran.project / "utils/variables.py").unlink()
+    assert code_then.modules_written_since(ran.ctx, 1) == ("utils/variables.py",)
 
 
 def test_removed_output_is_made_again(ran):

@@ -10,7 +10,7 @@ import streamlit as st
 
 from spellbook_core.model.naming import BlockUuid, RunId
 from spellbook_core.model.run import Code, PipelineRun, Status
-from spellbook_core.services import retries, runs
+from spellbook_core.services import code_then, retries, runs
 from spellbook_core.ui import boundary, state
 
 _OPEN = "_open_run"
@@ -91,6 +91,10 @@ def _button(
 
 def _again(run_id: RunId, code: Code) -> None:
     _open(boundary.attempt(retries.run_again, state.context(), run_id, code=code, request_id=uuid.uuid4().hex))
+    if code is Code.THEN:
+        modules = boundary.attempt(code_then.modules_written_since, state.context(), run_id)
+        if modules:
+            boundary.notify(code_then.sentence(run_id, modules), icon=":material/warning:")
 
 
 def _retry(run_id: RunId, start: BlockUuid | None) -> None:
