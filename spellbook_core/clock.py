@@ -31,7 +31,7 @@ class SystemClock:
 
 def to_text(at: datetime) -> str:
     """Return `at` as ISO 8601 UTC text of fixed width (microseconds, `Z`), which sorts as time does."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def from_text(text: str) -> datetime:

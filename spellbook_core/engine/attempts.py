@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from spellbook_core.clock import Clock
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, Under
@@ -13,10 +15,15 @@ from spellbook_core.engine.ports import Executor, ExecutorEvent, Exited, Started
 from spellbook_core.engine.supervise import boot_id, identity
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.naming import BlockRunId, RunId
-from spellbook_core.model.task import TASK_FILE
+from spellbook_core.model.task import TASK_FILE, BlockTask
 from spellbook_core.runs.records import ProcessIdentity
 from spellbook_core.runs.store import RunNotFoundError, RunStore
 from spellbook_core.worker.wire import task_to_json
+
+RECORD_WITHIN_S = 0.02
+"""How long it may take until it is stored which process runs an attempt. A short block's is stored with its end, which
+spares a transaction. An engine killed within that time is no worse off than one killed before it was told: the next
+one finds the process by the attempt's lock."""
 
 _LOG = logging.getLogger("spellbook.engine")
 
@@ -34,6 +41,8 @@ class Attempts:
         self._executor = executor
         self._clock = clock
         self.running: dict[BlockRunId, Under] = {}
+        self._started: list[tuple[BlockRunId, Started]] = []
+        self._since: float | None = None
 
     def of(self, event: ExecutorEvent) -> Under | None:
         """Return whose attempt an event is about; None for one that was given up: the newer one is the truth."""
@@ -66,8 +75,7 @@ class Attempts:
         try:
             task = run.task(block)
             folder = run.attempt_dir(block)
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            (folder / TASK_FILE).write_text(json.dumps(task_to_json(task), ensure_ascii=False), encoding="utf-8")
+            _write(task, folder)
             block.handle = self._executor.submit(task, folder)
         except (OSError, SpellbookError, UnicodeError) as cause:
             _LOG.warning("block run %s cannot start: %s", block.id, cause)
@@ -75,9 +83,30 @@ class Attempts:
         return None
 
     def started(self, block: ActiveBlock, event: Started) -> None:
-        """Note where an attempt runs."""
+        """Note where an attempt runs; `record_processes` stores it, within `RECORD_WITHIN_S`."""
         block.handle = event.handle
-        self._store.record_process(block.id, block.attempt, event.handle, _process(event))
+        self._started.append((block.id, event))
+        self._since = self._clock.monotonic() if self._since is None else self._since
+
+    def next_due_s(self) -> float | None:
+        """Return the seconds after which `record_processes` is due; None when there is nothing to store."""
+        return None if self._since is None else max(0.0, self._since + RECORD_WITHIN_S - self._clock.monotonic())
+
+    def is_due(self) -> bool:
+        """Return, once, whether `record_processes` is due; what is refused then waits for the next transaction."""
+        if self.next_due_s() != 0:
+            return False
+        self._since = None
+        return True
+
+    def record_processes(self) -> None:
+        """Store where attempts run, in the caller's transaction; after its end, call `processes_recorded`."""
+        for number, event in self._started:
+            self._store.record_process(number, event.attempt, event.handle, _process(event))
+
+    def processes_recorded(self) -> None:
+        """Note that all of it is stored."""
+        self._started, self._since = [], None
 
     def cancel(self, run: ActiveRun, grace_s: float) -> None:
         """Ask every attempt of a run to end."""
@@ -93,9 +122,24 @@ def lay_out_children(run: ActiveRun, block: ActiveBlock) -> None:
             child = run.blocks[name]
             if child.spec.over:
                 continue  # it starts no process: its children do
-            folder = run.attempt_dir(child, child.attempt + 1)
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            (folder / TASK_FILE).touch(mode=0o600)
+            os.close(_open(run.attempt_dir(child, child.attempt + 1)))
+
+
+def _write(task: BlockTask, folder: Path) -> None:
+    data = json.dumps(task_to_json(task), ensure_ascii=False).encode()
+    with open(_open(folder), "wb") as file:
+        file.truncate()
+        file.write(data)
+
+
+def _open(folder: Path) -> int:
+    """Return a descriptor of the task file in a folder, both made where they are missing."""
+    path, flags = f"{folder}/{TASK_FILE}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return os.open(path, flags, 0o600)
 
 
 def _process(event: Started) -> ProcessIdentity | None:

@@ -58,14 +58,18 @@ class EngineServer:
         self._idle_exit_s = idle_exit_s
         self._beat = beat
         self._clients: dict[int, _Client] = {}
+        self._told: set[_Client] = set()
+        self._is_in_step = False
         self._selector = selectors.DefaultSelector()
         self._is_stopping = False
 
     def publish(self, event: JsonObject) -> None:
-        """Send an event to every subscriber that keeps up."""
+        """Send an event to every subscriber that keeps up, once the step that tells it is done: one send for all."""
         line = encode(event)
         for client in [client for client in self._clients.values() if client.is_subscriber]:
-            self._send(client, line)
+            self._keep(client, line)
+        if not self._is_in_step:
+            self._flush_told()
 
     def serve(self, runner: Runner, executor_fd: int, listener: socket.socket) -> None:
         """Work until stopped by a client, SIGTERM, SIGINT or idleness. Running blocks are left to go on."""
@@ -120,10 +124,18 @@ class EngineServer:
 
     def _guarded(self, action: Callable[[], None]) -> None:
         """Do one step; whatever goes wrong in it is logged, and the engine goes on."""
+        self._is_in_step = True
         try:
             action()
         except Exception:  # noqa: BLE001  # the executor loop's boundary: one run's trouble must not end all the others
             _LOG.exception("a step of the engine failed")
+        finally:
+            self._is_in_step = False
+        self._flush_told()
+
+    def _flush_told(self) -> None:
+        while self._told:
+            self._flush(self._told.pop())
 
     # -- clients --------------------------------------------------------------------------------------------------
 
@@ -163,7 +175,7 @@ class EngineServer:
         elif operation == "subscribe":
             client.is_subscriber = True
         elif operation == "ping":
-            self._send(client, encode({"op": "pong", "pid": os.getpid(), "workers": self._runner.workers}))
+            self._keep(client, encode({"op": "pong", "pid": os.getpid(), "workers": self._runner.workers}))
         elif operation == "stop":
             self._is_stopping = True
         elif operation == "prepare":
@@ -172,15 +184,19 @@ class EngineServer:
             except SpellbookError as error:
                 _LOG.warning("cannot prepare: %s", error)
 
-    def _send(self, client: _Client, line: bytes) -> None:
+    def _keep(self, client: _Client, line: bytes) -> None:
+        if len(client.unsent) + len(line) > MAX_UNREAD_BYTES:
+            self._flush(client)  # most of it may be of this step, and was not offered yet
         if len(client.unsent) + len(line) > MAX_UNREAD_BYTES:
             _LOG.warning("a subscriber that does not read was dropped")
             self._drop(client)
             return
         client.unsent += line
-        self._flush(client)
+        self._told.add(client)
 
     def _flush(self, client: _Client) -> None:
+        if client.connection.fileno() < 0 or not client.unsent:
+            return
         try:
             sent = client.connection.send(client.unsent)
             del client.unsent[:sent]

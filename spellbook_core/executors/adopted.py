@@ -9,8 +9,7 @@ from pathlib import Path
 
 from spellbook_core.engine.ports import Handle
 from spellbook_core.model.task import LOCK_FILE
-from spellbook_core.worker.job import Ladder, signal_group
-from spellbook_core.worker.zygote import start_ticks
+from spellbook_core.worker.job import Ladder, signal_group, start_ticks
 
 
 @dataclass(slots=True)

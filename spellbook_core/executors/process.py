@@ -146,7 +146,8 @@ class ProcessExecutor(Executor):
 
     def _watch_unsent(self, process: WarmProcess) -> None:
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if process.channel.has_unsent else 0)
-        self._selector.modify(process.channel, events, partial(self._on_channel, process))
+        if self._selector.get_key(process.channel).events != events:
+            self._selector.modify(process.channel, events, partial(self._on_channel, process))
 
     def _on_channel(self, process: WarmProcess) -> None:
         process.channel.flush()

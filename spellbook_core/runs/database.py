@@ -79,8 +79,12 @@ class Database:
         self._local.depth, self._local.durable = 1, durable
         try:
             yield
-            with self._refusals_named():
+            try:
                 connection.execute("COMMIT")
+            except sqlite3.OperationalError as cause:
+                if (refusal := self._refusal(cause)) is None:
+                    raise
+                raise refusal from cause
         except BaseException:  # also KeyboardInterrupt: the lock must not stay held
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
@@ -92,9 +96,17 @@ class Database:
             _flush(Path(f"{self.path}-wal"))
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
-        """Run one writing statement inside the current transaction."""
-        with self._refusals_named():
+        """Run one writing statement inside the current transaction.
+
+        Raises:
+            StorageError: The disk refused; nothing of the transaction was written. [SB-SYS-006]
+        """
+        try:
             return self._connection().execute(statement, tuple(values))
+        except sqlite3.OperationalError as cause:
+            if (refusal := self._refusal(cause)) is None:
+                raise
+            raise refusal from cause
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
         """Return all rows of one reading statement."""
@@ -145,30 +157,30 @@ class Database:
         self._local.connection = self._opened()
         return self._local.connection  # type: ignore[no-any-return]  # threading.local holds anything
 
-    @contextmanager
-    def _refusals_named(self) -> Iterator[None]:
-        """Tell a disk that is full, broken or read-only as what it is, with the file's name.
+    def _refusal(self, cause: sqlite3.DatabaseError) -> StorageError | None:
+        """Return what tells a disk that is full, broken or read-only as what it is; None when that is not the cause.
 
-        Raises:
-            StorageError: Nothing of the transaction was written. [SB-SYS-006]
+        Nothing of the transaction was written then.
         """
-        try:
-            yield
-        except sqlite3.OperationalError as cause:
-            words = next((words for sign, words in _REFUSALS.items() if sign in str(cause)), None)
-            if words is None:
-                raise
-            raise _refused(self.path, words) from cause
+        if not isinstance(cause, sqlite3.OperationalError):
+            return None
+        words = next((words for sign, words in _REFUSALS.items() if sign in str(cause)), None)
+        return None if words is None else _refused(self.path, words)
 
     def _opened(self) -> _Connection:
-        with self._refusals_named(), self._file_lock():
+        with self._file_lock():
             try:
-                connection = self._connected()
-            except sqlite3.DatabaseError as cause:
-                if not _is_damage(cause):
+                try:
+                    connection = self._connected()
+                except sqlite3.DatabaseError as cause:
+                    if not _is_damage(cause):
+                        raise
+                    self._move_aside(str(cause))
+                    connection = self._connected()
+            except sqlite3.OperationalError as cause:
+                if (refusal := self._refusal(cause)) is None:
                     raise
-                self._move_aside(str(cause))
-                connection = self._connected()
+                raise refusal from cause
         self._close_those_of_dead_threads()
         self._open.append((threading.current_thread(), connection))
         return connection
@@ -219,9 +231,10 @@ class Database:
     def _undamaged(self, action: Callable[[], Result]) -> Result:
         """Return what `action` returns; when the file proves damaged, replace it and try once more."""
         try:
-            with self._refusals_named():
-                return action()
+            return action()
         except sqlite3.DatabaseError as cause:
+            if (refusal := self._refusal(cause)) is not None:
+                raise refusal from cause
             if "locked" in str(cause) or "busy" in str(cause):
                 raise StoreBusyError(
                     f"{self.path.name} was locked by another process for more than {BUSY_TIMEOUT_S:.0f} s.",

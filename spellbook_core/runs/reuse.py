@@ -23,11 +23,16 @@ _MARKS = 500
 def keep(
     database: Database, block_run_id: BlockRunId, row: sqlite3.Row, end: BlockEnd, fingerprint: Fingerprint
 ) -> None:
-    """Note that a block run made outputs with a fingerprint; call inside a transaction."""
-    place = database.row("SELECT project, pipeline FROM pipeline_runs WHERE id = ?", (row["run_id"],))
-    if place is None:
-        return
-    where = (place["project"], place["pipeline"], node_key(row["block"], row["child"]))
+    """Note that a block run made outputs with a fingerprint; call inside a transaction.
+
+    Args:
+        database: The run store's.
+        block_run_id: The block run.
+        row: Its `run_id`, `block` and `child`, and the `project` and `pipeline` of its run.
+        end: How it ended.
+        fingerprint: What its outputs depend on.
+    """
+    where = (row["project"], row["pipeline"], node_key(row["block"], row["child"]))
     database.execute(
         "DELETE FROM fingerprints WHERE project = ? AND pipeline = ? AND block = ? AND (fingerprint = ? OR id <="
         " (SELECT id FROM fingerprints WHERE project = ?1 AND pipeline = ?2 AND block = ?3"

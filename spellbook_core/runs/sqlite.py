@@ -168,7 +168,8 @@ class SqliteRunStore(SqliteRunReader):
     def start_attempt(self, block_run_id: BlockRunId, *, now: datetime) -> int:
         """See `RunStore`."""
         with self.transaction():
-            attempt = int(self._block_run_row(block_run_id)["attempt"]) + 1
+            found = self._block_run_row(block_run_id, "SELECT attempt FROM block_runs WHERE id = ?")
+            attempt = int(found["attempt"]) + 1
             self._database.execute(
                 "UPDATE block_runs SET status = ?, attempt = ?, started_at = ?,"
                 " first_started_at = coalesce(first_started_at, ?) WHERE id = ?",
@@ -205,7 +206,11 @@ class SqliteRunStore(SqliteRunReader):
     def end_block(self, block_run_id: BlockRunId, end: BlockEnd) -> None:
         """See `RunStore`."""
         with self.transaction():
-            row = self._block_run_row(block_run_id)
+            row = self._block_run_row(
+                block_run_id,
+                "SELECT b.status, b.attempt, b.started_at, b.run_id, b.block, b.child, b.hangs_on, project, pipeline"
+                " FROM block_runs AS b JOIN pipeline_runs AS r ON r.id = b.run_id WHERE b.id = ?",
+            )
             if Status(row["status"]).is_terminal or end.attempt not in {None, row["attempt"]}:
                 return
             self._database.execute(
@@ -246,11 +251,9 @@ class SqliteRunStore(SqliteRunReader):
 
     def _note_completed(self, block_run_id: BlockRunId, row: sqlite3.Row) -> None:
         self._database.execute(
-            "UPDATE block_heads SET completed_id = ?1 WHERE block = ?2"
-            " AND project = (SELECT project FROM pipeline_runs WHERE id = ?3)"
-            " AND pipeline = (SELECT pipeline FROM pipeline_runs WHERE id = ?3)"
+            "UPDATE block_heads SET completed_id = ?1 WHERE project = ?2 AND pipeline = ?3 AND block = ?4"
             " AND (completed_id IS NULL OR completed_id < ?1)",
-            (block_run_id, row["block"], row["run_id"]),
+            (block_run_id, row["project"], row["pipeline"], row["block"]),
         )
 
     def end_run(self, run_id: RunId, status: Status, error: ErrorReport | None, *, now: datetime) -> None:

@@ -86,8 +86,11 @@ class SqliteRunReader:
         """See `RunStore`."""
         return codec.block_run(self._block_run_row(block_run_id))
 
-    def _block_run_row(self, block_run_id: BlockRunId) -> sqlite3.Row:
-        row = self._database.row("SELECT * FROM block_runs WHERE id = ?", (block_run_id,))
+    def _block_run_row(
+        self, block_run_id: BlockRunId, statement: str = "SELECT * FROM block_runs WHERE id = ?"
+    ) -> sqlite3.Row:
+        """Return the row that `statement` finds for a block run; what runs per block asks for a few columns only."""
+        row = self._database.row(statement, (block_run_id,))
         if row is None:
             raise RunNotFoundError(
                 f"There is no block run {block_run_id}.", hint="look for its run in the list of runs."

@@ -54,9 +54,14 @@ class Ladder:
 
 @dataclass(slots=True)
 class Child:
-    """A process that waits for an attempt, or runs one; `control`, `stdout`, `stderr` are our ends, non-blocking."""
+    """A process that waits for an attempt, or runs one; `control`, `stdout`, `stderr` are our ends, non-blocking.
+
+    Attributes:
+        start_ticks: When it started, in clock ticks since boot: with the pid that names it for good.
+    """
 
     pid: int
+    start_ticks: int | None
     control: int
     stdout: int
     stderr: int
@@ -166,6 +171,14 @@ class Job:
         number = self.ladder.due(now) if self.ladder else None
         if number is not None:
             signal_group(self.child.pid, number)
+
+
+def start_ticks(pid: int) -> int | None:
+    """Return when `pid` started, in clock ticks since boot; None when it is gone or the system cannot tell."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError):
+        return None
 
 
 def read(descriptor: int) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from spellbook_core.worker.child import Ends, serve
-from spellbook_core.worker.job import READ_BYTES, Child, crash_file
+from spellbook_core.worker.job import READ_BYTES, Child, crash_file, start_ticks
 from spellbook_core.worker.options import Options
 
 STANDBY = 2
@@ -96,7 +96,7 @@ class Standby:
         os.close(out_write)
         os.close(err_write)
         ours.setblocking(False)
-        return Child(pid, ours.detach(), out_read, err_read, crash)
+        return Child(pid, start_ticks(pid), ours.detach(), out_read, err_read, crash)
 
     def _spawn(self, ends: Ends) -> int:
         descriptors = (ends.control, ends.stdout, ends.stderr, ends.crash)

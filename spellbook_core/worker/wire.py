@@ -12,7 +12,8 @@ from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, Pro
 from spellbook_core.model.task import BlockInput, BlockTask, Environment, ErrorReport, HangsOn, OutputInfo
 from spellbook_core.model.values import JsonObject, JsonValue, YamlValue
 
-_RECEIVE_BYTES = 256 * 1024
+_RECEIVE_BYTES = 64 * 1024
+"""Bytes asked for at a time; memory above 128 KiB would be asked of the system, and given back, each time."""
 
 
 def task_to_json(task: BlockTask) -> JsonObject:
@@ -189,6 +190,8 @@ class Channel:
                 self.is_closed = True
                 break
             self._received += data
+            if len(data) < _RECEIVE_BYTES:  # there is no more now; the end of it is told by the next call
+                break
         *lines, rest = self._received.split(b"\n")
         self._received = bytearray(rest)
         return [json.loads(line) for line in lines]

@@ -106,7 +106,7 @@ class Zygote:
         for stream, descriptor in (("stdout", child.stdout), ("stderr", child.stderr)):
             self._selector.register(descriptor, selectors.EVENT_READ, _Reader(self, job, stream, descriptor))
         self._selector.register(child.control, selectors.EVENT_READ, _Reader(self, job, "control", child.control))
-        self._tell("started", job, pid=child.pid, start_ticks=start_ticks(child.pid))
+        self._tell("started", job, pid=child.pid, start_ticks=child.start_ticks)
 
     def _forget(self) -> None:
         """Close what a fork copied: the engine's end and those of running blocks must not stay open in a block."""
@@ -206,16 +206,17 @@ class Zygote:
             ended = report_crash(os.waitstatus_to_exitcode(status), job.reason, job.child.crash_trace())
             job.log.notice(ended.message, time.time(), level="error")
         self._finish(job, strays)
+        crash = job.child.crash_trace()
+        job.child.close()
         self._tell(
             "exited",
             job,
             status=os.waitstatus_to_exitcode(status),
             reason=job.reason,
-            crash=job.child.crash_trace(),
+            crash=crash,
             peak_memory_bytes=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
             cpu_s=usage.ru_utime + usage.ru_stime,
         )
-        job.child.close()
 
     def _end_strays(self, job: Job) -> list[str]:
         known = self._standby.pids | self._jobs.keys()
@@ -250,14 +251,6 @@ class _Reader:
 
     def __call__(self) -> None:
         self._zygote.on_output(*self._arguments)
-
-
-def start_ticks(pid: int) -> int | None:
-    """Return when `pid` started, in clock ticks since boot: with the pid it names a process for good."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
-    except (OSError, IndexError):
-        return None
 
 
 def _start_anew(descriptor: int, options: Options) -> NoReturn:
