@@ -21,7 +21,9 @@ from spellbook_core.settings import Settings
 os.environ.setdefault("SPELLBOOK_IDLE_EXIT_S", "60")  # an engine that outlives a killed server's test ends by itself
 
 # How long an example takes is a matter of the machine's load; speed is proved in tests/benchmarks.
+# By hand with many more examples: `--hypothesis-profile=thorough`.
 hypothesis.settings.register_profile("spellbook", deadline=None)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("spellbook")
 
 LOADER = """

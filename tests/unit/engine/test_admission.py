@@ -104,7 +104,7 @@ RUNS = st.lists(
 MOVES = st.lists(st.tuples(st.sampled_from(["end", "leave", "offer", "give"]), st.integers(0, 5)), max_size=40)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=max(300, settings.default.max_examples))
 @given(runs=RUNS, moves=MOVES, limit=st.integers(1, 5))
 def test_any_course_of_events_keeps_limits_and_order(runs, moves, limit):
     """No limit is exceeded, nothing waits while a place is free that it may take, and the order holds."""

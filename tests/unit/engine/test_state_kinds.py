@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spellbook_core.engine import state
-from spellbook_core.engine.state import BlockEnded, BlockExpanded, BlockStarted, Bonds, CancelRequested, Group
+from spellbook_core.engine.state import (
+    BlockDue,
+    BlockEnded,
+    BlockExpanded,
+    BlockPostponed,
+    BlockStarted,
+    Bonds,
+    CancelRequested,
+    Group,
+)
 from spellbook_core.model.run import Status
 
 ENDS = [Status.COMPLETED, Status.COMPLETED, Status.COMPLETED, Status.FAILED, Status.CANCELLED]
@@ -126,19 +138,24 @@ def pipelines(draw):
     return parents, Bonds(guards, after, groups), counts
 
 
-def expand(current: state.RunState, block: str, counts: dict[str, int], callbacks: bool) -> state.RunState:
+def expand(current: state.RunState, block: str, counts: dict[str, int], add_on: str) -> state.RunState:
+    """Have a group grow; its children get a callback each, or a condition each, or neither."""
     group = current.bonds.groups[block]
     source = group.like[0] if group.like else None
     number = len(current.bonds.groups[source].members) if source else counts[block]
     members = tuple(f"{block}:{n}" for n in range(number))
-    links, after = {}, {}
+    links, after, guards = {}, {}, {}
     for n, member in enumerate(members):
         others = tuple(parent for parent in current.parents[block] if parent != source)
         links[member] = (*others, f"{source}:{n}") if source else others
-        if callbacks:
+        if add_on == "callbacks":
             links[f"k@{member}"] = ()
             after[f"k@{member}"] = member
-    return state.apply(current, BlockExpanded(block, members, links, Bonds(after=after)))
+        if add_on == "conditions":
+            links[f"q@{member}"] = links[member]
+            links[member] = (*links[member], f"q@{member}")
+            guards[f"q@{member}"] = member
+    return state.apply(current, BlockExpanded(block, members, links, Bonds(guards, after)))
 
 
 def check(before: state.RunState, current: state.RunState) -> None:
@@ -153,68 +170,88 @@ def check(before: state.RunState, current: state.RunState) -> None:
             assert all(before.statuses[parent] is Status.COMPLETED for parent in before.parents[name])
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=max(150, settings.default.max_examples))
 @given(pipelines(), st.integers(1, 3), st.data())
 def test_any_order_with_kinds_ends_legal(pipeline, limit, data):
-    """Whatever ends when and how, and whenever groups grow: every run ends, within its limit, parents first."""
+    """Whatever ends, waits, grows, is cancelled or restarted: every run ends, within its limit, parents first,
+    and each attempt is made once."""
     parents, bonds, counts = pipeline
     current = state.begin(parents, bonds=bonds)
-    started: set[str] = set()
-    for _ in range(300):
+    started: Counter[str] = Counter()
+    postponed: Counter[str] = Counter()
+    for _ in range(400):
+        before = current
         groups = state.expandable(current)
         if groups and data.draw(st.booleans()):
-            before, current = current, expand(current, groups[0], counts, data.draw(st.booleans()))
+            current = expand(current, groups[0], counts, data.draw(st.sampled_from(["", "callbacks", "conditions"])))
             check(before, current)
             continue
         for block in state.ready(current, limit - len(current.running())):
-            assert block not in started, "nothing runs twice"
+            started[block] += 1
+            assert started[block] == 1 + postponed[block], "nothing runs twice"
             assert block not in current.bonds.groups
-            started.add(block)
             before, current = current, state.apply(current, BlockStarted(block))
             check(before, current)
         assert len(current.running()) <= limit
         if state.outcome(current) is not None:
             break
-        running = current.running()
-        assert running or groups, "a run that has not ended must have something under way, or to grow"
-        if not running:
-            current = expand(current, groups[0], counts, callbacks=False)
-            continue
-        if not current.is_cancelling and data.draw(st.integers(0, 15)) == 15:
-            event = CancelRequested()
-        else:
+        running, waiting = current.running(), sorted(current.waiting)
+        assert running or waiting or groups, "a run that has not ended has something under way, waiting or to grow"
+        before = current
+        what = data.draw(st.sampled_from([*["end"] * 6, "postpone", "due", "restart", "cancel", "stray"]))
+        if what == "restart":
+            current = restarted(current)
+        elif what == "cancel" and data.draw(st.integers(0, 3)) == 3:
+            current = state.apply(current, CancelRequested())
+        elif what == "stray":
+            name = data.draw(st.sampled_from(sorted(current.statuses)))
+            if current.statuses[name] is not Status.RUNNING or name in current.bonds.groups:
+                for event in (BlockEnded(name, Status.FAILED), BlockPostponed(name)):
+                    assert state.apply(current, event) is current, "an event that does not fit changes nothing"
+        elif waiting and (what == "due" or not running):
+            current = state.apply(current, BlockDue(data.draw(st.sampled_from(waiting))))
+        elif running and what == "postpone" and sum(postponed.values()) < 20:
             block = data.draw(st.sampled_from(running))
-            ends = [*ENDS, Status.CONDITION_FAILED] if block in bonds.guards else ENDS
-            event = BlockEnded(block, data.draw(st.sampled_from(ends)))
-        before, current = current, state.apply(current, event)
+            postponed[block] += 1
+            current = state.apply(current, BlockPostponed(block))
+        elif running:
+            block = data.draw(st.sampled_from(running))
+            ends = [*ENDS, Status.CONDITION_FAILED] if block in current.bonds.guards else ENDS
+            current = state.apply(current, BlockEnded(block, data.draw(st.sampled_from(ends))))
+        elif groups:
+            current = expand(current, groups[0], counts, "")
         check(before, current)
+        assert not (current.is_cancelling and set(current.running()) - set(before.running())), "a cancel starts nothing"
     assert state.outcome(current) is not None
     assert all(status.is_terminal for status in current.statuses.values())
+    check_end(current)
+
+
+def check_end(current: state.RunState) -> None:
+    """The run is as its blocks are, and each block as what it depends on."""
+    plain = {current.statuses[name] for name in current.statuses if name not in current.bonds.after}
+    outcome = state.outcome(current)
+    assert (outcome is Status.COMPLETED) <= (plain <= {Status.COMPLETED, Status.CONDITION_FAILED})
+    assert (plain == {Status.COMPLETED}) <= (outcome is Status.COMPLETED)
     for name, group in current.bonds.groups.items():
         found = {current.statuses[member] for member in group.members or ()}
         if current.statuses[name] is Status.COMPLETED:
             assert found <= {Status.COMPLETED, Status.CONDITION_FAILED}
+    for name, status in current.statuses.items():
+        if status is Status.COMPLETED and name not in current.bonds.groups and name not in current.bonds.after:
+            assert all(current.statuses[parent] is Status.COMPLETED for parent in current.parents[name])
+        guarded = current.bonds.guards.get(name)
+        if guarded is not None and status in {Status.FAILED, Status.CONDITION_FAILED}:
+            assert current.statuses[guarded] is not Status.COMPLETED, "what a condition holds back did not run"
 
 
-@settings(max_examples=80, deadline=None)
-@given(pipelines(), st.data())
-def test_restored_state_goes_on_where_it_was(pipeline, data):
-    """What is stored, statuses and children, is enough: a state made of it allows the same next steps."""
-    parents, bonds, counts = pipeline
-    current = state.begin(parents, bonds=bonds)
-    for _ in range(data.draw(st.integers(0, 25))):
-        groups = state.expandable(current)
-        if groups:
-            current = expand(current, groups[0], counts, callbacks=False)
-        else:
-            for block in state.ready(current, 1):
-                current = state.apply(current, BlockStarted(block))
-            running = current.running()
-            if not running:
-                break
-            current = state.apply(current, BlockEnded(running[0], data.draw(st.sampled_from(ENDS))))
-    again = state.begin(current.parents, current.statuses, current.bonds)
+def restarted(current: state.RunState) -> state.RunState:
+    """What is stored is enough: a state made of it is the same, also one that is being cancelled."""
+    again = replace(state.begin(current.parents, current.statuses, current.bonds), waiting=current.waiting)
+    if current.is_cancelling:
+        again = state.apply(again, CancelRequested())
     assert dict(again.statuses) == dict(current.statuses)
     assert state.ready(again, 99) == state.ready(current, 99)
     assert state.expandable(again) == state.expandable(current)
     assert state.outcome(again) is state.outcome(current)
+    return again
