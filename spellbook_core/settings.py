@@ -48,6 +48,7 @@ class Settings:
         keep_runs: Newest ended runs kept of each pipeline, and as many of single blocks in the editor; 0 for all.
         keep_outputs_gb: Gigabytes of stored outputs beyond which those of the oldest runs go; 0 for no bound.
         keep_trash_days: Days for which a delete can be undone; 0 for ever.
+        keep_environments_days: Days for which a Python environment that no project names any more is kept; 0 for ever.
         clean_up_hours: Hours after which the idle engine cleans up again by itself; 0 never.
         mage_ai: What `import mage_ai` means in a block: `ours`, or `installed` for a real mage-ai where there is one.
     """
@@ -62,6 +63,7 @@ class Settings:
     keep_runs: int = 1000
     keep_outputs_gb: float = 50.0
     keep_trash_days: float = 30.0
+    keep_environments_days: float = 30.0
     clean_up_hours: float = 24.0
     mage_ai: str = "ours"
 

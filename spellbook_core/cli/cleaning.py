@@ -18,6 +18,7 @@ WORDS = {
     "logs": "files of older runs",
     "leftovers": "unfinished and ownerless files",
     "trash": "deletes too old to undo",
+    "environments": "Python environments that no project names",
 }
 
 

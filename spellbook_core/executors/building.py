@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -68,7 +68,10 @@ def held(folder: str | Path, *, alone: bool, wait: bool) -> Iterator[bool]:
 
 
 def take(folder: str | Path, *, alone: bool, wait: bool) -> int | None:
-    """Return a descriptor that holds the lock until it is closed, here and in processes that inherit it."""
+    """Return a descriptor that holds the lock until it is closed, here and in processes that inherit it.
+
+    Holding it with others is using the environment, and its time tells when that was last so; see `used_at`.
+    """
     Path(folder).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(f"{folder}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -76,7 +79,33 @@ def take(folder: str | Path, *, alone: bool, wait: bool) -> int | None:
     except BlockingIOError:
         os.close(lock)
         return None
+    if not alone:
+        os.utime(lock)
     return lock
+
+
+def is_being_made(folder: str | Path) -> bool:
+    """Return whether somebody makes or removes the environment right now."""
+    try:
+        lock = os.open(f"{folder}.lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def used_at(folder: str | Path) -> float:
+    """Return when blocks last began to run in the environment, or it was last made or tried, in epoch seconds."""
+    found = 0.0
+    for path in (f"{folder}.lock", report_path(folder), folder):
+        with suppress(OSError):
+            found = max(found, os.stat(path).st_mtime)
+    return found
 
 
 def build(recipe: Recipe, tell: Tell) -> None:

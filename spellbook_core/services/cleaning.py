@@ -13,12 +13,13 @@ from functools import cache
 from pathlib import Path
 
 from spellbook_core.artifacts import sweep
-from spellbook_core.errors import SpellbookError
+from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.model.naming import PipelineUuid, ProjectName, RunId
 from spellbook_core.model.task import OUTCOME_FILE
 from spellbook_core.project.periods import Periods, periods_of
 from spellbook_core.runs.records import OutputHolder
 from spellbook_core.runs.retention import EndedRun, Retention, expired, kept_digests, over_budget
+from spellbook_core.services import environment_list
 from spellbook_core.services.wiring import Context
 
 GRACE = timedelta(hours=1)
@@ -52,6 +53,7 @@ class Plan:
     logs: list[RunId] = field(default_factory=list)
     leftovers: list[sweep.Stored] = field(default_factory=list)
     trash: list[sweep.Stored] = field(default_factory=list)
+    environments: list[sweep.Stored] = field(default_factory=list)
     stored: dict[str, sweep.Stored] = field(default_factory=dict)
     run_sizes: dict[RunId, int] = field(default_factory=dict)
 
@@ -147,6 +149,12 @@ def _decide_files(ctx: Context, plan: Plan, old_logs: set[RunId]) -> None:
             with suppress(OSError):
                 if path.stat().st_mtime < before and (entry := sweep.measure(path)) is not None:
                     plan.trash.append(entry)
+    if settings.keep_environments_days > 0:
+        plan.environments = environment_list.unused(ctx, before=_environments_since(ctx, plan))
+
+
+def _environments_since(ctx: Context, plan: Plan) -> datetime:
+    return min(plan.now - timedelta(days=ctx.settings.keep_environments_days), plan.now - GRACE)
 
 
 def remove(ctx: Context, plan: Plan, progress: Callable[[str], None]) -> None:
@@ -171,10 +179,25 @@ def remove(ctx: Context, plan: Plan, progress: Callable[[str], None]) -> None:
     for path in _entries(workspace.runs_dir):
         if path.name.startswith(ASIDE):
             shutil.rmtree(path, ignore_errors=True)
+    if plan.environments:
+        progress("Removing Python environments")
+        plan.environments = _remove_environments(ctx, plan)
     progress("Tidying the run store")
     upkeep.tidy()
     if not upkeep.unended_ids():
         upkeep.compact()
+
+
+def _remove_environments(ctx: Context, plan: Plan) -> list[sweep.Stored]:
+    """Remove those that are still unused, and return them; one that a process lives in stays."""
+    still = {found.path for found in environment_list.unused(ctx, before=_environments_since(ctx, plan))}
+    removed = []
+    for found in plan.environments:
+        if found.path in still:
+            with suppress(environment_list.EnvironmentInUseError, NotFoundError):
+                environment_list.remove(ctx, found.path.name)
+                removed.append(found)
+    return removed
 
 
 def _put_aside(folder: Path) -> None:

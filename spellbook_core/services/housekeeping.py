@@ -41,7 +41,8 @@ class Found:
 
     Attributes:
         kind: `runs`, `outputs` (stored values), `logs` (files of runs that stay), `leftovers` (unfinished or
-            ownerless files) or `trash` (deletes that can no longer be undone).
+            ownerless files), `trash` (deletes that can no longer be undone) or `environments` (Pythons of ours that no
+            project names any more).
     """
 
     kind: str
@@ -128,6 +129,7 @@ def _report(plan: Plan, used: dict[str, int], *, is_done: bool) -> Report:
         Found("logs", len(plan.logs), sum(plan.run_sizes.get(run, 0) for run in plan.logs)),
         Found("leftovers", len(plan.leftovers), sum(left.size_bytes for left in plan.leftovers)),
         Found("trash", len(plan.trash), sum(entry.size_bytes for entry in plan.trash)),
+        Found("environments", len(plan.environments), sum(found.size_bytes for found in plan.environments)),
     )
     return Report(found, used, is_done)
 

@@ -13,8 +13,8 @@ from spellbook_core.model.recipe import Recipe
 from spellbook_core.project.layout import HasWorkspace
 from spellbook_core.project.missing import Missing
 from spellbook_core.runs.logs import LogLine
-from spellbook_core.services import environments
-from spellbook_core.services.environments import ABSENT, FAILED, MAKING, READY, Progress
+from spellbook_core.services import environment_list, environments
+from spellbook_core.services.environment_list import ABSENT, FAILED, MAKING, READY, Progress
 
 __all__ = ["ABSENT", "FAILED", "MAKING", "READY", "PackageNeeds", "awaited_log", "needs_of"]
 
@@ -57,7 +57,7 @@ def needs_of(ctx: HasWorkspace, project: str, pipeline: str) -> PackageNeeds:
     if tried is not None:
         recipe, progress = tried
     elif own is not None:
-        recipe, progress = own, environments.progress(own)
+        recipe, progress = own, environment_list.progress(own)
     else:
         return PackageNeeds(missing)
     made_from = recipe.requirements.removeprefix(f"{recipe.project_root}/") if recipe.requirements else ""
@@ -95,7 +95,7 @@ def _tried(
             recipe = Recipe.parse(json.dumps(json.loads(path.read_bytes())["recipe"]))
             if recipe.project_root != root:
                 continue
-            progress = environments.progress(recipe)
+            progress = environment_list.progress(recipe)
             if progress.state == MAKING:
                 return recipe, progress
             if progress.state == FAILED and (recipe == own or wanted.intersection(recipe.packages)):

@@ -19,6 +19,7 @@ _WORDS = {
     "logs": "Files of older runs",
     "leftovers": "Unfinished files",
     "trash": "Deletes too old to undo",
+    "environments": "Python environments that no project names",
 }
 
 

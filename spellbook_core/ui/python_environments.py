@@ -6,15 +6,15 @@ from functools import partial
 
 import streamlit as st
 
-from spellbook_core.services import environments
-from spellbook_core.services.environments import EnvironmentView
+from spellbook_core.services import environment_list
+from spellbook_core.services.environment_list import EnvironmentView
 from spellbook_core.ui import boundary, state, text
 
 _LOOKS = {
-    environments.READY: (":material/check_circle:", "green", "ready"),
-    environments.MAKING: (":material/hourglass_top:", "violet", "being made"),
-    environments.FAILED: (":material/error:", "red", "failed"),
-    environments.ABSENT: (":material/schedule:", "gray", "made by the next run"),
+    environment_list.READY: (":material/check_circle:", "green", "ready"),
+    environment_list.MAKING: (":material/hourglass_top:", "violet", "being made"),
+    environment_list.FAILED: (":material/error:", "red", "failed"),
+    environment_list.ABSENT: (":material/schedule:", "gray", "made by the next run"),
 }
 
 
@@ -23,7 +23,7 @@ def card() -> None:
     with boundary.guarded(), st.container(border=True, key="settings_environments"):
         st.markdown("#### Python environments of blocks", anchors=False)
         ctx = state.context()
-        found = environments.list_environments(ctx)
+        found = environment_list.list_environments(ctx)
         if not found:
             st.caption(
                 "None: all blocks run in the Python that Spellbook runs in. A project gets its own with "
@@ -42,7 +42,7 @@ def _row(view: EnvironmentView) -> None:
             st.markdown(f"**{text.escape(view.made_from or 'nothing yet', max_chars=60)}**", width="content")
             st.badge(word, icon=icon, color=color)
             st.space("stretch")
-            if view.digest is not None and view.progress.state != environments.MAKING:
+            if view.digest is not None and view.progress.state != environment_list.MAKING:
                 st.button(
                     "Remove",
                     key=f"environment_remove_{name[:12]}",
@@ -61,7 +61,7 @@ def _row(view: EnvironmentView) -> None:
 
 def _remove(digest: str) -> None:
     def act() -> None:
-        environments.remove(state.context(), digest)
+        environment_list.remove(state.context(), digest)
         boundary.notify("The environment is removed.", icon=":material/delete:")
 
     boundary.attempt(act)

@@ -25,7 +25,7 @@ from spellbook_core.model.run import NewRun, Status
 from spellbook_core.model.staleness import Freshness
 from spellbook_core.model.task import BlockInput, Environment
 from spellbook_core.project.environment import InterpreterMissingError, interpreter_of
-from spellbook_core.services import environments, runs
+from spellbook_core.services import environment_list, environments, runs
 from spellbook_core.services.wiring import Context, open_context
 from spellbook_core.settings import Settings
 from tests.conftest import make_project, wait_until
@@ -318,10 +318,11 @@ def shelf(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def settled(ctx: Context, recipe) -> environments.Progress:
+def settled(ctx: Context, recipe) -> environment_list.Progress:
     return wait_until(
         lambda: (
-            (found := environments.progress(recipe)).state not in {environments.MAKING, environments.ABSENT} and found
+            (found := environment_list.progress(recipe)).state not in {environment_list.MAKING, environment_list.ABSENT}
+            and found
         ),
         60.0,
     )
@@ -352,10 +353,10 @@ def test_missing_package_is_installed_beside_spellbooks_own(tmp_path, context, s
 def test_install_goes_on_in_a_process_of_its_own(tmp_path, context, shelf):
     make_project(tmp_path, blocks={"a": TINY})
     recipe = environments.planned(context, "demo", "main", ["tinypack"])
-    assert environments.progress(recipe).state == environments.ABSENT
+    assert environment_list.progress(recipe).state == environment_list.ABSENT
     environments.start_install(context, "demo", "main", ["tinypack"])
-    assert environments.progress(recipe).state != environments.ABSENT
-    assert settled(context, recipe).state == environments.READY
+    assert environment_list.progress(recipe).state != environment_list.ABSENT
+    assert settled(context, recipe).state == environment_list.READY
     wait_until(lambda: environments.missing(context, "demo", "main") == [], 10.0)
 
 
@@ -365,7 +366,7 @@ def test_failed_install_changes_nothing_and_says_why(tmp_path, context, shelf):
     environments.start_install(context, "demo", "main", ["no-such-package"])
     recipe = environments.planned(context, "demo", "main", ["no-such-package"])
     found = settled(context, recipe)
-    assert found.state == environments.FAILED
+    assert found.state == environment_list.FAILED
     assert "No matching distribution found for no-such-package" in found.problem
     assert any("no-such-package" in line for line in found.lines)
     assert (project / "metadata.yaml").read_text() == before
@@ -397,20 +398,35 @@ def test_environments_are_listed_and_removed(tmp_path, context, shelf):
     project = make_project(tmp_path, blocks={"a": TINY})
     environments.install(context, "demo", None, ["tinypack"], lambda line: None)
     run(context)
-    [view] = environments.list_environments(context)
-    assert (view.made_from, view.used_by, view.progress.state) == ("tinypack", ("demo",), environments.READY)
+    [view] = environment_list.list_environments(context)
+    assert (view.made_from, view.used_by, view.progress.state) == ("tinypack", ("demo",), environment_list.READY)
     assert view.size_bytes > 1000
     assert view.version.startswith("3.")
     (project / "metadata.yaml").write_text("project_type: standalone\n")
-    [view] = environments.list_environments(context)
+    [view] = environment_list.list_environments(context)
     assert view.used_by == ()
     lock = building.take(context.workspace.environment_dir(view.digest), alone=False, wait=False)
-    with pytest.raises(environments.EnvironmentInUseError, match="in use"):
-        environments.remove(context, view.digest)
+    with pytest.raises(environment_list.EnvironmentInUseError, match="in use"):
+        environment_list.remove(context, view.digest)
     os.close(lock)
-    environments.remove(context, view.digest)
-    assert environments.list_environments(context) == []
+    environment_list.remove(context, view.digest)
+    assert environment_list.list_environments(context) == []
     assert list(context.workspace.environments_dir.iterdir()) == []
+
+
+def test_what_unpinned_packages_became_counts(tmp_path, context, shelf):
+    source = "import tinypack\n@transformer\ndef f(x, *args, **kwargs):\n    return x + tinypack.VALUE\n"
+    project = make_project(tmp_path, blocks={"a": PLAIN, "b": source})
+    (project / "metadata.yaml").write_text(SECTION + "    packages: [tinypack]\n")
+    _, blocks = run(context)
+    assert blocks["b"].outputs[0].summary == "42"
+    wheel(shelf, "1.1", 51)
+    _, blocks = run(context)
+    assert blocks["b"].reused, "a new release changes nothing where the old one is installed"
+    [view] = environment_list.list_environments(context)
+    environment_list.remove(context, view.digest)
+    _, blocks = run(context)
+    assert blocks["b"].outputs[0].summary == "52"
 
 
 def test_environment_is_held_while_a_warm_process_lives_in_it(tmp_path, workspace, attempts, shelf):
@@ -420,10 +436,10 @@ def test_environment_is_held_while_a_warm_process_lives_in_it(tmp_path, workspac
     attempts.submit(task)
     assert attempts.wait(task).outcome.error is None
     ctx = open_context(workspace.root)
-    with pytest.raises(environments.EnvironmentInUseError, match="in use"):
-        environments.remove(ctx, found.recipe.digest)
+    with pytest.raises(environment_list.EnvironmentInUseError, match="in use"):
+        environment_list.remove(ctx, found.recipe.digest)
     attempts.executor.close()
-    environments.remove(ctx, found.recipe.digest)
+    environment_list.remove(ctx, found.recipe.digest)
     ctx.close()
 
 

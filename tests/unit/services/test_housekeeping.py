@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from spellbook_core.artifacts import sweep
+from spellbook_core.executors import building
 from spellbook_core.model.run import NewRun, Selection, Status
 from spellbook_core.project.layout import Workspace
 from spellbook_core.runs.records import BlockEnd, BlockSpec, Fingerprint, NewBlockRun
 from spellbook_core.runs.store import RunNotFoundError
-from spellbook_core.services import housekeeping
+from spellbook_core.services import environments, housekeeping
 from spellbook_core.services.wiring import Context
 from spellbook_core.settings import Settings
 from tests.conftest import FrozenClock, chain, make_project
@@ -312,3 +313,47 @@ def test_clean_ups_while_runs_go_never_take_what_is_needed(ctx):
 class RealClock(FrozenClock):
     def now(self):
         return datetime.now(UTC)
+
+
+def environment(ctx, digest, *, days):
+    """Leave what an environment of `days` ago leaves."""
+    folder = ctx.workspace.environment_dir(digest)
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").write_text("x" * 5000)
+    building.report_path(folder).write_text("{}")
+    os.close(building.take(folder, alone=False, wait=False))
+    then = (ctx.clock.now() - days * DAY).timestamp()
+    for path in (folder, building.report_path(folder), folder.with_name(f"{folder.name}.lock")):
+        os.utime(path, (then, then))
+    return folder
+
+
+def test_environment_that_nobody_names_goes_when_it_is_old(ctx, tmp_path):
+    old, young = environment(ctx, "a" * 32, days=40), environment(ctx, "b" * 32, days=3)
+    settings = tmp_path / "projects" / "demo" / "metadata.yaml"
+    settings.write_text("spellbook:\n  environment:\n    packages: [tinypack]\n")
+    named = environment(ctx, environments.recipe_of(ctx, "demo", None).digest, days=400)
+    assert counts(housekeeping.look(ctx)) == {"environments": 1}
+    assert old.exists(), "looking changes nothing"
+    report = housekeeping.clean(ctx)
+    assert counts(report) == {"environments": 1}
+    assert report.size_bytes >= 5000
+    assert (old.exists(), young.exists(), named.exists()) == (False, True, True)
+    assert not list(old.parent.glob("a*"))
+
+
+def test_environment_that_a_process_lives_in_stays(ctx):
+    old = environment(ctx, "a" * 32, days=40)
+    lock = building.take(old, alone=False, wait=False)
+    os.utime(old.with_name(f"{old.name}.lock"), (0, 0))
+    assert counts(housekeeping.clean(ctx)) == {}
+    assert old.exists()
+    os.close(lock)
+    assert counts(housekeeping.clean(ctx)) == {"environments": 1}
+
+
+def test_no_environment_goes_while_a_project_cannot_be_read(ctx, tmp_path):
+    old = environment(ctx, "a" * 32, days=40)
+    (tmp_path / "projects" / "demo" / "metadata.yaml").write_text("spellbook: [\n  environment: x\n")
+    assert counts(housekeeping.clean(ctx)) == {}
+    assert old.exists()
