@@ -24,9 +24,11 @@ class Concurrency:
         run_limit: Runs at once, whoever started them; None for no limit.
         trigger_run_limit: Runs at once that were started in the same way; None for no limit.
         if_running: What happens to a run beyond a limit. With `ALLOW` both run limits are None.
+        priority: Of its runs that name none; higher goes first.
     """
 
     block_limit: int | None = None
     run_limit: int | None = 1
     trigger_run_limit: int | None = None
     if_running: IfRunning = IfRunning.QUEUE
+    priority: int = 0

@@ -24,6 +24,7 @@ class Pipeline:
         callbacks: Add-on blocks, outside the graph of runs; likewise `conditionals` and `widgets` (charts).
         variables: Values every block receives, with their YAML types.
         retry_config: As the file has it; blocks have their own over it.
+        concurrency_config: As the file has it; `project.concurrency` reads it.
         environment: `executor_config.env`: variables of every block's process; blocks have their own over it.
     """
 
@@ -39,6 +40,7 @@ class Pipeline:
     variables: Mapping[str, YamlValue] = field(default_factory=dict)
     retry_config: Mapping[str, YamlValue] = field(default_factory=dict)
     environment: Mapping[str, YamlValue] = field(default_factory=dict)
+    concurrency_config: Mapping[str, YamlValue] = field(default_factory=dict)
 
     def configuration_of(self, block: Block) -> Mapping[str, YamlValue]:
         """Return the configuration that a block runs with: its own, its `env` laid over the pipeline's."""

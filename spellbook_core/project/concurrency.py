@@ -1,4 +1,4 @@
-"""Limits that a pipeline's and a project's `metadata.yaml` set; mage's keys, and `if_running` beside them."""
+"""Limits that a pipeline's and a project's `metadata.yaml` set; mage's keys, `if_running` and `priority` beside."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.concurrency import Concurrency, IfRunning
+from spellbook_core.model.run import MAX_PRIORITY
 from spellbook_core.project import yaml_files
 from spellbook_core.project.containment import read_inside
 from spellbook_core.project.layout import PIPELINE_FILE, ProjectLayout
@@ -39,12 +40,12 @@ def concurrency_of(document: Mapping[str, object]) -> Concurrency:
     block_limit = _limit(config, "block_run_limit")
     run_limit = _limit(config, "pipeline_run_limit_all_triggers")
     trigger_limit = _limit(config, "pipeline_run_limit")
-    policy = _policy(config)
+    policy, priority = _policy(config), _priority(config)
     if policy is IfRunning.ALLOW:
-        return Concurrency(block_limit, None, None, policy)
+        return Concurrency(block_limit, None, None, policy, priority)
     if run_limit is None and trigger_limit is None:
         run_limit = 1
-    return Concurrency(block_limit, run_limit, trigger_limit, policy)
+    return Concurrency(block_limit, run_limit, trigger_limit, policy, priority)
 
 
 def project_block_limit(project: ProjectLayout) -> int | None:
@@ -80,6 +81,16 @@ def _limit(config: Mapping[str, object], key: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise BadConcurrencyError(
             f"'{key}: {str(value)[:40]}' is no whole number from 1.", hint=f"write '{key}: 2', or leave it out."
+        )
+    return value
+
+
+def _priority(config: Mapping[str, object]) -> int:
+    value = config.get("priority", 0)
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_PRIORITY:
+        raise BadConcurrencyError(
+            f"'priority: {str(value)[:40]}' is no whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}.",
+            hint="write 'priority: 10', or leave it out.",
         )
     return value
 

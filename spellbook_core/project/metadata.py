@@ -162,6 +162,7 @@ class _Reader:
             variables=cast("dict[str, YamlValue]", dict(variables or {})),
             retry_config=_mapping(document.get("retry_config")),
             environment=_mapping(_mapping(document.get("executor_config")).get("env")),
+            concurrency_config=_mapping(document.get("concurrency_config")),
         )
 
     def blocks(self, document: Mapping[str, object], name: str) -> tuple[Block, ...]:

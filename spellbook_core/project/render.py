@@ -36,6 +36,8 @@ def render(document: Mapping[str, object], old: Pipeline | None, new: Pipeline) 
         put(result, "variables", _merged(document.get("variables"), new.variables))
     if dict(old.retry_config if old is not None else {}) != dict(new.retry_config):
         put(result, "retry_config", _merged(document.get("retry_config"), new.retry_config))
+    if dict(old.concurrency_config if old is not None else {}) != dict(new.concurrency_config):
+        put(result, "concurrency_config", _merged(document.get("concurrency_config"), new.concurrency_config))
     for key in ("blocks", "callbacks", "conditionals", "widgets"):
         was_blocks = getattr(old, key) if old is not None else None
         now_blocks = getattr(new, key)

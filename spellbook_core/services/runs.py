@@ -18,6 +18,7 @@ from spellbook_core.runs import metrics as metric_files
 from spellbook_core.runs.records import AttemptEnd, RunFilter, RunsPage
 from spellbook_core.runs.store import RunNotFoundError
 from spellbook_core.services import engines, pipelines
+from spellbook_core.services.pipeline_settings import with_priority
 from spellbook_core.services.wiring import Context, open_context
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def start(ctx: Context, new: NewRun) -> PipelineRun:
         EngineStartError: No engine answers and none can be started; nothing was queued. [SB-RUN-008]
     """
     prepare(ctx.workspace, ctx.store, new)
+    new = with_priority(ctx, new)
     with engines.connected(ctx) as send:
         run = ctx.store.create_run(new, now=ctx.clock.now())
         send({"op": "wake"})
@@ -106,6 +108,7 @@ def run_here(ctx: Context, new: NewRun, on_event: Callable[[JsonObject], None]) 
     from spellbook_core.engine.solo import run_alone
 
     prepare(ctx.workspace, ctx.store, new)
+    new = with_priority(ctx, new)
     executor = ctx.make_executor()
     try:
         return run_alone(ctx.workspace, ctx.store, executor, ctx.clock, ctx.settings, new, on_event)
