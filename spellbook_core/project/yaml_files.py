@@ -15,6 +15,7 @@ import yaml
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.project.containment import UnreadableFileError, decode
+from spellbook_core.project.yaml_patch import is_same, patch
 from spellbook_core.settings import MAX_YAML_BYTES
 
 try:
@@ -203,6 +204,7 @@ def write(document: dict[str, object], *, like: tuple[dict[str, object], str] | 
 
     `yaml.safe_dump` with its defaults reproduces 352 of 370 public mage files byte for byte. Text with raw Korean is
     written raw, text with escapes escaped; a new file is written raw, so that people can read its differences in git.
+    Of a text that no dumper writes, with comments or quotes of a person, only the lines that differ are changed.
 
     Args:
         document: What to write.
@@ -214,7 +216,21 @@ def write(document: dict[str, object], *, like: tuple[dict[str, object], str] | 
     for dumper, raw in _styles(text):
         if _dump(before, dumper, raw=raw) == text:
             return _dump(document, dumper, raw=raw)
-    return _dump(document, _Fast, raw=_is_raw(text))
+    return _patched(text, before, document) or _dump(document, _Fast, raw=_is_raw(text))
+
+
+def _patched(text: str, before: dict[str, object], document: dict[str, object]) -> str | None:
+    """Return a text that a person wrote, changed where the document differs; None when that fails."""
+    place, raw = Path("metadata.yaml"), _is_raw(text)
+    try:
+        root = _compose(text.encode("utf-8"), text, place)
+        if root is None:
+            return None
+        made = patch(text, root, before, document, lambda value: _dump(value, _Fast, raw=raw))
+        again = None if made is None else read(made.encode("utf-8"), place)[0]
+    except BadYamlError:
+        return None
+    return made if is_same(again, document) else None
 
 
 def _is_raw(text: str) -> bool:
@@ -227,5 +243,5 @@ def _styles(text: str) -> list[tuple[type, bool]]:
     return [(dumper, raw) for dumper in (_Fast, _Exact) for raw in order]
 
 
-def _dump(document: dict[str, object], dumper: type, *, raw: bool) -> str:
+def _dump(document: object, dumper: type, *, raw: bool) -> str:
     return str(yaml.dump(document, Dumper=dumper, allow_unicode=raw, sort_keys=False))
