@@ -307,7 +307,7 @@ def _together(found: set[Status]) -> Status:
 
 def _postponed(state: RunState, block: BlockUuid) -> RunState:
     """Have a running block wait; in a run that is being cancelled nothing starts again, so there it is cancelled."""
-    if state.statuses.get(block) is not Status.RUNNING:
+    if state.statuses.get(block) is not Status.RUNNING or block in state.bonds.groups:
         return state
     if state.is_cancelling:
         return apply(state, BlockEnded(block, Status.CANCELLED))
