@@ -1,7 +1,8 @@
-"""Runs, kills and edits at random moments on one real workspace; then everything that was promised is checked.
+"""Runs, edits, kills, a full disk and a jumping clock at random moments of one real workspace's life.
 
-The same seed makes the same acts with the same pauses. What a block executed is counted outside the product: each one
-appends a line to a file when it begins and when it ends.
+The life is a process of its own, started with `chaos_life.lived`: everything in it, also the one that acts, sees the
+same disk and clock. The same seed makes the same acts with the same pauses. What blocks executed is counted outside the
+product: each attempt appends a line to a file when it begins and when it ends.
 """
 
 from __future__ import annotations
@@ -10,76 +11,46 @@ import os
 import random
 import select
 import signal
-import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from spellbook_core.engine.active import read_outcome
+import httpx
+
 from spellbook_core.engine.leader import read_info
 from spellbook_core.engine.supervise import identity, is_alive
 from spellbook_core.errors import ChangedOnDiskError, SpellbookError
-from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
-from spellbook_core.model.run import NewRun, Selection, Status
-from spellbook_core.project.metadata import load_pipeline
+from spellbook_core.model.naming import BlockUuid, RunId
+from spellbook_core.model.run import NewRun, Selection
 from spellbook_core.runs.records import ProcessIdentity
-from spellbook_core.services import blocks, engines, runs
+from spellbook_core.services import blocks, engines, files, pipelines, runs
 from spellbook_core.services.wiring import open_context
-from tests.conftest import BlockFile, make_project, wait_until
+from tests.conftest import wait_until
+from tests.engine.chaos_workspace import DIAMOND, EDITED, KINDS, PROJECT, SCRATCH, make_workspace
+from tests.engine.chaos_world import Page, World
 
 SETTLE_S = 15.0
-"""How long after the last kill a state may be wrong (the promise), and what is under way may take to end."""
+"""How long after the last kill a state may be wrong: the promise."""
+
+END_S = 90.0
+"""How long what is then left to do may take; seconds on this machine, but there are slower ones."""
 
 VICTIM_S = 1.0
 """How long a block's process is waited for that can be killed."""
 
 UNENDED_RUNS = 4
-PROJECT, PIPELINE = ProjectName("demo"), PipelineUuid("main")
-
-BODY = """
-import os, pathlib, time
-from spellbook_core import current_run
-
-def mark(word):
-    now = current_run()
-    line = f"{{word}} {{now.run_id}} {{now.block_run_id}} {{now.attempt}}\\n"
-    path = pathlib.Path(__file__).parents[1] / "marks"
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(handle, line.encode())
-    os.close(handle)
-
-@{kind}
-def work(*args, **kwargs):
-    mark("begin")
-    time.sleep({seconds})
-    mark("end")
-    return {{"from": args, "bytes": "x" * 20_000}}
-"""
-SCRATCH = "@data_loader\ndef scratch(*args, **kwargs):\n    return {number}\n"
 
 
-def make_workspace(root: Path) -> None:
-    """Write a project whose pipeline loads, fans out to two blocks and joins; and one that is only edited."""
-
-    def body(kind: str, seconds: float, *parents: str) -> BlockFile:
-        return BlockFile(BODY.format(kind=kind, seconds=seconds), kind, parents)
-
-    graph = {
-        "load": body("data_loader", 0.05),
-        "left": body("transformer", 0.15, "load"),
-        "right": body("transformer", 0.1, "load"),
-        "join": body("data_exporter", 0.05, "left", "right"),
-    }
-    make_project(root, blocks={"scratch": SCRATCH.format(number=0)}, pipeline="edited")
-    make_project(root, blocks=graph, pipeline="main")
-
-
-@dataclass
 class Chaos:
     """One chaotic life of a workspace.
+
+    Args:
+        root: The workspace, which is made.
+        seed: Decides what happens when.
+        engine_share: Which part of the kills is meant for the engine.
+        has_world: Whether the disk fills up, the clock jumps and a page is served and killed.
 
     Attributes:
         acts: What was done, in order, for whoever replays it.
@@ -87,100 +58,186 @@ class Chaos:
         started: Runs that were acknowledged.
     """
 
-    root: Path
-    seed: int
-    acts: list[str] = field(default_factory=list)
-    kills: Counter[str] = field(default_factory=Counter)
-    started: list[RunId] = field(default_factory=list)
+    def __init__(self, root: Path, seed: int, *, engine_share: float, has_world: bool) -> None:
+        make_workspace(root)
+        self.root, self.seed, self.engine_share, self.has_world = root, seed, engine_share, has_world
+        self.acts: list[str] = []
+        self.kills: Counter[str] = Counter()
+        self.done: Counter[str] = Counter()
+        self.started: list[RunId] = []
+        self.asked: dict[str, NewRun] = {}
+        self.began = time.monotonic()
+        self.ctx = open_context(root)
+        self.world = World()
+        self.page = Page(root, root.parent / "page.log")
+        self.random = random.Random(seed)
+        self._room_at: float | None = None
+        self._texts = [self._text() for _ in range(2)]
+        self._files = [self._pipeline() for _ in range(2)]
+        self.saved_text, self.saved_description = self._texts[0][0], ""
 
-    def __post_init__(self) -> None:
-        make_workspace(self.root)
-        self.random = random.Random(self.seed)
-        self.ctx = open_context(self.root)
-        self._clients = [self._text() for _ in range(2)]
-        self._saved = self._clients[0][0]
-        self._number = 0
-
-    def live(self, *, until: Callable[[Chaos], bool]) -> None:
-        """Act at random moments until told; edits and cancels in between are part of it."""
-        weights = {self.start: 4, self.kill_worker: 9, self.kill_zygote: 1, self.kill_engine: 1, self.edit: 2}
-        while not until(self):
-            self.ensure_work()
-            act = self.random.choices([*weights, self.cancel], [*weights.values(), 1])[0]
+    def live(self, *, seconds: float | None, kills: int | None) -> None:
+        """Act at random moments for so long, or until so many processes were killed."""
+        weights = {self.start: 4, self.kill: 11, self.edit: 2, self.edit_pipeline: 1, self.cancel: 1}
+        if self.has_world:
+            weights |= {self.start_by_page: 2, self.kill_page: 0.5, self.intrude: 1}
+            weights |= {self.fill_disk: 0.7, self.jump_clock: 1} if self.world.can_change else {}
+        step = 0
+        while self._is_over(seconds, kills) is False:
+            step += 1
+            self.random = random.Random(f"{self.seed}-{step}")  # what an act draws does not change those after it
+            act = self.random.choices([*weights], [*weights.values()])[0]
+            pause_s = self.random.uniform(0.0, 0.12)
             self.acts.append(act.__name__)
+            self._free_disk_when_due()
+            self._ensure_work()
             act()
-            select.select([], [], [], self.random.uniform(0.0, 0.12))  # a random moment, not a wait
+            select.select([], [], [], pause_s)  # a random moment, not a wait
 
-    def ensure_work(self) -> None:
-        """Keep at least two runs under way; whoever asks for one starts the engine when none leads."""
-        while len(self._unended()) < 2:
+    def _is_over(self, seconds: float | None, kills: int | None) -> bool:
+        if kills is not None:
+            return sum(self.kills.values()) >= kills
+        return time.monotonic() - self.began >= (seconds or 0.0)
+
+    def _ensure_work(self) -> None:
+        """Keep at least two runs under way and a page served; ask again for what was asked of a page that died."""
+        if self.has_world:
+            self.page.ensure()
+        for request_id, new in list(self.asked.items()):
+            with suppress(SpellbookError, OSError):
+                self.started.append(runs.start(self.ctx, new).id)
+                del self.asked[request_id]
+        if len(self._unended()) < 2:
             self.start()
+
+    # -- acts -----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start a run, as the page does."""
+        pipeline = self.random.choices([DIAMOND, KINDS], [2, 1])[0]
         if len(self._unended()) >= UNENDED_RUNS:
             return
-        new = NewRun(PROJECT, PIPELINE, "manual", Selection(is_fresh=True))
-        with suppress(SpellbookError, OSError):  # the engine was killed while it was asked: nothing was acknowledged
+        new = NewRun(PROJECT, pipeline, "manual", Selection(is_fresh=True))
+        with suppress(SpellbookError, OSError):  # the engine died while it was asked, or the disk is full: not ours
             self.started.append(runs.start(self.ctx, new).id)
 
-    def kill_worker(self) -> None:
-        """Kill a block's process, wherever it is: beginning, in user code, writing, sealing, leaving."""
+    def start_by_page(self) -> None:
+        """Start a run through the page, with a name for the request; who gets no answer asks again later."""
+        request_id = f"{self.seed}-{len(self.acts)}"
+        new = NewRun(PROJECT, DIAMOND, "api", variables={"request": request_id}, request_id=request_id)
+        if len(self._unended()) >= UNENDED_RUNS or self.page.address() is None:
+            return
+        self.asked[request_id] = new
+        body = {"request_id": request_id, "variables": dict(new.variables)}
+        with suppress(httpx.HTTPError, OSError):
+            answer = self.page.post(f"/api/projects/{PROJECT}/pipelines/{DIAMOND}/runs", body)
+            if answer.status_code == 201:
+                self.started.append(RunId(answer.json()["run_id"]))
+                del self.asked[request_id]
+                self.done["runs started by the page"] += 1
+
+    def kill(self) -> None:
+        """Kill the engine, a block's process wherever it is, or the process that forks them."""
+        draw, after_s, is_awaited = self.random.random(), self.random.uniform(0.0, 0.1), self.random.random() < 0.5
+        if draw < self.engine_share:
+            self._kill_engine(is_awaited)
+            return
         with suppress(TimeoutError):
             wait_until(self._workers, VICTIM_S)
-        select.select([], [], [], self.random.uniform(0.0, 0.1))
+        select.select([], [], [], after_s)
         alive = self._workers()
-        if alive:
-            self._kill("worker", self.random.choice(alive).pid)
+        if not alive:
+            return
+        victim = alive[int(draw * 997) % len(alive)].pid
+        parent = _parent(victim)
+        if self.random.random() < 0.1 and parent is not None and "worker.zygote" in _command(parent):
+            self._kill("zygote", parent)
+        else:
+            self._kill("worker", victim)
 
-    def _workers(self) -> list[ProcessIdentity]:
-        found = [a.process for run in self._unended() for a in self.ctx.store.attempts(run) if a.process is not None]
-        return [process for process in found if is_alive(process)]
-
-    def kill_zygote(self) -> None:
-        """Kill the process that forks the blocks."""
-        for process in self._workers():
-            parent = _parent(process.pid)
-            if parent is not None and "worker.zygote" in _command(parent):
-                self._kill("zygote", parent)
-                return
-
-    def kill_engine(self) -> None:
+    def _kill_engine(self, is_awaited: bool) -> None:
         """Kill the engine; the next one who needs it starts another."""
         info = read_info(self.ctx.workspace)
         if info is not None and "engine_process" in _command(info.pid):
             self._kill("engine", info.pid)
-            if self.random.random() < 0.5:
-                engines.ensure(self.ctx)
+            if is_awaited:
+                with suppress(SpellbookError, OSError):
+                    engines.ensure(self.ctx)
+
+    def kill_page(self) -> None:
+        """Kill the process that serves the page."""
+        if self.page.address() is not None and self.page.kill():
+            self.kills["page"] += 1
 
     def cancel(self) -> None:
         """Cancel a run."""
         unended = self._unended()
         if unended:
-            runs.cancel(self.ctx, self.random.choice(unended))
+            with suppress(SpellbookError, OSError):
+                runs.cancel(self.ctx, unended[int(self.random.random() * len(unended))])
 
     def edit(self) -> None:
         """Save a block as one of two clients, each of which knows only what it read last."""
         at = self.random.randrange(2)
-        self._number += 1
-        text = SCRATCH.format(number=self._number)
-        try:
-            blocks.save_source(
-                self.ctx,
-                PROJECT,
-                PipelineUuid("edited"),
-                BlockUuid("scratch"),
-                text,
-                expected_hash=self._clients[at][1],
-            )
-            self._saved = text
-        except ChangedOnDiskError:
-            pass
-        self._clients[at] = self._text()
+        text = SCRATCH.format(number=len(self.acts))
+        told = (self.ctx, PROJECT, EDITED, BlockUuid("scratch"), text)
+        with suppress(ChangedOnDiskError, SpellbookError):
+            blocks.save_source(*told, expected_hash=self._texts[at][1])
+            self.saved_text = text
+            self.done["saves"] += 1
+        self._texts[at] = self._text()
+
+    def edit_pipeline(self) -> None:
+        """Save the pipeline's own file, likewise."""
+        at, text = self.random.randrange(2), f"edited {len(self.acts)}"
+        told = (self.ctx, PROJECT, EDITED, lambda file: replace(file, description=text))
+        with suppress(ChangedOnDiskError, SpellbookError):
+            pipelines.edit(*told, expected_hash=self._files[at])
+            self.saved_description = text
+            self.done["saves"] += 1
+        self._files[at] = self._pipeline()
+
+    def intrude(self) -> None:
+        """Try what must have no effect: a request without the token, and a name that leads outside."""
+        with suppress(SpellbookError):
+            files.write(self.ctx, PROJECT, "../../../outside", "", expected_hash="absent")
+        with suppress(httpx.HTTPError, OSError):
+            path = f"/api/projects/{PROJECT}/pipelines/{DIAMOND}/runs"
+            if self.page.post(path, {"variables": {"by": "a stranger"}}, with_token=False).status_code < 400:
+                self.done["LET IN"] += 1
+
+    def fill_disk(self) -> None:
+        """Let no file of the workspace change for a while."""
+        self._room_at = time.monotonic() + self.random.uniform(0.1, 1.5)
+        self.world.fill_disk(True)
+        self.done["times the disk was full"] += 1
+
+    def _free_disk_when_due(self) -> None:
+        if self._room_at is not None and time.monotonic() >= self._room_at:
+            self.free_disk()
+
+    def free_disk(self) -> None:
+        """Let files change again."""
+        self.world.fill_disk(False)
+        self._room_at = None
+
+    def jump_clock(self) -> None:
+        """Put the wall clock forward or backward, by an hour or a day."""
+        self.world.jump(self.random.choice([-86_400, -3_600, 3_600, 86_400]))
+        self.done["jumps of the clock"] += 1
+
+    # -- what is there --------------------------------------------------------------------------------------------
+
+    def _workers(self) -> list[ProcessIdentity]:
+        found = [a.process for run in self._unended() for a in self.ctx.store.attempts(run) if a.process is not None]
+        return [process for process in found if is_alive(process)]
 
     def _text(self) -> tuple[str, str]:
-        found = blocks.source(self.ctx, PROJECT, PipelineUuid("edited"), BlockUuid("scratch"))
+        found = blocks.source(self.ctx, PROJECT, EDITED, BlockUuid("scratch"))
         return found.text, found.content_hash
+
+    def _pipeline(self) -> str:
+        return pipelines.load(self.ctx, PROJECT, EDITED).content_hash
 
     def _unended(self) -> list[RunId]:
         return [found.id for found in self.ctx.store.unended_runs()]
@@ -195,95 +252,43 @@ class Chaos:
         if process is not None and what != "worker":
             wait_until(lambda: not is_alive(process), what=f"the {what} is dead")
 
-    # -- what was promised ----------------------------------------------------------------------------------------
+    # -- the end --------------------------------------------------------------------------------------------------
 
-    def settle(self) -> float:
-        """Stop killing, start the engine anew and wait until every run has ended; return how long that took."""
-        engines.stop(self.ctx)
+    def settle(self) -> tuple[float, float]:
+        """Stop killing; return after how many seconds no state was wrong any more, and all runs had ended.
+
+        Nothing is restarted but what was killed: an engine that lived through a full disk has to come back to itself.
+        """
         began = time.monotonic()
+        self.free_disk()
         engines.ensure(self.ctx)
-        wait_until(lambda: not self._unended(), SETTLE_S, what=f"runs {self._unended()} end")
-        return time.monotonic() - began
-
-    def broken_promises(self) -> list[str]:
-        """Return every promise that does not hold now, in words; the workspace is at rest."""
+        wait_until(lambda: not self._lost(), SETTLE_S, what=f"what is lost is told: {self._lost()}")
+        told_s = time.monotonic() - began
+        wait_until(lambda: not self._unended(), END_S, what=f"runs {self._unended()} end")
+        ended_s = time.monotonic() - began
+        self._ensure_work()  # also what was asked of a page that died; then all of it is started anew
         engines.stop(self.ctx)
-        found = [*self._runs_broken(), *self._files_broken()]
+        self.page.end()
+        engines.ensure(self.ctx)
+        wait_until(lambda: not self._unended(), END_S, what=f"runs {self._unended()} end")
+        return told_s, ended_s
+
+    def _lost(self) -> list[str]:
+        found = []
+        for run_id in self._unended():
+            processes = {a.block_run_id: a.process for a in self.ctx.store.attempts(run_id)}
+            for each in runs.block_runs(self.ctx, run_id):
+                process = processes.get(each.id)
+                if each.status.value == "running" and process is not None and not is_alive(process):
+                    found.append(f"{each.key} of run {run_id}")
         return found
 
-    def _runs_broken(self) -> Iterator[str]:
-        begun, ended = self.marks("begin"), self.marks("end")
-        for run_id in self.started:
-            run, block_runs = runs.get(self.ctx, run_id), runs.block_runs(self.ctx, run_id)
-            statuses = {found.block: found.status for found in block_runs}
-            if not run.status.is_terminal or any(not status.is_terminal for status in statuses.values()):
-                yield f"run {run_id} is {run.status}: {statuses}"
-            if (run.status is Status.COMPLETED) != (set(statuses.values()) == {Status.COMPLETED}):
-                yield f"run {run_id} is {run.status}, its blocks are {statuses}"
-            if run.status is Status.FAILED and Status.FAILED not in statuses.values():
-                yield f"run {run_id} failed and no block did"
-            for attempt in self.ctx.store.attempts(run_id):
-                if attempt.process is not None and is_alive(attempt.process):
-                    yield f"process {attempt.process.pid} of run {run_id} is alive"
-            for block_run in block_runs:
-                yield from self._block_run_broken(block_run, begun[block_run.id], ended[block_run.id])
-
-    def _block_run_broken(self, block_run, begun: int, ended: int) -> Iterator[str]:
-        name = f"{block_run.block} ({block_run.id}) of run {block_run.run_id}"
-        outcome = read_outcome(runs.attempt_dir(self.ctx, block_run)) if block_run.attempt else None
-        is_sealed = outcome is not None and outcome.error is None
-        if begun > 1:
-            yield f"DOUBLED: {name} began {begun} times"
-        if is_sealed and block_run.status is not Status.COMPLETED:
-            yield f"LOST: {name} sealed a success and is {block_run.status}"
-        if block_run.status is Status.COMPLETED:
-            if (begun, ended, is_sealed) != (1, 1, True):
-                yield f"{name} completed with begin {begun}, end {ended}, sealed {is_sealed}"
-            for output in block_run.outputs:
-                try:
-                    self.ctx.artifacts.verify(output.artifact)
-                except SpellbookError as error:
-                    yield f"LOST: {name}: {error}"
-        if block_run.status is Status.FAILED and block_run.error is None:
-            yield f"{name} failed without a reason"
-
-    def _files_broken(self) -> Iterator[str]:
-        connection = sqlite3.connect(self.ctx.workspace.database_path)
-        if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
-            yield "the run store is damaged"
-        connection.close()
-        if list(self.ctx.workspace.state_dir.glob("*.corrupt-*")):
-            yield "the run store was moved aside"
-        if self._text()[0] != self._saved:
-            yield "the last acknowledged save is not in the file"
-        for name in ("main", "edited"):
-            load_pipeline(self.ctx.workspace.project(PROJECT).pipeline_file(PipelineUuid(name)))
-
-    def started_anew(self) -> int:
-        """Return how many blocks were started anew, because what was killed had not begun."""
-        found = [each for run_id in self.started for each in runs.block_runs(self.ctx, run_id)]
-        return sum(each.attempt > 1 for each in found)
-
-    def marks(self, word: str) -> Counter[int]:
-        """Return block run -> how often it marked `word`."""
-        path = self.root / "projects/demo/marks"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return Counter(int(line.split()[2]) for line in lines if line.startswith(word))
-
     def close(self) -> None:
-        """End the engine."""
+        """End the engine and the page."""
+        self.free_disk()
+        self.page.end()
         engines.stop(self.ctx)
         self.ctx.close()
-
-
-@contextmanager
-def chaos(root: Path, seed: int) -> Iterator[Chaos]:
-    """Yield a life of a workspace in `root`, ended afterwards."""
-    made = Chaos(root, seed)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def _parent(pid: int) -> int | None:

@@ -1,5 +1,7 @@
 /* Loaded into a process ahead of the C library (LD_PRELOAD): the k-th change of a file below a folder fails, as a disk
- * would make it fail. Everything above is the real thing: Python, SQLite and Arrow see what the system call returned. */
+ * would make it fail; or all of them while a switch is on, as on a disk that is full for a while. And the wall clock is
+ * as far off as a file says. Everything above is the real thing: Python, SQLite and Arrow see what the system call
+ * returned. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -9,13 +11,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 static char prefix[PATH_MAX];
 static long at, count;
 static int error_number, is_lasting;
+
+/* Of all processes that were started with FAULT_WORLD, a file of 16 bytes: whether the disk is full, and by how many
+ * seconds the wall clock is off. */
+static volatile long *world;
 
 /* The number of changes below the folder since then. */
 long fault_count(void) { return count; }
@@ -30,13 +39,25 @@ void fault_arm(const char *folder, long k, int number, int lasting) {
 }
 
 __attribute__((constructor)) static void from_environment(void) {
-    const char *folder = getenv("FAULT_FOLDER");
-    if (folder) fault_arm(folder, atol(getenv("FAULT_AT")), atoi(getenv("FAULT_ERRNO")), 1);
+    const char *folder = getenv("FAULT_FOLDER"), *shared = getenv("FAULT_WORLD"), *first = getenv("FAULT_AT");
+    if (folder) fault_arm(folder, first ? atol(first) : 0, first ? atoi(getenv("FAULT_ERRNO")) : ENOSPC, 1);
+    int file = shared ? open(shared, O_RDONLY | O_CLOEXEC) : -1;
+    if (file < 0) return;
+    void *mapped = mmap(NULL, 2 * sizeof(long), PROT_READ, MAP_SHARED, file, 0);
+    close(file);
+    if (mapped != MAP_FAILED) world = mapped;
 }
+
+static long clock_offset(void) { return world ? world[1] : 0; }
 
 static int refuses(const char *path) {
     size_t length = strlen(prefix);
     if (!length || !path || strncmp(path, prefix, length) || (path[length] && path[length] != '/')) return 0;
+    if (world) {
+        if (!world[0]) return 0;
+        errno = error_number;
+        return 1;
+    }
     count++;
     if (!at || (is_lasting ? count < at : count != at)) return 0;
     errno = error_number;
@@ -92,13 +113,19 @@ int mkdir(const char *path, mode_t mode) { return refuses_at(AT_FDCWD, path) ? -
 
 static mode_t mode_of(int flags, va_list rest) { return flags & O_CREAT ? va_arg(rest, mode_t) : 0; }
 
+/* A full disk opens what is there. */
+static int refuses_open(int folder, const char *path, int flags) {
+    if (!(flags & CHANGES) || (world && (!world[0] || !faccessat(folder, path, F_OK, 0)))) return 0;
+    return refuses_at(folder, path);
+}
+
 #define OPEN(name)                                                                              \
     int name(const char *path, int flags, ...) {                                                \
         va_list rest;                                                                           \
         va_start(rest, flags);                                                                  \
         mode_t mode = mode_of(flags, rest);                                                     \
         va_end(rest);                                                                           \
-        return flags & CHANGES && refuses_at(AT_FDCWD, path) ? -1 : NEXT(name)(path, flags, mode); \
+        return refuses_open(AT_FDCWD, path, flags) ? -1 : NEXT(name)(path, flags, mode);        \
     }
 OPEN(open)
 OPEN(open64)
@@ -109,7 +136,23 @@ OPEN(open64)
         va_start(rest, flags);                                                                  \
         mode_t mode = mode_of(flags, rest);                                                     \
         va_end(rest);                                                                           \
-        return flags & CHANGES && refuses_at(folder, path) ? -1 : NEXT(name)(folder, path, flags, mode); \
+        return refuses_open(folder, path, flags) ? -1 : NEXT(name)(folder, path, flags, mode);  \
     }
 OPENAT(openat)
 OPENAT(openat64)
+
+int clock_gettime(clockid_t clock, struct timespec *at) {
+    int said = NEXT(clock_gettime)(clock, at);
+    if (!said && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) at->tv_sec += clock_offset();
+    return said;
+}
+int gettimeofday(struct timeval *restrict at, void *restrict zone) {
+    int said = NEXT(gettimeofday)(at, zone);
+    if (!said) at->tv_sec += clock_offset();
+    return said;
+}
+time_t time(time_t *at) {
+    time_t now = NEXT(time)(NULL) + clock_offset();
+    if (at) *at = now;
+    return now;
+}
