@@ -5,7 +5,6 @@ cloudpickle "succeeds" on an open file and gives back a StringIO, so such things
 
 from __future__ import annotations
 
-import asyncio
 import io
 import socket
 import sys
@@ -22,7 +21,8 @@ def fix_for(value: object) -> str | None:
     """Return what to do instead of returning `value`, or None when nothing speaks against it."""
     if isinstance(value, (Generator, AsyncGenerator)):
         return "return list(...) of it, or a table built from it"
-    if isinstance(value, (Coroutine, asyncio.Future)):
+    futures = sys.modules.get("asyncio")  # who has made one has imported it; nobody else should have to
+    if isinstance(value, Coroutine) or (futures is not None and isinstance(value, futures.Future)):
         return "await it, and return its result"
     if isinstance(value, io.IOBase):
         in_memory = isinstance(value, (io.BytesIO, io.StringIO))
