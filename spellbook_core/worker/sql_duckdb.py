@@ -9,12 +9,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spellbook_core.settings import STATE_FOLDER
 from spellbook_core.worker.mage_shim.config import ExportWritePolicy
 from spellbook_core.worker.mage_shim.failures import TableExistsError
 from spellbook_core.worker.memory import read_size
 from spellbook_core.worker.sql_log import PLACE, told, without_excerpt
 from spellbook_core.worker.sql_parts import Statement, quoted
 from spellbook_core.worker.sql_problems import DatabaseBusyError, InputTableError, NoTargetError, StatementError
+from spellbook_core.worker.sql_reach import Reach, reach_of
 from spellbook_core.worker.sql_target import Target, database_file
 
 if TYPE_CHECKING:
@@ -67,7 +69,8 @@ def run_on_duckdb(task: BlockTask, target: Target, script: list[Statement], pare
             _register(connection, name, source.read())
         if target.schema is not None:
             _use_schema(connection, target.schema, may_make=not is_reader)
-        _lock_down(connection, task, spill)
+        texts = "\n".join(statement.written(_mark)[0] for statement in script)
+        _lock_down(connection, task, spill, reach_of(Path(task.project_root), texts, path))
         table, kinds = None, set()
         for statement in script:
             result, kind = _execute(connection, task, statement, parents, target.limit)
@@ -131,12 +134,12 @@ def _use_schema(connection: Any, schema: str, *, may_make: bool) -> None:
     connection.execute("USE " + quoted(schema))
 
 
-def _lock_down(connection: Any, task: BlockTask, spill: str) -> None:
+def _lock_down(connection: Any, task: BlockTask, spill: str, reach: Reach) -> None:
     """Let statements reach files of the project and nothing else, and no statement change that."""
-    root = task.project_root
     settings: dict[str, str | list[str]] = {
-        "allowed_directories": [root],
-        "file_search_path": str(Path(root).parent),
+        "allowed_directories": reach.folders,
+        "allowed_paths": reach.files,
+        "file_search_path": _search_path(Path(task.project_root), Path(spill)),
         "temp_directory": spill,
     }
     limit = task.configuration.get("memory_limit")
@@ -146,6 +149,17 @@ def _lock_down(connection: Any, task: BlockTask, spill: str) -> None:
         connection.execute(f"SET {name} = {_literal(value)}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+
+
+def _search_path(root: Path, spill: Path) -> str:
+    """Return where names and patterns are looked for: the project, and a folder in which it alone stands by its name.
+
+    mage starts paths at the folder of all projects; if that were searched, a pattern would list its other files.
+    """
+    by_name = spill / "by_name"
+    by_name.mkdir()
+    (by_name / root.name).symlink_to(root)
+    return "" if "," in f"{root}{spill}" else f"{root},{by_name}"  # empty: the working directory
 
 
 def _literal(value: str | list[str]) -> str:
@@ -213,6 +227,8 @@ def _failure(task: BlockTask, statement: Statement, cause: Exception, parents: P
     hint = "correct the marked line and run the block again."
     if "file system operations are disabled" in text or "external" in text:
         hint = "a SQL block reads and writes files inside its project only: move the file there, or use a Python block."
+        if (Path(task.project_root) / STATE_FOLDER).exists():
+            hint += " Of a workspace that is itself a project, patterns such as *.csv reach into its folders only."
     elif "Table with name" in text:
         known = ", ".join(parents.names()) or "none"
         hint = f"link the block that makes the table. The tables of its parents are: {known}."
