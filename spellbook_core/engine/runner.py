@@ -237,14 +237,12 @@ class Runner:
         """Begin or take over one run; a run that cannot go on fails with the reason, and the others go on."""
         try:
             if found.status is Status.RUNNING:
-                self._resume(found.id)
+                self._resume(found)
             elif found.is_cancelled:
                 self._store.end_run(found.id, Status.CANCELLED, None, now=self._clock.now())
                 self._tell.run(found.id)
             else:
                 self._begin(found.id)
-            if found.is_cancelled and found.id in self._runs.active:
-                self._runs.cancel(self._runs.active[found.id])
         except (StoreBusyError, StorageError):
             self._runs.let_go(found.id)
             raise  # the run is not at fault: it is taken again at the next look
@@ -278,12 +276,12 @@ class Runner:
 
     # -- taking over ----------------------------------------------------------------------------------------------
 
-    def _resume(self, run_id: RunId) -> None:
+    def _resume(self, found: UnendedRun) -> None:
         """Go on with a run that another runner left: adopt what was sealed, watch what lives, fail what is lost."""
-        run, stored = restore(self._workspace, self._store, run_id, self._environments)
+        run, stored = restore(self._workspace, self._store, found.id, self._environments)
         by_id = {block.id: block for block in run.blocks.values()}
         lost = []
-        for attempt in self._store.attempts(run_id):
+        for attempt in self._store.attempts(found.id):
             block = by_id[attempt.block_run_id]
             if stored[block.key] is not Status.RUNNING:
                 continue
@@ -294,6 +292,8 @@ class Runner:
         for name in run.state.waiting:
             self._waits.resume(run, run.blocks[name])
         self._runs.note(unrun(run, stored, self._reuse, now=self._clock.now()))
+        if found.is_cancelled:
+            self._runs.cancel(run)  # first: what is lost while it is being cancelled was cancelled, it did not fail
         for block_run_id in lost:
             self._lose(block_run_id)
 

@@ -191,9 +191,9 @@ class ProcessExecutor(Executor):
         """Tell the attempts of a warm process that died; its children die with it."""
         self._selector.unregister(process.channel)
         self._processes.remove(process)
-        why = process.last_words()
-        reason = "worker lost" if process.is_ready else f"cannot start: {why or 'the warm process ended at once'}"
+        why = process.last_words() or "the warm process ended at once"
         process.close(is_busy=False)
+        reason = "worker lost" if process.is_ready or process.was_killed else f"cannot start: {why}"
         for key in [key for key, entry in self._jobs.items() if entry is process]:
             del self._jobs[key]
             self._events.append(Exited(BlockRunId(key[0]), key[1], None, reason=reason))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -105,6 +106,11 @@ class WarmProcess:
     def is_ready(self) -> bool:
         """Whether it has finished importing."""
         return self.mode != "starting"
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether somebody ended it by force, so that another one may well start; known once it is closed."""
+        return self.process.returncode == -signal.SIGKILL
 
     def serves(self, environment: Environment) -> bool:
         """Return whether blocks of `environment` may run in it: same interpreter, all packages warm."""
