@@ -48,6 +48,7 @@ def main() -> None:
 
 
 def _frame(route: Route, current) -> None:
+    state.note_visit(route.name)
     has_projects = bool(state.project_names())
     project, problem = _project_in_view()
     with st.sidebar:

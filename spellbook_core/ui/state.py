@@ -14,6 +14,7 @@ from spellbook_core.settings import workspace_path
 
 _PAGES = "_pages"
 _PROJECT = "_project"
+_VISIT = "_visit"
 
 
 class NoProjectError(SpellbookError, LookupError):
@@ -73,6 +74,18 @@ def register_pages(pages: Mapping[str, object]) -> None:
 def page(route: str):
     """Return the page of a route, for `st.page_link`."""
     return st.session_state[_PAGES][route]
+
+
+def note_visit(route: str) -> None:
+    """Count a change of screen; for the frame, at each run of the whole page."""
+    last, number = st.session_state.get(_VISIT, ("", 0))
+    if route != last:
+        st.session_state[_VISIT] = (route, number + 1)
+
+
+def visit() -> int:
+    """Return the number of screens that this session has changed to; the same while one is in view."""
+    return st.session_state.get(_VISIT, ("", 0))[1]
 
 
 def params(**wanted: object) -> dict[str, str]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Route, expect, sync_playwright
 
 from spellbook_core.services import engines
 from spellbook_core.services.wiring import open_context
@@ -37,6 +37,9 @@ LAUNCH_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE_MS = 60_000
+"""How long a test waits for what must come: on a machine at a quarter of the usual speed a page takes half of it."""
+
 LOCAL_HOSTS = {"127.0.0.1", "localhost", ""}
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]'
 
@@ -44,6 +47,7 @@ IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"][data-test-con
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium: the one named by SPELLBOOK_CHROMIUM, else the system's, else the one that Playwright installed."""
+    expect.set_options(timeout=PATIENCE_MS)
     executable = os.environ.get("SPELLBOOK_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=executable, args=LAUNCH_ARGUMENTS)
@@ -63,7 +67,7 @@ class PageFactory:
         context = self.browser.new_context(
             color_scheme=theme, viewport={"width": width, "height": height}, service_workers="block"
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MS)
         context.route("**/*", self._guard)
         self.contexts.append(context)
         page = context.new_page()

@@ -16,7 +16,7 @@ from playwright.sync_api import Locator, Page, TimeoutError, expect
 if TYPE_CHECKING:
     from tests.e2e.conftest import PageFactory
 
-SLOW_MS = 30_000
+SLOW_MS = 60_000
 """For what takes a server and a process: a page, a run."""
 
 GRAPH = 'iframe[title*="spellbook_dag"]'

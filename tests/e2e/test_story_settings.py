@@ -6,6 +6,7 @@ import yaml
 from playwright.sync_api import expect
 
 from tests.conftest import BlockFile, chain, make_project, wait_until
+from tests.e2e import steps
 
 
 def test_settings_of_a_card_are_saved(served, page_factory, tmp_path):
@@ -48,3 +49,47 @@ def test_settings_of_a_card_are_saved(served, page_factory, tmp_path):
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_have_count(0)
     wait_until(lambda: entry(1).get("configuration") == {"watch": "data/*.csv"}, what="the file says it")
+
+
+def test_what_is_typed_outlasts_a_redrawn_page_and_a_save_comes_first(served, page_factory, tmp_path):
+    """The file changes outside under an open dialog; then something else is sent together with the click on Save."""
+    project = make_project(tmp_path, blocks=chain(1))
+    file = project / "pipelines/main/metadata.yaml"
+    page = page_factory(served().address)
+    page.goto(f"{page.url.split('/?')[0].rstrip('/')}/editor?project=demo&pipeline=main")
+    page_factory.idle(page)
+    page.get_by_role("button", name="more_vert").first.click()
+    page.get_by_role("menuitem").filter(has_text="Settings").click()
+    dialog = page.get_by_role("dialog")
+    retries = dialog.get_by_role("spinbutton", name="Retries")
+    retries.fill("4")
+    retries.press("Enter")
+    expect(dialog.get_by_text("Retried after")).to_be_visible()
+    environment = dialog.get_by_role("textbox", name="Environment variables")
+    environment.fill("NAME=typed")  # and not sent yet
+
+    file.write_text(file.read_text().replace("name: main", "name: changed outside", 1))
+    code = project / "data_loaders/b0.py"
+    code.write_text(code.read_text() + "# written after it\n")
+    expect(steps.card(page, "b0")).to_contain_text("Keep mine")  # both changes have come to the page
+    expect(retries).to_have_value("4")
+    expect(environment).to_have_value("NAME=typed")
+
+    environment.press("Control+Enter")
+    page.evaluate(_SAVE_WITH_ANOTHER_CLICK)
+    expect(dialog).to_have_count(0)
+    entry = yaml.safe_load(file.read_text())["blocks"][0]
+    assert entry["retry_config"] == {"retries": 4}
+    assert entry["configuration"] == {"env": {"NAME": "typed"}}
+    expect(page.locator(".st-key-toolbar").get_by_text("changed outside")).to_have_count(1)
+    page_factory.idle(page)
+    page.reload()  # what was closed stays closed
+    page_factory.idle(page)
+    expect(dialog).to_have_count(0)
+
+
+_SAVE_WITH_ANOTHER_CLICK = """() => {
+  document.querySelector('.st-key-side [data-testid="stCheckbox"] input').click();
+  document.querySelector('.st-key-block_settings_save button').click();
+}"""
+"""Both reach the server in one message, which names the place of the first: as an event does that comes just then."""

@@ -23,7 +23,14 @@ from spellbook_core.ui.editor.view import Editor
 def open_dialog(editor: Editor, request: DialogRequest) -> None:
     """Ask for a dialog, from a callback."""
     editor.session.errors.pop("dialog", None)
+    editor.session.close_dialog()
     editor.session.dialog = request
+    scope.redraw(keys.DIALOGS)
+
+
+def close_dialog(editor: Editor) -> None:
+    """Close the open dialog, from a callback."""
+    editor.session.close_dialog()
     scope.redraw(keys.DIALOGS)
 
 

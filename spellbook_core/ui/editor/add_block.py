@@ -12,7 +12,7 @@ from spellbook_core.model.naming import BlockUuid
 from spellbook_core.services import blocks as block_service
 from spellbook_core.services import library
 from spellbook_core.ui import text
-from spellbook_core.ui.editor import scope
+from spellbook_core.ui.editor import confirm, scope
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
 from spellbook_core.ui.status import language_word, type_look
@@ -94,16 +94,8 @@ def draw(editor: Editor, request: DialogRequest) -> None:
         if offer.description:
             st.caption(text.escape(offer.description, max_chars=400))
         st.code(offer.source or "# empty", language=_COLOURED.get(offer.language, offer.language), height=400)
-    scope.show_scope_error(editor, "dialog")
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Cancel", key="add_cancel", on_click=st.rerun)
-        st.button(
-            "Add block",
-            key="add_confirm",
-            type="primary",
-            icon=":material/add:",
-            on_click=partial(_on_add, editor, source or "Template", offer),
-        )
+    act = partial(_on_add, editor, source or "Template", offer)
+    confirm.buttons(editor, "Add block", key="add_confirm", icon=":material/add:", act=act)
 
 
 def _offers(editor: Editor, source: str, kind: str | None) -> list[Offer]:
@@ -234,4 +226,4 @@ def _show_added(editor: Editor, uuid: str) -> None:
     for key in ("add_name", "add_search", "add_type", "add_offer"):
         st.session_state.pop(key, None)
     st.query_params["block"] = uuid
-    st.rerun()
+    confirm.finish(editor)

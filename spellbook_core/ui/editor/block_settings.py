@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
@@ -14,7 +15,7 @@ from spellbook_core.model.values import YamlValue
 from spellbook_core.services import block_settings as service
 from spellbook_core.services.block_settings import BlockSettings, ProcessSettings
 from spellbook_core.ui import text
-from spellbook_core.ui.editor import keys, scope, sql_fields
+from spellbook_core.ui.editor import confirm, scope, sql_fields
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
 
@@ -49,12 +50,9 @@ def draw(editor: Editor, request: DialogRequest) -> None:
     limit = _Number("timeout", "Time limit of one attempt, seconds", "A longer attempt is ended.", "no limit")
     timeout_s = _number(limit, own.timeout_s, key)
     process = _process(own.process or ProcessSettings(), key)
-    scope.show_scope_error(editor, "dialog")
     wanted = BlockSettings(retry_config, timeout_s, sensor, process, sql)
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Cancel", key="block_settings_cancel", on_click=st.rerun)
-        if st.button("Save", key="block_settings_save", type="primary", icon=":material/save:"):
-            _save(editor, block.uuid, wanted)
+    save = partial(_save, editor, block.uuid, wanted)
+    confirm.buttons(editor, "Save", key="block_settings_save", icon=":material/save:", act=save)
 
 
 def _save(editor: Editor, block: str, wanted: BlockSettings) -> None:
@@ -62,8 +60,7 @@ def _save(editor: Editor, block: str, wanted: BlockSettings) -> None:
         service.save_settings(editor.ctx, editor.project, editor.uuid, block, wanted)
 
     if scope.change(editor, "dialog", act):
-        scope.redraw(keys.DIALOGS, keys.card(block))
-    scope.show_scope_error(editor, "dialog")
+        confirm.finish(editor)
 
 
 def _retries(own: Mapping[str, YamlValue], inherited: RetryPolicy, key: str) -> dict[str, YamlValue]:
@@ -92,7 +89,8 @@ def _retries(own: Mapping[str, YamlValue], inherited: RetryPolicy, key: str) -> 
     )
     if was is not None or doubles is not inherited.exponential_backoff:
         found["exponential_backoff"] = doubles
-    _preview(found, inherited)
+    with st.container():  # the fields below stay where they are, however many lines this is
+        _preview(found, inherited)
     return found
 
 

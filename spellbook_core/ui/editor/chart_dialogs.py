@@ -11,7 +11,7 @@ from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.task import Column
 from spellbook_core.services import charts as chart_service
 from spellbook_core.ui import text
-from spellbook_core.ui.editor import scope
+from spellbook_core.ui.editor import confirm, scope
 from spellbook_core.ui.editor.charts import is_number
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
@@ -37,7 +37,7 @@ def add(editor: Editor, request: DialogRequest) -> None:
         name = (st.session_state.get("chart_name") or "").strip() or default
         made = partial(chart_service.add, editor.ctx, editor.project, editor.uuid, parent=parent, name=name)
         if scope.guarded_by(editor, "dialog", lambda: made(settings=settings)):
-            st.rerun()
+            confirm.finish(editor)
 
     _buttons(editor, "Add chart", ":material/add_chart:", act, is_ready=_is_ready(settings))
 
@@ -58,7 +58,7 @@ def settings_of(editor: Editor, request: DialogRequest) -> None:
     def act() -> None:
         save = partial(chart_service.set_settings, editor.ctx, editor.project, editor.uuid, chart.uuid, settings)
         if scope.guarded_by(editor, "dialog", save):
-            st.rerun()
+            confirm.finish(editor)
 
     is_ready = bool(named) or _is_ready(settings) or chart_service.source(editor.ctx, editor.project, chart).exists
     _buttons(editor, "Save", ":material/save:", act, is_ready=is_ready)
@@ -78,16 +78,13 @@ def code(editor: Editor, request: DialogRequest) -> None:
         new = st.session_state.get("chart_code", written)
         save = partial(chart_service.save_source, editor.ctx, editor.project, editor.uuid, chart.uuid, new)
         if scope.guarded_by(editor, "dialog", lambda: save(expected_hash=file.content_hash)):
-            st.rerun()
+            confirm.finish(editor)
 
     _buttons(editor, "Save", ":material/save:", act, is_ready=True)
 
 
 def _buttons(editor: Editor, label: str, icon: str, act, *, is_ready: bool) -> None:
-    scope.show_scope_error(editor, "dialog")
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Cancel", key="chart_cancel", on_click=st.rerun)
-        st.button(label, key="chart_confirm", type="primary", icon=icon, on_click=act, disabled=not is_ready)
+    confirm.buttons(editor, label, key="chart_confirm", icon=icon, act=act, is_ready=is_ready)
 
 
 def _columns(editor: Editor, parent: str) -> Sequence[Column]:

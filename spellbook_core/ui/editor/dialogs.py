@@ -1,4 +1,7 @@
-"""The dialogs of the editor, opened by one fragment: whoever wants one leaves a request and redraws that fragment."""
+"""The dialogs of the editor, drawn by one fragment: whoever wants one leaves a request and redraws that fragment.
+
+The request stays until the person closes the dialog: whatever redraws the whole page meanwhile draws the dialog again.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,17 @@ import streamlit as st
 
 from spellbook_core.services import pipelines as pipeline_service
 from spellbook_core.ui import boundary, text
-from spellbook_core.ui.editor import actions, add_block, block_settings, chart_dialogs, focus, keys, scope, variables
+from spellbook_core.ui.editor import (
+    actions,
+    add_block,
+    block_settings,
+    chart_dialogs,
+    focus,
+    keys,
+    pipeline_settings,
+    scope,
+    variables,
+)
 from spellbook_core.ui.editor.session import DialogRequest
 from spellbook_core.ui.editor.view import Editor
 
@@ -31,11 +44,13 @@ def draw(editor: Editor) -> None:
     def body() -> None:
         with boundary.guarded():
             focus.move(editor.session)
-            request, editor.session.dialog = editor.session.dialog, None
+            request = editor.session.dialog
             if request is not None:
                 editor.refresh()
                 _open(editor, request)
             elif not editor.is_whole_page:
+                if editor.session.is_page_due:
+                    st.rerun()
                 # Dialogs and style sheets have one place on the page, so this takes the dialog's: it closes without a
                 # rerun of the whole page, which would make a click on Run wait.
                 st.html("<style></style>")
@@ -57,6 +72,7 @@ def _open(editor: Editor, request: DialogRequest) -> None:
         "delete": ("Delete block file", "small", _delete),
         "variables": ("Pipeline variables", "medium", _variables),
         "validate": ("Validate", "medium", _validate),
+        "pipeline_settings": ("Pipeline settings", "medium", pipeline_settings.draw),
         "yaml": ("metadata.yaml", "large", _yaml),
         "help": ("Keyboard shortcuts", "small", _help),
     }
@@ -65,14 +81,17 @@ def _open(editor: Editor, request: DialogRequest) -> None:
     def body() -> None:
         with boundary.guarded():
             drawer(editor, request)
+        editor.session.confirmed = None  # no later drawing acts on this click
 
-    st.dialog(title, width=width)(body)()
+    # Dismissed, it is closed in the browser already: no fragment has to be named.
+    st.dialog(title, width=width, on_dismiss=editor.session.close_dialog)(body)()
 
 
 def _buttons(editor: Editor, label: str, key: str, icon: str, act: Callable[[], None]) -> None:
-    scope.show_scope_error(editor, "dialog")
+    with st.container():  # one place whether it says something or not
+        scope.show_scope_error(editor, "dialog")
     with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Cancel", key=f"{key}_cancel", on_click=st.rerun)
+        st.button("Cancel", key=f"{key}_cancel", on_click=partial(actions.close_dialog, editor))
         st.button(label, key=key, type="primary", icon=icon, on_click=act)
 
 
@@ -87,6 +106,7 @@ def _run(editor: Editor, request: DialogRequest) -> None:
         values = {name: _current(name, typed[name]) for name in typed}
         editor.session.runtime_variables = dict(values)
         if scope.guarded_by(editor, "dialog", lambda: actions.start_pipeline(editor, values, is_fresh=is_fresh)):
+            editor.session.close_dialog()
             actions.redraw_all_states(editor, keys.DIALOGS)
 
     _buttons(editor, "Run", "run_confirm", ":material/play_arrow:", act)
@@ -105,6 +125,7 @@ def _rename(editor: Editor, request: DialogRequest) -> None:
 
     def act() -> None:
         if actions.rename(editor, block.uuid, st.session_state["rename_name"]):
+            editor.session.close_dialog()
             st.rerun()
 
     _buttons(editor, "Rename", "rename_confirm", ":material/edit:", act)
@@ -129,6 +150,7 @@ def _delete(editor: Editor, request: DialogRequest) -> None:
 
 def _act_remove(editor: Editor, block: str, delete_file: bool) -> None:
     if actions.remove(editor, block, delete_file=delete_file):
+        editor.session.close_dialog()
         st.rerun()
 
 
@@ -140,7 +162,7 @@ def _children_note(editor: Editor, name: str) -> None:
 
 
 def _variables(editor: Editor, request: DialogRequest) -> None:
-    variables.draw(editor)
+    variables.draw(editor, keys.DIALOGS)
 
 
 def _validate(editor: Editor, request: DialogRequest) -> None:

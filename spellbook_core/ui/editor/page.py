@@ -20,6 +20,9 @@ from spellbook_core.ui.status import type_look
 _SAFETY_NET_S = 3.0
 """Seconds between looks at the truth in case an event was missed; events redraw at once, so twice means missed."""
 
+_IN_VIEW = "_editor_in_view"
+"""Key of the session: which visit of which pipeline's editor is on the page."""
+
 _EMPTY_TYPES = {
     "data_loader": "Read data from a file, an address or a database.",
     "transformer": "Clean, join or reshape what its parents return.",
@@ -58,6 +61,11 @@ def draw(ctx: Context, project: ProjectName, pipeline: PipelineUuid, block: str 
     """
     st.html(f"<style>{_css()}{_bar_background()}</style><span></span>")
     session = session_of(project, pipeline)
+    in_view = (state.visit(), project, pipeline)
+    if st.session_state.get(_IN_VIEW) != in_view:
+        session.close_dialog()  # it was open when another screen or pipeline was asked for
+    st.session_state[_IN_VIEW] = in_view
+    session.is_page_due = False
     session.shown.clear()
     editor = open_editor(ctx, project, pipeline, session)
     _select_from_address(editor, block)
@@ -164,6 +172,8 @@ def _listen(editor: Editor) -> None:
 def _is_overdue(editor: Editor) -> bool:
     stale = _stale(editor)
     before, editor.session.overdue = editor.session.overdue, stale or []
+    if editor.session.dialog is not None:
+        return False
     return stale is None or (bool(stale) and stale == before)
 
 
@@ -179,10 +189,16 @@ def _on_events(editor: Editor, events: list[dict[str, object]]) -> None:
 
 
 def _stale(editor: Editor) -> list[str] | None:
-    """Return the fragments that no longer show the truth, None when the pipeline itself is another one."""
+    """Return the fragments that no longer show the truth, None when the pipeline itself is another one.
+
+    Under an open dialog the whole page is not drawn: the browser takes a dialog away for that long, and with it what
+    was typed into a field and not sent yet. It is drawn when the dialog is closed.
+    """
     before = editor.file_hash
     editor.read()
     if editor.file_hash != before:
-        return None
+        if editor.session.dialog is None:
+            return None
+        editor.session.is_page_due = True
     saving.changed_sources(editor)
     return sync.stale(editor.session.shown, editor.truth())

@@ -24,7 +24,7 @@ Mode = Literal["Select", "Link parents"]
 
 @dataclass(frozen=True, slots=True)
 class DialogRequest:
-    """A dialog to open at the next run of the dialogs' fragment: which one, and for which block."""
+    """A dialog that is open, or opens at the next run of the dialogs' fragment: which one, and for which block."""
 
     kind: str
     block: str | None = None
@@ -43,6 +43,9 @@ class EditorSession:
         errors: scope -> error dict to show there; a scope is `page`, `graph`, `dialog` or a block's card key.
         mode: What a click in the graph does; in `Link parents`, `child` is the block whose parents are toggled.
         scroll_to: A block to bring into view once, and `focus` whether its editor gets the cursor.
+        dialog: The open dialog. It is drawn by every run of the page until the person closes it.
+        confirmed: The key of the button that carries the dialog out, from its click until that is done.
+        is_page_due: Whether the whole page is to be drawn once the dialog is closed.
         runtime_variables: What was last typed into the run dialog.
         run_id: The newest pipeline run started here.
         parent_revs: block -> how often its parents changed elsewhere than in its list.
@@ -61,6 +64,8 @@ class EditorSession:
     mode: Mode = "Select"
     child: str | None = None
     dialog: DialogRequest | None = None
+    confirmed: str | None = None
+    is_page_due: bool = False
     scroll_to: str | None = None
     focus: bool = False
     moves: int = 0
@@ -78,6 +83,10 @@ class EditorSession:
         """Return whether a card shows its code and result."""
         default = block_count <= OPEN_ALL_UP_TO or uuid == self.selected
         return self.opened.get(uuid, default)
+
+    def close_dialog(self) -> None:
+        """Have no dialog open; the next run of the dialogs' fragment takes it off the page."""
+        self.dialog = self.confirmed = None
 
     def next_rev(self) -> int:
         """Return a revision that no editor of any pipeline has seen.

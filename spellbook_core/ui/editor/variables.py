@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from functools import partial
 
 import streamlit as st
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.values import YamlValue
 from spellbook_core.ui import text
-from spellbook_core.ui.editor import actions, scope
+from spellbook_core.ui.editor import actions, confirm, keys, scope
 from spellbook_core.ui.editor.view import Editor
 
 
@@ -64,16 +65,22 @@ def collect(rows: Iterable[tuple[str, str]]) -> dict[str, YamlValue]:
     return found
 
 
-def draw(editor: Editor) -> None:
-    """Draw the table of the pipeline's variables, saved by its button."""
+def draw(editor: Editor, fragment: str = keys.SIDE) -> None:
+    """Draw the table of the pipeline's variables, saved by its button; `fragment` is the one it is drawn in."""
     st.caption("Every block receives these as keyword arguments. Values are read as JSON, anything else as text.")
     rows = _grid(editor.pipeline.variables, key=f"variables_{editor.uuid}_{editor.file_hash[:12]}")
-    scope.show_scope_error(editor, "variables")
-    if st.button("Save variables", key="variables_save", icon=":material/save:", type="primary"):
+    st.button(
+        "Save variables",
+        key="variables_save",
+        icon=":material/save:",
+        type="primary",
+        on_click=partial(confirm.confirm, editor, "variables_save", fragment),
+    )
+    if confirm.taken(editor, "variables_save"):
         worked = scope.guarded_by(editor, "variables", lambda: actions.set_variables(editor, collect(rows)))
         if worked:
-            st.rerun()
-        scope.show_scope_error(editor, "variables")
+            confirm.finish(editor)
+    scope.show_scope_error(editor, "variables")
 
 
 def fields(declared: Mapping[str, YamlValue], *, remembered: Mapping[str, YamlValue]) -> dict[str, YamlValue]:
