@@ -5,6 +5,9 @@ waits: 1,000 queued blocks are as quick to serve as ten.
 
 The order is: higher priority first; then runs of single blocks, because a person waits for them; then older runs; then
 the order of the plan. A run that waits for a limit of its own or of its project does not hold back the others.
+
+So that nobody waits for ever, each tenth place, of the engine and of each project, goes to the run that has waited for
+a place longest, whatever its priority. Waiting is counted in places that were given: there is no clock in it.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ from typing import TypeAlias
 from spellbook_core.model.naming import RunId
 
 Order: TypeAlias = "tuple[int, int, int]"
+
+TURN_OF_THE_LONGEST = 10
+"""Of so many places one goes to the run that has waited longest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ class _Run:
     ready: list[str] = field(default_factory=list)  # last in the order first, so that taking one is cheap
     running: int = 0
     is_queued: bool = False
+    waits_since: int = 0  # places that had been given when it took its last, or came
+    entered_since: int | None = None  # the same, of its entry among those that wait
 
     @property
     def may_take(self) -> bool:
@@ -58,7 +66,9 @@ class _Project:
     limit: int | None = None
     runs: int = 0
     running: int = 0
+    given: int = 0
     heap: list[tuple[Order, RunId]] = field(default_factory=list)
+    waiting: list[tuple[int, Order, RunId]] = field(default_factory=list)  # the same runs, the longest first
 
     @property
     def is_full(self) -> bool:
@@ -72,6 +82,7 @@ class Admission:
         """Have `limit` places, all free."""
         self._limit = limit
         self._running = 0
+        self._given = 0
         self._runs: dict[RunId, _Run] = {}
         self._projects: dict[str, _Project] = {}
 
@@ -81,7 +92,8 @@ class Admission:
         The newest run of a project says what the project's limit is now.
         """
         self.leave(run)
-        self._runs[run] = _Run(claim, (-claim.priority, 0 if claim.is_awaited else 1, int(run)), running=running)
+        order = (-claim.priority, 0 if claim.is_awaited else 1, int(run))
+        self._runs[run] = _Run(claim, order, running=running, waits_since=self._given)
         project = self._projects.setdefault(claim.project, _Project())
         project.limit = claim.project_limit
         project.runs += 1
@@ -128,6 +140,10 @@ class Admission:
             run.running += 1
             project.running += 1
             self._running += 1
+            self._given += 1
+            project.given += 1
+            run.waits_since = self._given
+            _wait(project, first, run)
         return taken
 
     def give_back(self, taken: Iterable[tuple[RunId, str]]) -> None:
@@ -156,20 +172,36 @@ class Admission:
         return f"a free place: limit {self._limit} of the engine"
 
     def _queue(self, run: RunId, found: _Run) -> None:
+        project = self._projects[found.claim.project]
         if found.may_take and not found.is_queued:
-            heapq.heappush(self._projects[found.claim.project].heap, (found.order, run))
+            heapq.heappush(project.heap, (found.order, run))
             found.is_queued = True
+        _wait(project, run, found)
 
     def _first(self) -> RunId | None:
         """Return the run whose turn it is, of the projects that have a place."""
-        best: tuple[Order, RunId] | None = None
-        for project in self._projects.values():
-            if project.is_full:
-                continue
-            head = self._head(project)
-            if head is not None and (best is None or head < best):
-                best = head
-        return None if best is None else best[1]
+        heads = [
+            (head, project)
+            for project in self._projects.values()
+            if not project.is_full and (head := self._head(project))
+        ]
+        if not heads:
+            return None
+        if _is_turn_of_the_longest(self._given):
+            return min(self._longest(project) for _, project in heads)[-1]
+        head, project = min(heads, key=lambda found: found[0])
+        return self._longest(project)[-1] if _is_turn_of_the_longest(project.given) else head[-1]
+
+    def _longest(self, project: _Project) -> tuple[int, Order, RunId]:
+        """Return the entry that has waited longest of those that may take a place; call where there is one."""
+        while True:
+            since, order, run = project.waiting[0]
+            found = self._runs.get(run)
+            if found is not None and found.may_take and (found.waits_since, found.order) == (since, order):
+                return project.waiting[0]
+            heapq.heappop(project.waiting)
+            if found is not None and found.entered_since == since:
+                found.entered_since = None
 
     def _head(self, project: _Project) -> tuple[Order, RunId] | None:
         """Return the first entry that may take a place; those that no longer may leave the heap."""
@@ -182,3 +214,14 @@ class Admission:
             if found is not None and found.order == order:
                 found.is_queued = False
         return None
+
+
+def _wait(project: _Project, number: RunId, run: _Run) -> None:
+    """Enter a run among those that wait, once for each time that it begins to."""
+    if run.may_take and run.entered_since != run.waits_since:
+        heapq.heappush(project.waiting, (run.waits_since, run.order, number))
+        run.entered_since = run.waits_since
+
+
+def _is_turn_of_the_longest(given: int) -> bool:
+    return given % TURN_OF_THE_LONGEST == TURN_OF_THE_LONGEST - 1

@@ -71,7 +71,9 @@ class Model:
     """The same rules, written the slow and plain way."""
 
     def __init__(self, limit):
-        self.limit, self.claims, self.ready, self.running = limit, {}, {}, {}
+        self.limit, self.claims, self.ready, self.running, self.since = limit, {}, {}, {}, {}
+        self.given = 0
+        self.given_in = {"p": 0, "q": 0}
 
     def may(self, run):
         claim = self.claims[run]
@@ -89,15 +91,24 @@ class Model:
             free = [run for run in self.claims if self.may(run)]
             if not free:
                 return taken
-            run = min(free, key=lambda r: (-self.claims[r].priority, not self.claims[r].is_awaited, r))
+            order = {run: (-self.claims[run].priority, not self.claims[run].is_awaited, run) for run in free}
+            run = min(free, key=order.__getitem__)
+            inside = [other for other in free if self.claims[other].project == self.claims[run].project]
+            if self.given % 10 == 9:
+                run = min(free, key=lambda other: (self.since[other], order[other]))
+            elif self.given_in[self.claims[run].project] % 10 == 9:
+                run = min(inside, key=lambda other: (self.since[other], order[other]))
             taken.append((run, self.ready[run].pop(0)))
             self.running[run] += 1
+            self.given += 1
+            self.given_in[self.claims[run].project] += 1
+            self.since[run] = self.given
 
 
 LIMIT = st.one_of(st.none(), st.integers(1, 3))
 PROJECT_LIMITS = {"p": 2, "q": None}
 RUNS = st.lists(
-    st.tuples(st.sampled_from("pq"), st.integers(-1, 1), st.booleans(), LIMIT, st.integers(0, 5)),
+    st.tuples(st.sampled_from("pq"), st.integers(-1, 1), st.booleans(), LIMIT, st.integers(0, 15)),
     min_size=1,
     max_size=6,
 )
@@ -112,7 +123,7 @@ def test_any_course_of_events_keeps_limits_and_order(runs, moves, limit):
     for number, (project, priority, is_awaited, own, count) in enumerate(runs):
         claim = Claim(project, "x", priority, is_awaited, own, PROJECT_LIMITS[project])
         admission.enter(number, claim)
-        model.claims[number], model.running[number] = claim, 0
+        model.claims[number], model.running[number], model.since[number] = claim, 0, 0
         model.ready[number] = [f"b{index}" for index in range(count)]
         admission.offer(number, model.ready[number])
     for move, number in [("start", 0), *moves]:
@@ -128,10 +139,47 @@ def test_any_course_of_events_keeps_limits_and_order(runs, moves, limit):
             model.ready[run] = [*model.ready[run], f"n{number}"]
             admission.offer(run, model.ready[run])
         if move == "give":
-            admission.give_back(admission.take())
+            taken = admission.take()
+            assert taken == model.take()
+            admission.give_back(taken)
+            for run, block in reversed(taken):
+                model.ready[run].insert(0, block)
+                model.running[run] -= 1
         assert admission.take() == model.take()
         for waiting in model.claims:
             assert (admission.waits_for(waiting) is None) == (not model.ready[waiting])
+
+
+@settings(max_examples=max(150, settings.default.max_examples))
+@given(
+    claims=st.lists(
+        st.tuples(st.sampled_from("pq"), st.integers(-100, 100), st.booleans(), LIMIT), min_size=2, max_size=4
+    ),
+    limit=st.integers(1, 4),
+    ends=st.randoms(use_true_random=False),
+)
+def test_nobody_waits_for_ever(claims, limit, ends):
+    """While every run always has something to start, each gets a place within a known number of places."""
+    admission, most = Admission(limit), 100 * len(claims) ** 2
+    for run, (project, priority, is_awaited, own) in enumerate(claims):
+        admission.enter(run, Claim(project, "x", priority, is_awaited, own, PROJECT_LIMITS[project]))
+        admission.offer(run, [f"b{number}" for number in range(5 * most)])
+    going, given, last = [], 0, dict.fromkeys(range(len(claims)), 0)
+    while given < 2 * most:
+        for run, _ in admission.take():
+            going.append(run)
+            given += 1
+            last[run] = given
+        assert going, "a place is free and nobody takes it"
+        assert all(given - seen <= most for seen in last.values()), (last, given)
+        admission.ended(going.pop(ends.randrange(len(going))))
+
+
+def test_each_tenth_place_goes_to_who_waited_longest():
+    claims = {1: Claim("p", "x", priority=-5), 2: Claim("p", "x", priority=5)}
+    offers = {1: [f"low{n}" for n in range(5)], 2: [f"high{n}" for n in range(40)]}
+    _, taken = served(claims, offers, 30)
+    assert [number for number, (run, _) in enumerate(taken, start=1) if run == 1] == [10, 20, 30]
 
 
 def test_every_block_of_a_long_queue_gets_its_turn():
