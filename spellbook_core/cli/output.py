@@ -31,7 +31,7 @@ def print_json(value: object) -> None:
         text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
     except ValueError:
         text = json.dumps(_finite(value), ensure_ascii=False, indent=2)
-    click.echo(text.encode("utf-8", "replace"))
+    click.echo(text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _finite(value: object) -> object:

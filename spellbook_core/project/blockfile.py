@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
-import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from spellbook_core.model.values import JsonValue
 from spellbook_core.project.containment import inside
 from spellbook_core.project.layout import ProjectLayout
 from spellbook_core.project.otherfiles import headline
+from spellbook_core.project.syntax import nodes_of, tree_of
 
 SYNTAX_ERROR = "SB-PRJ-010"
 NO_FUNCTION = "SB-PRJ-011"
@@ -91,15 +91,15 @@ def inspect(text: str, block_type: str, filename: str, *, language: str = "pytho
         problem = _expression_problem(text, filename) if language == "sql" else None
         return BlockSource(docstring=headline(text, language), problem=problem)
     try:
-        tree = _parse(text)
+        tree, nodes = tree_of(text), nodes_of(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as cause:
         return BlockSource(problem=_syntax_problem(cause, filename))
-    aliases = _decorator_aliases(tree)
+    aliases = _decorator_aliases(nodes)
     functions = sorted(
-        (node for node in ast.walk(tree) if isinstance(node, Function)), key=lambda node: (node.lineno, node.col_offset)
+        (node for node in nodes if isinstance(node, Function)), key=lambda node: (node.lineno, node.col_offset)
     )
     tests = tuple((node.name, node.lineno) for node in functions if "test" in _decorators(node, aliases))
-    imports = tuple(sorted(set(_imported(tree))))
+    imports = tuple(sorted(set(_imported(nodes))))
     module_doc = ast.get_docstring(tree) or ""
     decorator = BLOCK_DECORATORS.get(block_type)
     if decorator is None:
@@ -194,31 +194,25 @@ def _file_imports(path: str, mtime_ns: int, size: int) -> frozenset[str]:
     if size > 2_000_000:
         return frozenset()
     try:
-        tree = _parse(Path(path).read_text(encoding="utf-8-sig"))
+        nodes = nodes_of(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset()
-    return frozenset(_imported(tree))
+    return frozenset(_imported(nodes))
 
 
-def _parse(text: str) -> ast.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an invalid escape in user text is no business of our log
-        return ast.parse(text)
-
-
-def _imported(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             yield node.module.split(".")[0]
 
 
-def _decorator_aliases(tree: ast.Module) -> dict[str, str]:
+def _decorator_aliases(nodes: Iterable[ast.AST]) -> dict[str, str]:
     """Return local name -> imported name for `from … import transformer as t`."""
     return {
         alias.asname: alias.name
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
         if alias.asname

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from spellbook_core.project.sourcefacts import parse
+from spellbook_core.project.syntax import nodes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +35,15 @@ def not_offered(text: str, offer: MageOffer) -> list[tuple[str, int]]:
     if "mage_ai" not in text:
         return []
     try:
-        tree = parse(text)
+        nodes = nodes_of(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
-    return list(dict.fromkeys(_refused(tree, offer)))
+    return list(dict.fromkeys(_refused(nodes, offer)))
 
 
-def _refused(tree: ast.Module, offer: MageOffer) -> Iterator[tuple[str, int]]:
+def _refused(nodes: Iterable[ast.AST], offer: MageOffer) -> Iterator[tuple[str, int]]:
     known = offer.packages | offer.modules.keys()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.startswith("mage_ai.") and alias.name not in known:

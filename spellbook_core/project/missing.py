@@ -20,7 +20,8 @@ from spellbook_core.project.environment import interpreter_of
 from spellbook_core.project.layout import ProjectLayout
 from spellbook_core.project.packages import REQUIREMENT, install_name, normalized, required
 from spellbook_core.project.site_packages import importable, site_folders
-from spellbook_core.project.sourcefacts import ImportRef, parse
+from spellbook_core.project.sourcefacts import ImportRef
+from spellbook_core.project.syntax import nodes_of
 
 _FORGIVING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
@@ -179,7 +180,7 @@ def _is_installed(name: str) -> bool:
 def _required(text: str) -> Mapping[str, int]:
     """Return top-level name -> line of the imports that fail the block when they fail."""
     found: dict[str, int] = {}
-    for name, line in _imports(_tree(text).body):
+    for name, line in _imports(_nodes(text)[:1]):
         found.setdefault(name, line)
     return found
 
@@ -187,7 +188,7 @@ def _required(text: str) -> Mapping[str, int]:
 @lru_cache(maxsize=4096)
 def _references(text: str) -> frozenset[ImportRef]:
     found = set()
-    for node in ast.walk(_tree(text)):
+    for node in _nodes(text):
         if isinstance(node, ast.Import):
             found |= {ImportRef(0, alias.name) for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -195,12 +196,11 @@ def _references(text: str) -> frozenset[ImportRef]:
     return frozenset(found)
 
 
-@lru_cache(maxsize=1)  # asked for twice in a row
-def _tree(text: str) -> ast.Module:
+def _nodes(text: str) -> Sequence[ast.AST]:
     try:
-        return parse(text)
+        return nodes_of(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.Module([], [])
+        return ()
 
 
 def _imports(statements: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
@@ -215,7 +215,7 @@ def _imports(statements: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
         elif isinstance(node, ast.If) and _is_for_checkers(node.test):
             yield from _imports(node.orelse)
         else:
-            yield from _imports(ast.iter_child_nodes(node))
+            yield from _imports(child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr))
 
 
 def _forgives(handlers: Sequence[ast.ExceptHandler]) -> bool:

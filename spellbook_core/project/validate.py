@@ -73,6 +73,7 @@ def _add_ons(project: ProjectLayout, pipeline: Pipeline) -> list[Finding]:
 
 
 def _add_on(project: ProjectLayout, block: Block) -> list[Finding]:
+    relative = None
     try:
         path = project.block_file(block)
         relative = project.relative(path)
@@ -82,7 +83,7 @@ def _add_on(project: ProjectLayout, block: Block) -> list[Finding]:
             return [Finding("SB-PRJ-012", "error", block.uuid, message, hint, relative)]
         source = inspect(decode(read_inside(project.root, path), path), "", relative, language=block.language)
     except SpellbookError as error:
-        return [Finding(error.code, "error", block.uuid, error.message, error.hint)]
+        return [_unreadable(block, error, relative)]
     return _source(block, source, relative, 0) if source.problem is not None else []
 
 
@@ -118,9 +119,9 @@ def _graph(file: PipelineFile, name: str) -> list[Finding]:
                 found.append(
                     Finding(
                         "SB-PRJ-017",
-                        "error",
+                        "warning",  # mage passes over such a link, and so does a run here
                         block.uuid,
-                        f"Block '{block.uuid}' has the parent '{parent}', which is not in the pipeline.",
+                        f"Block '{block.uuid}' has the parent '{parent}', which is not in the pipeline: no link.",
                         f"add '{parent}', or remove the link.",
                         name,
                     )
@@ -139,6 +140,7 @@ def _block(project: ProjectLayout, file: PipelineFile, block: Block, imports: Im
     if block.type not in RUNNABLE_TYPES or block.type in FILELESS_TYPES:
         return []
     found = [_outside(block, text) for text in configured_paths(block) if _is_outside(project, text)]
+    relative = None
     try:
         path = project.block_file(block)
         relative = project.relative(path)
@@ -149,7 +151,7 @@ def _block(project: ProjectLayout, file: PipelineFile, block: Block, imports: Im
         text = decode(read_inside(project.root, path), path)
         source = inspect(text, block.type, relative, language=block.language)
     except SpellbookError as error:
-        return [*found, Finding(error.code, "error", block.uuid, error.message, error.hint)]
+        return [*found, _unreadable(block, error, relative)]
     parents = len([parent for parent in block.upstream_blocks if file.pipeline.has(parent)])
     found += _source(block, source, relative, parents, file.pipeline.variables)
     missing = missing_table(text, parents) if block.language == "sql" else None
@@ -176,6 +178,13 @@ def _source(
         hint = "match the function's parameters to the block's parents."
         found.append(Finding("SB-PRJ-013", "warning", block.uuid, mismatch, hint, relative, source.line))
     return found
+
+
+def _unreadable(block: Block, error: SpellbookError, relative: str | None) -> Finding:
+    line = error.facts.get("line")
+    return Finding(
+        error.code, "error", block.uuid, error.message, error.hint, relative, line if isinstance(line, int) else None
+    )
 
 
 def _unsupported(block: Block) -> Finding | None:

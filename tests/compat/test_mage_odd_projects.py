@@ -111,7 +111,7 @@ ODD = {
         {"data_loaders/타이타닉_로드.py": LOADER, "transformers/정리.py": ADD},
         [],
     ),
-    "parent that is not there": ({"blocks": [entry("add", "transformer", ["gone"])]}, PLAIN, ["SB-PRJ-017"]),
+    "parent that is not there": ({"blocks": [entry("load", "data_loader", ["gone"])]}, PLAIN, []),
     "a cycle": (
         {"blocks": [entry("a", "transformer", ["b"]), entry("b", "transformer", ["a"])]},
         {"transformers/a.py": ADD, "transformers/b.py": ADD},
@@ -164,6 +164,7 @@ def ended_run(project, cwd):
         ("file named in the configuration, with the project's folder", {"load": "completed", "add": "completed"}),
         ("Korean names", {"타이타닉_로드": "completed", "정리": "completed"}),
         ("unknown executor", {"load": "completed"}),
+        ("parent that is not there", {"load": "completed"}),
         ("unknown block type", {"load": "completed"}),
         ("markdown in a .py file", {"load": "failed"}),
     ],
