@@ -14,7 +14,7 @@ from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.clock import SystemClock
 from spellbook_core.engine import plan
 from spellbook_core.engine.intake import Intake, take_in
-from spellbook_core.engine.reuse import refs_of
+from spellbook_core.engine.reuse import completed_in, refs_of
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model import graph
 from spellbook_core.model.naming import BlockUuid
@@ -84,7 +84,7 @@ def prepare(
             run=again.run_id,
         )
     blocks = tuple(replace(new, reason=reasons.get(new.key, new.reason)) for new in intake.blocks)
-    shared = {new.key: _end(earlier.blocks[new.key], again, now) for new in blocks if new.key not in reasons}
+    shared = {new.key: _shared(earlier.blocks[new.key], again, now) for new in blocks if new.key not in reasons}
     return Prepared(replace(intake, blocks=blocks), shared)
 
 
@@ -194,17 +194,6 @@ def _means_the_same(before: str, now: str) -> bool:
     return facts_of(before).digest == facts_of(now).digest
 
 
-def _end(found: BlockRun, again: Again, now: datetime) -> BlockEnd:
-    return BlockEnd(
-        status=Status.COMPLETED,
-        ended_at=now,
-        started_at=now,
-        duration_s=0.0,
-        outputs=found.outputs,
-        tests=found.tests,
-        warnings=found.warnings,
-        fingerprint=None if found.fingerprint is None else Fingerprint(found.fingerprint, ""),
-        reused_from=found.reused_from or found.id,
-        reason=f"completed in run {again.run_id}",
-        children=found.children,
-    )
+def _shared(found: BlockRun, again: Again, now: datetime) -> BlockEnd:
+    known = None if found.fingerprint is None else Fingerprint(found.fingerprint, "")
+    return completed_in(again.run_id, found, known, now=now)

@@ -103,19 +103,7 @@ class Reuse:
             return None
         if not all(self.is_stored(ref) for ref in refs_of(earlier.outputs)):
             return None
-        now = self._clock.now()
-        return BlockEnd(
-            status=Status.COMPLETED,
-            ended_at=now,
-            started_at=now,
-            duration_s=0.0,
-            outputs=earlier.outputs,
-            tests=earlier.tests,
-            warnings=earlier.warnings,
-            fingerprint=known,
-            reused_from=earlier.reused_from or earlier.id,
-            reason=f"completed in run {again.run_id}",
-        )
+        return completed_in(again.run_id, earlier, known, now=self._clock.now())
 
     def is_stored(self, ref: ArtifactRef) -> bool:
         """Return whether an output is there, as long as it was when it was written; housekeeping then leaves it."""
@@ -300,6 +288,30 @@ def _moments(run: PipelineRun) -> dict[str, str]:
         "trigger_name": run.trigger,
         "env": "dev" if run.trigger == "notebook" else "prod",
     }
+
+
+def completed_in(run_id: RunId, found: BlockRun, known: Fingerprint | None, *, now: datetime) -> BlockEnd:
+    """Return the end of a block whose outputs an earlier run has sealed: it takes over all of that.
+
+    Args:
+        run_id: The earlier run.
+        found: The block in it.
+        known: What the outputs depend on; None when that was not known.
+        now: When the block ends.
+    """
+    return BlockEnd(
+        status=Status.COMPLETED,
+        ended_at=now,
+        started_at=now,
+        duration_s=0.0,
+        outputs=found.outputs,
+        tests=found.tests,
+        warnings=found.warnings,
+        fingerprint=known,
+        reused_from=found.reused_from or found.id,
+        reason=f"completed in run {run_id}",
+        children=found.children,
+    )
 
 
 def _reused(found: Reusable, known: Fingerprint, now: datetime) -> BlockEnd:

@@ -69,6 +69,12 @@ def inside(root: Path, path: Path) -> Path:
     Raises:
         OutsideProjectError: It leaves `root`. [SB-PRJ-002]
     """
+    _place(root, path)
+    return path
+
+
+def _place(root: Path, path: Path) -> Path:
+    """Return where `path` leads, which is in `root`."""
     try:
         resolved = path.resolve()
     except (OSError, RuntimeError) as cause:  # a loop of links
@@ -76,7 +82,7 @@ def inside(root: Path, path: Path) -> Path:
     top = os.path.realpath(root)
     if str(resolved) != top and not str(resolved).startswith(top.rstrip(os.sep) + os.sep):
         raise _refused(path.name, "it leads out of the folder")
-    return path
+    return resolved
 
 
 def existing_form(folder: Path, relative: str) -> Path:
@@ -103,7 +109,7 @@ def read_inside(root: Path, path: Path, *, max_bytes: int = MAX_FILE_BYTES) -> b
         NotFoundError: There is no such file. [SB-SYS-002]
         StorageError: The disk refused. [SB-SYS-006]
     """
-    place = inside(root, path).resolve()
+    place = _place(root, path)
     try:
         handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -6,6 +6,7 @@ It imports neither pandas, torch, DuckDB nor pyarrow, and no code of any project
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -103,6 +104,8 @@ def _serve(
         leadership.announce(EngineInfo(os.getpid(), to_text(started), boot_id(), str(path), _version(), PROTOCOL))
         _LOG.info("leading %s as process %s", ctx.workspace.root, os.getpid())
         _say(ready_fd, "ready")
+        gc.collect()
+        gc.freeze()  # what was imported stays: collections need not look at it
         server.serve(runner, executor.fileno(), listener)
         _LOG.info("stopping; %s block processes go on", runner.workers)
     finally:

@@ -31,6 +31,10 @@ _BLAS_USERS = re.compile(r"\b(numpy|scipy|sklearn|statsmodels)\b")
 """Blocks that get OpenBLAS's threads. Each spins for about 100 ms of CPU after it is made, so others go without; torch
 has threads of its own."""
 
+REHEARSE_AFTER_S = 0.02
+"""How long nobody must have wanted a new child before it rehearses. A chain of short blocks wants each sooner, and
+would then wait for the end of a rehearsal that costs twice what it spares."""
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -58,10 +62,11 @@ def serve(ends: Ends, restore: Mapping[str, str | None], raise_threads: Callable
     status = 1
     try:
         _settle(ends, restore)
-        for step in (rehearse, rehearse_training):
-            if not select.select([ends.control], [], [], 0)[0]:  # nobody waits for this child yet
-                step()
         _reseed()
+        for step, wait_s in ((rehearse, REHEARSE_AFTER_S), (rehearse_training, 0.0)):
+            if not select.select([ends.control], [], [], wait_s)[0]:  # nobody waits for this child yet
+                step()
+                _reseed()
         folder = b""
         while not folder.endswith(b"\n") and (part := os.read(ends.control, 8192)):
             folder += part

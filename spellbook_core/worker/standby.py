@@ -19,7 +19,9 @@ STANDBY = 2
 of its own, 13 with torch; with 3 or 4 a chain of blocks was hardly faster."""
 
 REFILL_DELAY_S = 0.01
-"""How long after handing over an attempt the next child is forked ahead: a short block keeps its core to itself."""
+"""How long after handing over an attempt the next child is forked ahead: a short block keeps its core to itself. When
+the last child was handed over the next one is forked at once, while that attempt runs: the one after it would
+otherwise wait for its fork."""
 
 
 class Standby:
@@ -50,7 +52,7 @@ class Standby:
             child = self._children.pop(0) if self._children else self._make()
             with suppress(OSError):  # it died while it waited, e.g. by the out-of-memory killer
                 os.write(child.control, os.fsencode(folder) + b"\n")
-                self.refill_at = now + REFILL_DELAY_S
+                self.refill_at = now + REFILL_DELAY_S if self._children else now
                 return child
             self._let_go(child)
 
@@ -59,7 +61,7 @@ class Standby:
         if self.refill_at is not None and now >= self.refill_at:
             if len(self._children) < STANDBY:
                 self._children.append(self._make())
-            self.refill_at = now if len(self._children) < STANDBY else None
+            self.refill_at = now + REFILL_DELAY_S if len(self._children) < STANDBY else None
 
     def drop(self, pid: int) -> None:
         """Forget a child that ended without an attempt."""
