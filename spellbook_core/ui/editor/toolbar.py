@@ -17,6 +17,7 @@ _MORE = {
     "fresh": ":material/restart_alt: Run all fresh",
     "validate": ":material/fact_check: Validate",
     "variables": ":material/tune: Variables",
+    "pipeline_settings": ":material/settings: Pipeline settings",
     "yaml": ":material/code: View metadata.yaml",
     "expand": ":material/unfold_more: Open all cards",
     "collapse": ":material/unfold_less: Close all cards",
