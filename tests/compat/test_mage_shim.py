@@ -253,6 +253,20 @@ def test_triggered_pipeline_runs_in_the_engine_that_leads(tmp_path):
         ctx.close()
 
 
+def test_block_does_not_wait_for_a_run_that_waits_for_it(tmp_path):
+    two_pipelines(tmp_path, CALLER.replace('"other"', '"main"'))
+    ctx = open_context(tmp_path)
+    try:
+        started = runs.start(ctx, NewRun(ProjectName("demo"), PipelineUuid("main"), "manual"))
+        wait_until(lambda: runs.get(ctx, started.id).status.is_terminal, 90, what="the run ends")
+        error = runs.block_runs(ctx, started.id)[0].error
+        assert (error.code, "begins when this one ends" in error.message) == ("SB-WRK-035", True), error
+        assert runs.list_runs(ctx, pipeline=PipelineUuid("main")).total == 1, "nothing was queued"
+    finally:
+        engines.stop(ctx)
+        ctx.close()
+
+
 def test_failed_triggered_pipeline_fails_the_block_that_asked(tmp_path):
     two_pipelines(tmp_path, CALLER)
     run, found, _ = ran(tmp_path, rows=-1)

@@ -10,9 +10,10 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spellbook_core.errors import NotFoundError
+from spellbook_core.model.concurrency import IfRunning
 from spellbook_core.model.naming import PipelineUuid, RunId
 from spellbook_core.model.run import NewRun, Status
 from spellbook_core.worker import boot
@@ -20,8 +21,14 @@ from spellbook_core.worker.mage_shim import place
 from spellbook_core.worker.mage_shim.failures import TriggeredRunError
 from spellbook_core.worker.mage_shim.runs import PipelineRun
 
+if TYPE_CHECKING:
+    from spellbook_core.project.layout import ProjectLayout
+
 POLL_S = 1.0
 """Pause between two looks at a run that is waited for; mage's 60 s make short pipelines wait for nothing."""
+
+_TRIGGER = "api"
+"""What the runs that a block triggers are called."""
 
 _COMMAND = "from spellbook_core.cli.main import main; main()"
 
@@ -53,7 +60,8 @@ def trigger_pipeline(
 
     Raises:
         NotFoundError: There is no such pipeline. [SB-SYS-002]
-        TriggeredRunError: It failed, or did not end in time. [SB-WRK-035]
+        TriggeredRunError: It failed, or did not end in time; or it could never begin, because it is another run of the
+            pipeline that this block is part of, and would be waited for. [SB-WRK-035]
     """
     layout = place.project()
     if pipeline_uuid not in layout.pipeline_uuids():
@@ -63,6 +71,13 @@ def trigger_pipeline(
     if engine is None:
         run = _carried_here(pipeline_uuid, dict(variables or {}), poll_timeout)
     else:
+        if check_status and _waits_for_this_run(layout, pipeline_uuid):
+            engine.close()
+            raise TriggeredRunError(
+                f"A block of pipeline '{pipeline_uuid}' cannot wait for a run of it, which begins when this one ends.",
+                hint="leave out check_status, or write 'if_running: allow' under concurrency_config of the pipeline.",
+                pipeline=pipeline_uuid,
+            )
         run = _queued(engine, pipeline_uuid, dict(variables or {}))
         if check_status:
             _wait(run, poll_interval, poll_timeout)
@@ -75,6 +90,27 @@ def trigger_pipeline(
             run=run.id,
         )
     return run
+
+
+def _waits_for_this_run(layout: ProjectLayout, pipeline: str) -> bool:
+    """Return whether a new run of a pipeline would be held back until the run of this very block has ended."""
+    task = place.current()
+    if pipeline != task.pipeline or task.trigger == "notebook":
+        return False
+    try:
+        from spellbook_core.project.concurrency import concurrency_of
+        from spellbook_core.project.metadata import load_pipeline
+    except ImportError:  # a Python of the project's own without the packages that read a pipeline's file
+        return False
+    limits = concurrency_of(load_pipeline(layout.pipeline_file(PipelineUuid(pipeline))).document)
+    is_alone = limits.run_limit == 1 or (limits.trigger_run_limit == 1 and task.trigger == _TRIGGER)
+    if not is_alone or limits.if_running is not IfRunning.QUEUE:
+        return False
+    store = place.open_store()
+    try:
+        return store.run(task.run_id).selection.blocks is None  # runs of chosen blocks hold nobody back
+    finally:
+        store.close()
 
 
 def _engine() -> socket.socket | None:
@@ -95,7 +131,7 @@ def _engine() -> socket.socket | None:
 def _queued(engine: socket.socket, pipeline: str, variables: dict[str, Any]) -> PipelineRun:
     store = place.open_store()
     try:
-        new = NewRun(place.current().project, PipelineUuid(pipeline), "api", variables=variables)
+        new = NewRun(place.current().project, PipelineUuid(pipeline), _TRIGGER, variables=variables)
         run = store.create_run(new, now=datetime.now(UTC))
         engine.sendall(b'{"op":"wake"}\n')
     finally:
