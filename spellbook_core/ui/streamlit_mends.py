@@ -1,4 +1,4 @@
-"""Four faults of Streamlit 1.67 that lose what a person did or garble the page, mended where they are.
+"""Five faults of Streamlit 1.67 that lose what a person did or garble the page, mended where they are.
 
 Each was found in a log of its session and messages, and has a browser test that fails without its mend.
 
@@ -15,6 +15,9 @@ Each was found in a log of its session and messages, and has a browser test that
 4. What a fragment reports while the person goes to another page reaches the server behind the change of page, and
    names the page that was left: the new page is then emptied, or the person is taken back. `quiet.js` keeps our own
    components from reporting once a link was clicked, but not what was on its way then. Such reports are left aside.
+5. The browser sends a click in a task of its own, after the one in which it was made. The timer of a fragment
+   (`run_every`) that comes between the two sends all it has, the click too, and the click is then sent again: one click
+   runs a block twice. What a timer's message says of clicks is left aside; they follow in their own.
 """
 
 from __future__ import annotations
@@ -30,6 +33,9 @@ from streamlit.runtime.state.safe_session_state import SafeSessionState
 _PAGE = "_spellbook_page"
 """Attribute of a session: the hash of the page that was asked for or begun last."""
 
+_CLICKS = frozenset({"trigger_value", "string_trigger_value", "chat_input_value", "json_trigger_value"})
+"""Values that stand for something done, not for how something stands: the browser sends each once and forgets it."""
+
 
 def install() -> None:
     """Mend the faults for every session of this process; further calls change nothing."""
@@ -37,7 +43,7 @@ def install() -> None:
         SafeSessionState.on_script_will_rerun = _from_root_and_whole(SafeSessionState.on_script_will_rerun)  # type: ignore[method-assign]
         ForwardMsgQueue.clear = _keeping_for_fragments(ForwardMsgQueue.clear)  # type: ignore[method-assign]
         AppSession._create_new_session_message = _noting_page(AppSession._create_new_session_message)  # type: ignore[method-assign]
-        AppSession.request_rerun = _without_left_pages(AppSession.request_rerun)  # type: ignore[method-assign]
+        AppSession.request_rerun = _clicks_once(_without_left_pages(AppSession.request_rerun))  # type: ignore[method-assign]
 
 
 def _from_root_and_whole(original: Any) -> Any:
@@ -89,6 +95,22 @@ def _without_left_pages(original: Any) -> Any:
         original(self, client_state)
 
     return request_rerun
+
+
+def _clicks_once(original: Any) -> Any:
+    @wraps(original)
+    def request_rerun(self: AppSession, client_state: Any) -> None:
+        if client_state is not None and client_state.is_auto_rerun:
+            kept = [state for state in client_state.widget_states.widgets if not _is_click(state)]
+            del client_state.widget_states.widgets[:]
+            client_state.widget_states.widgets.extend(kept)
+        original(self, client_state)
+
+    return request_rerun
+
+
+def _is_click(state: Any) -> bool:
+    return str(state.WhichOneof("value")) in _CLICKS
 
 
 def _go_on() -> None:

@@ -10,6 +10,7 @@ streamlit_mends.install()
 state = st.session_state
 state.setdefault("steps", {})
 state.setdefault("redrawn", 0)
+state.setdefault("counted", 0)
 
 
 def slow(name: str) -> None:
@@ -34,8 +35,20 @@ def clock() -> None:
         st.text("ticking")
 
 
+def count() -> None:
+    state.counted += 1
+
+
+@st.fragment
+def counter() -> None:
+    st.button("Count", key="count", on_click=count)
+    with st.container(key="counted"):
+        st.text(f"counted {state.counted}")
+
+
 def clocked() -> None:
     st.button("Redraw", key="redraw", on_click=redraw)
+    counter()
     with st.container(key="column"):
         clock()
         st.text("second")

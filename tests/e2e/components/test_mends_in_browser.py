@@ -47,6 +47,26 @@ def test_a_fragment_that_follows_the_page_leaves_its_neighbours(
         expect(column).to_have_text(re.compile(r"^tickingsecondredrawn \d+$"))
 
 
+def test_a_click_beside_a_timer_counts_once(page_factory, streamlit_server: Callable[[Path], str]) -> None:
+    """The timer of the clock is due when the button is clicked, so it comes before the click is sent."""
+    page = page_factory(streamlit_server(APP))
+    page.get_by_role("link", name="Go to the clock").click()
+    counted = page.locator(".st-key-counted")
+    for clicks in range(1, 11):
+        expect(counted).to_have_text(f"counted {clicks - 1}")
+        page.evaluate(
+            """() => {
+              const until = performance.now() + 60;
+              while (performance.now() < until);
+              document.querySelector('.st-key-count button').click();
+            }"""
+        )
+        expect(counted).to_have_text(f"counted {clicks}")
+    page.locator(".st-key-redraw button").click()  # behind whatever a click may have sent twice
+    expect(page.locator(".st-key-column")).to_contain_text("redrawn 1")
+    expect(counted).to_have_text("counted 10")
+
+
 def test_a_report_from_a_page_that_was_left_does_not_touch_the_new_one(
     page_factory, streamlit_server: Callable[[Path], str]
 ) -> None:
