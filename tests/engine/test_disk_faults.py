@@ -88,6 +88,29 @@ def test_refused_change_damages_nothing_wherever_it_falls(library, workspace, nu
     assert {each.get("ended", "raised") for each in told} >= {"raised"}
 
 
+@pytest.mark.guarantee("F8")
+@pytest.mark.guarantee("F3")
+def test_refused_edit_leaves_every_pipeline_whole_wherever_it_falls(library, workspace):
+    """Save, add, rename, remove, create: what is acknowledged is there; after a refusal no block lacks its file."""
+    project = make_project(workspace, blocks={"load": BLOCKS["load"], "frame": BLOCKS["frame"]}, pipeline="other")
+    (project / "old.txt").write_text(LOAD)
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.engine.faults.edits", workspace],
+        cwd=ROOT,
+        env={**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = [json.loads(line) for line in ended.stdout.splitlines()]
+    for each in told:
+        where = f"{each['act']}, change {each['k']}: {each}"
+        assert "unclear" not in each, where
+        assert each["problems"] == [], where
+    assert sum("refused" in each for each in told) > 20
+    assert sum("is_done" in each for each in told) >= 6
+
+
 def spellbook(library, workspace, at, number, *arguments, below="."):
     faults = {"FAULT_FOLDER": str(workspace / below), "FAULT_AT": str(at), "FAULT_ERRNO": str(number)}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SPELLBOOK_")}

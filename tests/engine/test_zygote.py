@@ -88,6 +88,7 @@ def f(*args, **kwargs):
     assert len(attempts.executor.describe()) == 1
 
 
+@pytest.mark.guarantee("F43")
 def test_block_with_torch_may_fork_and_train(attempts):
     """The rehearsal of a standby child must leave no thread: a block's own child would hang on its lock."""
     source = """
