@@ -16,6 +16,7 @@ from spellbook_core.executors.process import ProcessExecutor
 from spellbook_core.model.task import Environment
 from spellbook_core.project.layout import Workspace
 from spellbook_core.settings import Settings
+from spellbook_core.worker.child import REHEARSE_AFTER_S
 from spellbook_core.worker.standby import STANDBY
 from tests.conftest import wait_until
 from tests.contract.executor_contract import Attempts
@@ -118,14 +119,19 @@ def timed(attempts: Attempts) -> float:
 
 
 def standing_by(attempts: Attempts) -> None:
-    """Wait until the warm process has its standby children, and each of them waits for work."""
+    """Wait until the warm process has its standby children, and each of them has rehearsed and waits for work."""
     [described] = attempts.executor.describe()
     path = Path(f"/proc/{described['pid']}/task/{described['pid']}/children")
+    seen: dict[str, tuple[str, float]] = {}
 
     def waiting() -> bool:
         pids = path.read_text().split()
-        states = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids]
-        return states == ["S"] * STANDBY
+        for pid in pids:
+            used, now = Path(f"/proc/{pid}/schedstat").read_text().split()[0], time.monotonic()
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state != "S" or seen.get(pid, ("", 0.0))[0] != used:
+                seen[pid] = (used, now)
+        return len(pids) == STANDBY and all(time.monotonic() - seen[pid][1] > 3 * REHEARSE_AFTER_S for pid in pids)
 
     wait_until(waiting, what="the children stand by")
 
