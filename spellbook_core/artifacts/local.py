@@ -246,7 +246,7 @@ class LocalArtifactStore:
             "origin": origin,
             "created_at": to_text(datetime.now(UTC)),
         }
-        meta = masker.value(meta, but=_NO_TEXTS)
+        meta = masker.value(meta, but=_NO_TEXTS, keys=False)
         meta["signature"] = self._seal.sign(meta)
         (draft / META_FILE).write_text(json.dumps(meta, separators=(",", ":")), encoding="utf-8")
         for path in draft.iterdir():

@@ -63,20 +63,29 @@ class Masker:
             text, before = text[length:], MASK
         return before + self.text(text) + after
 
-    def value(self, value: Value, *, but: frozenset[str] = frozenset()) -> Value:
-        """Return a JSON value with every string in it masked, keys included; below the keys `but` nothing changes."""
-        return self._value(value, but) if self._values else value  # type: ignore[return-value]  # the same shape
+    def value(self, value: Value, *, but: frozenset[str] = frozenset(), keys: bool = True) -> Value:
+        """Return a JSON value with every string in it masked; below the keys `but` nothing changes.
 
-    def _value(self, value: object, but: frozenset[str]) -> object:
+        Args:
+            value: Plain JSON.
+            but: Keys whose values stay as they are.
+            keys: Mask keys too, as of a dictionary that a block made. Not of a document of ours: with a password
+                `test`, nobody would find its `tests`.
+        """
+        return self._value(value, but, keys) if self._values else value  # type: ignore[return-value]  # the same shape
+
+    def _value(self, value: object, but: frozenset[str], keys: bool) -> object:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
             return {
-                self.text(key) if isinstance(key, str) else key: item if key in but else self._value(item, but)
+                self.text(key) if keys and isinstance(key, str) else key: (
+                    item if key in but else self._value(item, but, keys)
+                )
                 for key, item in value.items()
             }
         if isinstance(value, (list, tuple)):
-            return [self._value(item, but) for item in value]
+            return [self._value(item, but, keys) for item in value]
         return value
 
     def names(self, names: Sequence[str]) -> list[str]:

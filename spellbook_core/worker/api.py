@@ -156,7 +156,7 @@ def _append(live: _Live, entry: dict[str, object]) -> None:
     """Append one line in one write, so that lines of a block's own child processes never mix."""
     if live.metrics is None:
         live.metrics = os.open(live.metrics_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    line = json.dumps(secrecy.masker().value(entry), ensure_ascii=False)
+    line = json.dumps(secrecy.masker().value(entry, keys=False), ensure_ascii=False)
     os.write(live.metrics, line.encode("utf-8", "replace") + b"\n")
     if live.ping is not None:
         with suppress(OSError):  # a full or closed pipe: the file has the point, and the next byte tells

@@ -44,7 +44,7 @@ def result_of(task: BlockTask) -> JsonObject:
         store = LocalArtifactStore(Workspace.open(Path(task.workspace)).artifacts_dir)
         return {"picture": secrecy.masker().value(chart.draw(task, store))}
     except BaseException as failure:  # noqa: BLE001  # user code boundary: SystemExit and KeyboardInterrupt included
-        report = secrecy.masker().value(report_exception(failure, task).to_json())
+        report = secrecy.masker().value(report_exception(failure, task).to_json(), keys=False)
         hint = str(report["hint"]).replace("the marked line and run the block again", "that line of the chart's code")
         return {"error": {**report, "hint": hint}}
 

@@ -105,7 +105,7 @@ def _masked(outcome: Outcome) -> Outcome:
     masker = secrecy.masker()
     if not masker:
         return outcome
-    return Outcome.from_json(masker.value(outcome.to_json(), but=_NO_TEXTS))
+    return Outcome.from_json(masker.value(outcome.to_json(), but=_NO_TEXTS, keys=False))
 
 
 def _print(text: str) -> None:

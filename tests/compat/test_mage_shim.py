@@ -130,6 +130,7 @@ default:
   POSTGRES_USER: "{{ json_value(env_var('SHIM_JSON'), 'user') }}"
 dev:
   POSTGRES_HOST: other
+  SNOWFLAKE_PASSWORD: "{{ mage_secret_var('shim_none') }}"  # missed only by who asks for it
 """
 
 
@@ -140,8 +141,12 @@ def test_profiles_are_rendered(tmp_path, monkeypatch):
 config = ConfigFileLoader(path.join(get_repo_path(), "io_config.yaml"), "default")
 keys = ("HOST", "PORT", "DBNAME", "PASSWORD", "USER", "SCHEMA")
 dev = ConfigFileLoader(profile="dev")
+try:
+    dev["SNOWFLAKE_PASSWORD"]
+except LookupError as error:
+    assert "shim_none" in str(error)
 return {"default": [config[ConfigKey["POSTGRES_" + key]] for key in keys], "dev": dev.get("POSTGRES_HOST"),
-        "secret": get_secret_value("shim_password")}
+        "secret": get_secret_value("shim_password"), "words": len(get_secret_value("word") + get_secret_value("other"))}
 """
     imports = """
 from os import path
@@ -149,10 +154,11 @@ from mage_ai.settings.repo import get_repo_path
 from mage_ai.io.config import ConfigFileLoader, ConfigKey
 from mage_ai.data_preparation.shared.secrets import get_secret_value
 """
-    files = {"io_config.yaml": CONFIG, ".env": "# secrets\nexport shim_password='s3cret'\n"}
+    files = {"io_config.yaml": CONFIG, ".env": "# secrets\nexport shim_password='s3cret'\nword=test\nother=name\n"}
     value = value_of(tmp_path, loader(imports, body), files=files, variables={"database": "titanic"})
     assert value["default"] == ["db.example", 5432, "titanic", "s3cret", "ann", None]
     assert (value["dev"], value["secret"]) == ("other", "s3cret")
+    assert value["words"] == 8  # secrets like keys of our own files make none of them unreadable
 
 
 @pytest.mark.parametrize(
@@ -166,7 +172,7 @@ from mage_ai.data_preparation.shared.secrets import get_secret_value
     ],
 )
 def test_bad_profile_says_what_is_wrong(tmp_path, text, said):
-    source = loader("from mage_ai.io.config import ConfigFileLoader", "return ConfigFileLoader().config")
+    source = loader("from mage_ai.io.config import ConfigFileLoader", "return ConfigFileLoader()['A']")
     error = error_of(tmp_path, source, files={"io_config.yaml": text})
     assert said in error.message
     assert error.hint

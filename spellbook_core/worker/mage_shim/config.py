@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from spellbook_core.errors import SpellbookError
 from spellbook_core.worker.mage_shim import place
 from spellbook_core.worker.mage_shim.failures import ConfigurationFileError
 from spellbook_core.worker.mage_shim.secrets import get_secret_value
@@ -134,8 +136,15 @@ class ConfigFileLoader:
         self.config: Mapping[str, Any] = config if config is not None else _profile(self.filepath, self.profile)
 
     def get(self, key: str, **options: object) -> Any:
-        """Return the value of `key`, None when the profile lacks it."""
-        return self.config.get(str(key))
+        """Return the value of `key`, None when the profile lacks it.
+
+        Raises:
+            SpellbookError: The key's expression cannot be filled in, such as a secret that is not there.
+        """
+        found = self.config.get(str(key))
+        if isinstance(found, _Unfilled):
+            raise found.error
+        return found
 
     def contains(self, key: str, **options: object) -> bool:
         """Return whether the profile has `key`."""
@@ -148,11 +157,18 @@ class ConfigFileLoader:
         return self.get(key)
 
 
+@dataclass(frozen=True, slots=True)
+class _Unfilled:
+    """Stands for a value whose expression failed; only who asks for it meets the error."""
+
+    error: SpellbookError
+
+
 def _profile(path: Path, profile: str) -> Mapping[str, Any]:
     import yaml
 
     try:
-        document = yaml.safe_load(render(path.read_text(encoding="utf-8"), path))
+        document = _document(path.read_text(encoding="utf-8"), profile, path)
     except OSError as cause:
         raise ConfigurationFileError(
             f"{path.name} cannot be read: {cause.strerror}.",
@@ -172,6 +188,33 @@ def _profile(path: Path, profile: str) -> Mapping[str, Any]:
             path=str(path),
         )
     return flat(found)
+
+
+def _document(text: str, profile: str, path: Path) -> Any:
+    """Return the file with its expressions filled in; where one fails, those of `profile` only, each by itself."""
+    import yaml
+
+    try:
+        return yaml.safe_load(render(text, path))
+    except SpellbookError as error:
+        try:
+            document = yaml.safe_load(text)
+        except yaml.YAMLError:  # an expression outside of quotes
+            raise error from None
+        if not isinstance(document, dict) or profile not in document:
+            return document
+        return {**document, profile: _filled(document[profile], path)}
+
+
+def _filled(value: Any, path: Path) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(item, path) for name, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    try:
+        return render(value, path)
+    except SpellbookError as error:
+        return _Unfilled(error)
 
 
 def flat(profile: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,7 +252,7 @@ def render(text: str, path: Path) -> str:
         )
     except TemplateError as cause:
         raise ConfigurationFileError(
-            f"{path.name}: an expression in {{{{ }}}} cannot be filled in: {cause}.",
+            f"{path.name}: an expression in {{{{ }}}} cannot be filled in: {str(cause).rstrip('.')}.",
             hint="use env_var('NAME'), variables('name'), mage_secret_var('NAME') or json_value(text, 'key').",
             path=str(path),
         ) from None

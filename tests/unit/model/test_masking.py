@@ -91,3 +91,14 @@ def test_what_points_at_values_is_left_alone():
     masker = Masker(["pickle5"])
     found = masker.value({"format": "pickle5", "summary": "a pickle5"}, but=frozenset({"format"}))
     assert found == {"format": "pickle5", "summary": f"a {MASK}"}
+
+
+def test_keys_of_our_own_documents_stay():
+    masker = Masker(["test", "name"])
+    document = {"tests": ["a test"], "type_name": {"name": "x"}, "kind": "test"}
+    assert masker.value(document, but=frozenset({"kind"}), keys=False) == {
+        "tests": ["a ***"],
+        "type_name": {"name": "x"},
+        "kind": "test",
+    }
+    assert masker.value({"test": 1}) == {"***": 1}
