@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -10,7 +12,7 @@ from tests.conftest import BlockFile, make_project, wait_until
 pytestmark = pytest.mark.e2e
 
 HOSTILE = "<img src=x onerror=window.__pwn=1> ![x](http://127.0.0.1:9/canary) :red[x]"
-SLOW_S = 30_000
+SLOW_S = 60_000
 
 STEPS = {
     "load": BlockFile(
@@ -99,18 +101,33 @@ def test_file_is_saved_and_a_change_outside_is_never_overwritten(served, page_fa
     wait_until(lambda: notes.read_text() == "one\ntwo three", what="the save of mine")
 
 
-def test_pipeline_is_deleted_and_comes_back(served, page_factory, tmp_path):
-    make_project(tmp_path, blocks=STEPS)
-    folder = tmp_path / "projects/demo/pipelines/main"
+def test_pipeline_is_renamed_while_the_list_changes_then_deleted_and_comes_back(served, page_factory, tmp_path):
+    project = make_project(tmp_path, blocks=STEPS)
+    pipelines = project / "pipelines"
     page = page_factory(served().address)
-    page.locator(".st-key-menu_main button").click()
-    page.get_by_role("menuitem", name="Delete").or_(page.get_by_role("option", name="Delete")).first.click()
+
+    def choose(pipeline, act):
+        page.locator(f".st-key-menu_{pipeline} button").click()
+        page.get_by_role("menuitem", name=act).or_(page.get_by_role("option", name=act)).first.click()
+
+    choose("main", "Rename")
+    name = page.get_by_role("dialog").get_by_role("textbox", name="New name")
+    name.fill("best")  # and not sent yet
+    shutil.copytree(pipelines / "main", pipelines / "other")
+    expect(page.locator(".st-key-run_other")).to_have_count(1)  # the list was drawn anew under the dialog
+    expect(name).to_have_value("best")
+    name.press("Enter")
+    page.locator(".st-key-rename_apply button").click()
+    expect(page.locator(".st-key-run_best")).to_be_visible()
+
+    choose("best", "Delete")
     undo = page.locator(".st-key-undo button")
     expect(undo).to_be_visible(timeout=SLOW_S)
-    assert not folder.exists()
+    assert not (pipelines / "best").exists()
+    expect(page.locator(".st-key-run_best")).to_have_count(0)
     undo.click()
-    expect(page.locator(".st-key-run_main")).to_be_visible(timeout=SLOW_S)
-    assert (folder / "metadata.yaml").is_file()
+    expect(page.locator(".st-key-run_best")).to_be_visible(timeout=SLOW_S)
+    assert (pipelines / "best/metadata.yaml").is_file()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
