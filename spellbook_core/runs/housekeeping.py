@@ -12,7 +12,6 @@ from typing import cast
 from spellbook_core.clock import from_text, to_text
 from spellbook_core.model.naming import PipelineUuid, ProjectName, RunId
 from spellbook_core.model.run import Status
-from spellbook_core.runs import codec
 from spellbook_core.runs.database import Database
 from spellbook_core.runs.records import OutputHolder
 from spellbook_core.runs.retention import EndedRun
@@ -59,11 +58,6 @@ class Upkeep:
             )
             for row in rows
         ]
-
-    def unended_since(self) -> datetime | None:
-        """See `RunUpkeep`."""
-        row = self._database.row("SELECT min(created_at) AS at FROM pipeline_runs WHERE is_ended = 0")
-        return None if row is None else codec.at(row["at"])
 
     def unended_ids(self) -> set[RunId]:
         """See `RunUpkeep`."""

@@ -233,9 +233,6 @@ class RunUpkeep(Protocol):
     def unended_ids(self) -> set[RunId]:
         """Return the runs that have not ended."""
 
-    def unended_since(self) -> datetime | None:
-        """Return when the oldest run was asked for that has not ended; None without any."""
-
     def needed_runs(self) -> set[RunId]:
         """Return the runs that must stay.
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 from spellbook_core.artifacts import sweep
+from spellbook_core.engine.supervise import is_locked
 from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.model.naming import PipelineUuid, ProjectName, RunId
-from spellbook_core.model.task import OUTCOME_FILE
+from spellbook_core.model.task import LOCK_FILE, OUTCOME_FILE
 from spellbook_core.project.periods import Periods, periods_of
 from spellbook_core.runs.records import OutputHolder
 from spellbook_core.runs.retention import EndedRun, Retention, expired, kept_digests, over_budget
@@ -68,8 +69,7 @@ def forget_gone(ctx: Context) -> None:
 def decide(ctx: Context, progress: Callable[[str], None], grace: timedelta) -> Plan:
     """Return what nobody needs; nothing is changed."""
     upkeep, now = ctx.store.upkeep, ctx.clock.now()
-    began = upkeep.unended_since()
-    quiet_since = now - grace if began is None else min(now - grace, began)
+    quiet_since = min([now - grace, *_living_since(ctx)])
     plan = Plan(now, quiet_since.timestamp())
     progress("Looking at runs")
     rules, needed = _rules(ctx), upkeep.needed_runs()
@@ -77,7 +77,7 @@ def decide(ctx: Context, progress: Callable[[str], None], grace: timedelta) -> P
     plan.runs = [run.id for run in expired(ended, needed, rules, now) if now - run.ended_at > grace]
     progress("Looking at outputs")
     plan.stored = sweep.stored(ctx.workspace.artifacts_dir)
-    _decide_outputs(ctx, plan, rules, quiet_since)
+    _decide_outputs(ctx, plan, rules, quiet_since, needed)
     progress("Looking at files")
     removed = set(plan.runs)
     old = [run.id for run in ended if run.id not in removed and _has_old_logs(run, rules(run.project), now)]
@@ -85,7 +85,14 @@ def decide(ctx: Context, progress: Callable[[str], None], grace: timedelta) -> P
     return plan
 
 
-def _decide_outputs(ctx: Context, plan: Plan, rules: Callable[[ProjectName], Retention], quiet_since: datetime) -> None:
+def _decide_outputs(
+    ctx: Context,
+    plan: Plan,
+    rules: Callable[[ProjectName], Retention],
+    quiet_since: datetime,
+    needed: Collection[RunId],
+) -> None:
+    sealed = _sealed(ctx)  # before the run store is asked: what is recorded meanwhile is found there
     removed, unended = set(plan.runs), ctx.store.upkeep.unended_ids()
     holders = [
         replace(held, digests=frozenset(sweep.with_parts(plan.stored, held.digests)))
@@ -98,7 +105,7 @@ def _decide_outputs(ctx: Context, plan: Plan, rules: Callable[[ProjectName], Ret
     if budget > 0:
 
         def may_go(held: OutputHolder) -> bool:
-            is_going = held.kind == "run" and held.id in unended
+            is_going = held.kind == "run" and (held.id in unended or (bool(unended) and held.id in needed))
             return held.at is not None and held.at < quiet_since and not is_going
 
         sizes = {digest: found.size_bytes for digest, found in plan.stored.items()}
@@ -107,10 +114,24 @@ def _decide_outputs(ctx: Context, plan: Plan, rules: Callable[[ProjectName], Ret
         gone |= {held for held in beyond if held.kind == "fingerprint"}
         holders = [held for held in holders if held not in beyond]
     plan.fingerprints = sorted(held.id for held in gone)
-    kept = kept_digests(holders) | sweep.with_parts(plan.stored, _sealed(ctx))
+    kept = kept_digests(holders) | sweep.with_parts(plan.stored, sealed)
     plan.outputs = [
         digest for digest, found in plan.stored.items() if digest not in kept and found.held_at < plan.cutoff
     ]
+
+
+def _living_since(ctx: Context) -> list[datetime]:
+    """Return since when each attempt that runs right now does: what it has stored is named by nobody until it seals.
+
+    A run that waits, or whose processes are gone, holds nothing back, however old it is.
+    """
+    found = []
+    for attempt in ctx.store.upkeep.running_attempts():
+        folder = ctx.workspace.attempt_dir(*attempt)
+        with suppress(OSError):
+            if is_locked(folder):
+                found.append(datetime.fromtimestamp((folder / LOCK_FILE).stat().st_mtime, UTC))
+    return found
 
 
 def _sealed(ctx: Context) -> set[str]:
@@ -165,7 +186,8 @@ def remove(ctx: Context, plan: Plan, progress: Callable[[str], None]) -> None:
     upkeep.forget_fingerprints(plan.fingerprints)
     upkeep.release_outputs(plan.released, now=plan.now)
     progress("Removing outputs")
-    kept = sweep.with_parts(plan.stored, kept_digests(upkeep.holders()) | _sealed(ctx))
+    sealed = _sealed(ctx)
+    kept = sweep.with_parts(plan.stored, kept_digests(upkeep.holders()) | sealed)
     wanted = [digest for digest in plan.outputs if digest not in kept]
     plan.outputs = sweep.remove(workspace.artifacts_dir, plan.stored, wanted, unless_held_since=plan.cutoff)
     progress("Removing files")

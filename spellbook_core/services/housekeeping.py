@@ -5,7 +5,7 @@ go on meanwhile. Killed in the middle it leaves nothing half: what was moved asi
 
 Kept whatever its age: runs that have not ended and what they take from others; of every block the newest run, the
 newest outputs and the execution that they were reused from; every output that anything kept names; outputs touched
-since the oldest unended run was asked for, or in the last hour; what is needed to undo a recent delete.
+since the oldest block that runs right now began, or in the last hour; what is needed to undo a recent delete.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import random
 import threading
@@ -188,6 +190,37 @@ def test_sealed_outcome_keeps_its_outputs_while_no_engine_runs(ctx):
     assert counts(housekeeping.clean(ctx)) == {"outputs": 1}
 
 
+def test_old_run_that_waits_holds_back_nothing_but_a_living_block_does(ctx):
+    run = ctx.store.create_run(NewRun("demo", "main", "manual"), now=ctx.clock.now() - 60 * DAY)
+    planned = NewBlockRun("b0", "sensor", "", "", "h", BlockSpec())
+    (number,) = ctx.store.begin_run(run.id, [planned], now=ctx.clock.now() - 60 * DAY)
+    later = ctx.artifacts.put("stored since, and named by nobody")
+    age(ctx, later, 9)
+    assert counts(housekeeping.look(ctx)) == {"outputs": 1}, "it waits"
+    folder = ctx.workspace.attempt_dir(run.id, number, ctx.store.start_attempt(number, now=ctx.clock.now() - 60 * DAY))
+    folder.mkdir(parents=True)
+    lock = os.open(folder / "attempt.lock", os.O_RDWR | os.O_CREAT)
+    then = (ctx.clock.now() - 60 * DAY).timestamp()
+    os.utime(folder / "attempt.lock", (then, then))
+    assert counts(housekeeping.look(ctx)) == {"outputs": 1}, "its process is gone"
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert counts(housekeeping.look(ctx)) == {}, "it may be about to name what it stored"
+    os.close(lock)
+    assert counts(housekeeping.clean(ctx)) == {"outputs": 1}
+
+
+def test_budget_leaves_what_an_unended_run_takes(ctx):
+    _, output = ran(ctx, days=9, value="a" * 60_000)
+    number = ctx.store.latest_outputs("demo", "main")["b0"].id
+    run = ctx.store.create_run(NewRun("demo", "main", "manual", Selection(("b1",))), now=ctx.clock.now() - DAY)
+    spec = BlockSpec(parents=("b0",), stored_inputs={"b0": number})
+    ctx.store.begin_run(run.id, [NewBlockRun("b1", "transformer", "", "", "h", spec)], now=ctx.clock.now())
+    ran(ctx, days=1, value="b" * 60_000)
+    ctx.settings = replace(ctx.settings, keep_outputs_gb=0.00000001)
+    assert counts(housekeeping.clean(ctx)) == {}
+    assert ctx.artifacts.has(output)
+
+
 def test_output_that_is_stored_again_meanwhile_stays(ctx):
     output = ctx.artifacts.put("nobody needs it")
     age(ctx, output, 9)
@@ -273,21 +306,31 @@ def test_only_one_cleans_up_at_a_time(ctx):
 
 
 def test_clean_ups_while_runs_go_never_take_what_is_needed(ctx):
-    """Runs store few different values, so outputs are shared, dropped and stored again all the time; no grace."""
+    """Runs store few different values, so outputs are shared, dropped and stored again all the time.
+
+    The grace is as long as the file system's clock is coarse. Attempts hold their lock and seal, as workers do.
+    """
+    grace = timedelta(milliseconds=20)
     ctx.settings = replace(ctx.settings, keep_runs=2, keep_runs_days=0.0, keep_outputs_gb=1e-7)
     ctx.clock = RealClock()
     problems, is_done, chance = [], threading.Event(), random.Random(7)
 
     def keep_cleaning():
         while not is_done.is_set():
-            housekeeping.clean(ctx, grace=timedelta(0))
+            housekeeping.clean(ctx, grace=grace)
 
     def go(name):
         for _ in range(30):
             run = ctx.store.create_run(NewRun("demo", "main", "manual"), now=ctx.clock.now())
             planned = NewBlockRun(name, "data_loader", "", "", "h", BlockSpec())
             (number,) = ctx.store.begin_run(run.id, [planned], now=ctx.clock.now())
+            folder = ctx.workspace.attempt_dir(run.id, number, ctx.store.start_attempt(number, now=ctx.clock.now()))
+            folder.mkdir(parents=True)
+            lock = os.open(folder / "attempt.lock", os.O_RDWR | os.O_CREAT)
+            fcntl.flock(lock, fcntl.LOCK_EX)
             output = ctx.artifacts.put({"value": chance.randrange(4), "of": "x" * 50})
+            (folder / "outcome.json").write_text(json.dumps({"outputs": [output.to_json()]}))
+            os.close(lock)
             if not ctx.artifacts.has(output.artifact):
                 problems.append(f"run {run.id}: gone before it was recorded")
             end = BlockEnd(Status.COMPLETED, ctx.clock.now(), outputs=(output,))
