@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from spellbook_core.model.run import BlockRun, Status
-from spellbook_core.ui import text
+from spellbook_core.ui import state, text
 from spellbook_core.ui.status import STATUSES, status_look
 
 _ROWS_SHOWN = 6
@@ -53,7 +53,8 @@ def choose(children: Sequence[BlockRun], *, key: str) -> BlockRun | None:
     if not children:
         st.caption("There were no items, so nothing ran.")
         return None
-    looks = {look.word: look.hex for look in [*STATUSES.values(), *(status_look(child.status) for child in children)]}
+    known = [*STATUSES.values(), *(status_look(child.status) for child in children)]
+    looks = {look.word: look.fill_on(is_dark=state.is_dark()) for look in known}
     chosen = st.dataframe(
         {
             "State": [[status_look(child.status).word] for child in children],

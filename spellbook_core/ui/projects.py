@@ -19,7 +19,15 @@ def switcher(project: str | None) -> None:
     if names:
         if st.session_state.get("project_switch") != project:
             st.session_state["project_switch"] = project
-        st.selectbox("Project", names, key="project_switch", on_change=_switch, label_visibility="collapsed")
+        st.selectbox(
+            "Project",
+            names,
+            index=None if project is None else 0,  # none is chosen where the address names one that is not there
+            placeholder="Choose a project",
+            key="project_switch",
+            on_change=_switch,
+            label_visibility="collapsed",
+        )
     if st.button("New project", key="new_project", icon=":material/add:", type="tertiary"):
         new_project()
 

@@ -27,6 +27,10 @@ class Look:
     fill: str
     dark_fill: str
 
+    def fill_on(self, *, is_dark: bool) -> str:
+        """Return the background of the theme, on which the theme's text is readable."""
+        return self.dark_fill if is_dark else self.fill
+
 
 def _look(word: str, icon: str, color: str) -> Look:
     strong, fill, dark_fill = _COLORS[color]

@@ -166,7 +166,7 @@ def bars(block_runs: Sequence[BlockRun]) -> None:
 def table(block_runs: Sequence[BlockRun]) -> None:
     """Draw the block runs as a table; choosing a row chooses the block."""
     looks = {block_run.status.value: status_look(block_run.status) for block_run in block_runs}
-    words = {look.word: look.hex for look in [*STATUSES.values(), *looks.values()]}
+    words = {look.word: look.fill_on(is_dark=state.is_dark()) for look in [*STATUSES.values(), *looks.values()]}
     rows = {
         "State": [[status_look(run.status).word] for run in block_runs],
         "Block": [text.one_line(children.name(run)) for run in block_runs],
@@ -192,7 +192,7 @@ def table(block_runs: Sequence[BlockRun]) -> None:
         hide_index=True,
         on_select=choose,
         selection_mode="single-row",
-        height="auto" if len(names) <= 12 else 440,
+        height="content" if len(names) <= 14 else 440,
         column_config={
             "State": st.column_config.MultiselectColumn(options=list(words), color=list(words.values()), width=170),
             "Attempt": st.column_config.TextColumn(width=70, alignment="right"),
