@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, read_outcome
 from spellbook_core.engine.ports import Executor
-from spellbook_core.engine.supervise import Supervisor, is_alive, is_locked
+from spellbook_core.engine.supervise import Supervisor, give_up, is_alive, is_locked
 from spellbook_core.model.naming import BlockRunId
 from spellbook_core.runs.records import Attempt
 
@@ -36,6 +36,8 @@ class TakenOver:
                 return True
             if self.supervisor.watch(block.id, attempt.process):
                 return True
+        elif give_up(run.attempt_dir(block)):
+            return False  # nobody had begun it, and whoever comes late leaves user code alone; also in a cancelled run
         if is_locked(run.attempt_dir(block)):
             self._unwatched[block.id] = (run, block)
             return True

@@ -93,6 +93,23 @@ def test_engine_killed_between_intent_and_start_starts_the_block(
     assert statuses(context, run) == {"b0": "completed"}
 
 
+@pytest.mark.guarantee("F5")
+def test_attempt_lost_in_a_cancelled_run_never_begins(context, tmp_path, start, runner, clock, settings):
+    """Its engine was killed before its process was known, and the run cancelled: who comes late finds that."""
+    make_project(tmp_path, blocks=chain(2))
+    runner._executor.begins = False
+    run = start()
+    folder = runner._executor.folders["b0"]
+    context.store.request_cancel(run.id, now=clock.now())
+    second = FakeExecutor(clock)
+    other = Runner(context.workspace, context.store, second, clock, settings, lambda event: None)
+    other.take_new()
+    other.close()
+    assert statuses(context, run) == {"b0": "cancelled", "b1": "cancelled"}
+    assert (folder / LOCK_FILE).read_text() == "given up"
+    assert second.tasks == {}
+
+
 def test_engine_killed_while_a_block_waits_for_another_start_starts_it(
     context, tmp_path, start, runner, executor, clock, settings
 ):
