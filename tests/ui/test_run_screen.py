@@ -99,17 +99,23 @@ def test_tables_inside_a_dict_are_shown_one_by_one(open_screen, tmp_path, contex
     import pandas as pd
 
     make_project(tmp_path, blocks=chain(1))
-    train, test = pd.DataFrame({"age": [1, 2, 3]}), pd.DataFrame({"fare": [7.5]})
-    stored = context.artifacts.put({"train": train, "test": test, "note": "x"})
+    import numpy as np
+
+    train, weights = pd.DataFrame({"age": [1, 2, 3]}), np.ones((300, 2))
+    stored = context.artifacts.put({"train": train, "weights": weights, "note": "x"})
     ident = seed_run("demo", "main", ["b0"], outputs=(stored,))
     app = open_screen("run", id=str(ident), block="b0", tab="Outputs")
-    assert "dict of 3 with 2 tables" in texts(app)
+    assert "dict of 3 with 1 table and 1 array" in texts(app)
     [chips] = [group for group in app.button_group if group.key.startswith("output_")]
     assert len(chips.options) == 3
     assert "train" in chips.options[1]
     chips.set_value("output_0['train']").run()
     assert not app.exception
     assert app.dataframe[-1].value["age"].tolist() == [1, 2, 3]
+    [chips] = [group for group in app.button_group if group.key.startswith("output_")]
+    chips.set_value("output_0['weights']").run()
+    assert app.dataframe[-1].value.shape == (100, 2)
+    assert "The first 100 of 300 rows." in texts(app)
 
 
 @pytest.mark.parametrize("tab", ["Logs", "Outputs", "Metrics", "Code", "Tests"])

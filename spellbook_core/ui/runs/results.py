@@ -36,21 +36,25 @@ def show_outputs(block_run: BlockRun) -> None:
     for warning in output.warnings:
         st.caption(f":orange[:material/warning: {text.escape(warning)}]")
     with boundary.guarded():
-        if output.columns:
+        if outputs.has_rows(state.context(), output):
             _table(block_run, output)
         else:
             _other(output)
 
 
 def _table(block_run: BlockRun, output: OutputInfo) -> None:
-    rows = output.rows or 0
+    is_whole = output.artifact.format.startswith("arrow-")  # of anything else the first rows are there
+    rows = output.rows or 0 if is_whole else min(output.rows or 0, PREVIEW_ROWS)
     own = f"{block_run.id}_{output.index}_{output.artifact.digest[:8]}"
     table = st.container()
     offset = parts.page_offset(rows, PREVIEW_ROWS, key=f"output_page_{own}", in_url=False)
     page = outputs.page(state.context(), output, offset=offset, limit=PREVIEW_ROWS)
     table.dataframe(page.table, hide_index=True, height=380)
     name = f"{block_run.block.replace('/', '-')}-{output.name}"
-    downloads.table(state.context(), output, name=name, key=f"download_{own}")
+    if is_whole:
+        downloads.table(state.context(), output, name=name, key=f"download_{own}")
+    elif rows < (output.rows or 0):
+        st.caption(f"The first {rows:,} of {output.rows:,} rows.")
 
 
 def _other(output: OutputInfo) -> None:
