@@ -9,12 +9,18 @@ import hashlib
 import json
 import os
 import secrets as randomness
+import time
 from collections.abc import Collection
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
-from spellbook_core.project.layout import ProjectLayout, Workspace
-from spellbook_core.project.secrets import declared
+from spellbook_core.project.closure import SETTLED_NS
+from spellbook_core.project.layout import PIPELINE_FILE, ProjectLayout, Workspace
+from spellbook_core.project.secrets import ENV_FILE, IO_CONFIG_FILE, DeclaredSecret, declared
+
+_Stamp: TypeAlias = "tuple[int, int, int, int]"
 
 KEY_FILE = "secret.key"
 KEY_BYTES = 32
@@ -26,11 +32,37 @@ def secret_digests(project: ProjectLayout, names: Collection[str] | None) -> dic
     Empty where the key can be neither read nor made, as in a folder that is only looked at.
     """
     workspace = project.workspace
-    found = [one for one in declared(project.root, workspace.root) if names is None or one.name in names]
+    places = (project.root, workspace.root)
+    stamps = tuple(_stamp(path) for path in _files(*places))
+    if all(time.time_ns() - max(stamp[0], stamp[3]) > SETTLED_NS for stamp in stamps):
+        known = _declared(*places, stamps, frozenset(os.environ.items()))
+    else:  # a file that may change again within the same tick of the file system's clock
+        known = declared(*places)
+    found = [one for one in known if names is None or one.name in names]
     if not found:
         return {}
     key = _key(workspace)
     return {} if key is None else {one.name: _digest(key, one.name, one.value) for one in reversed(found)}
+
+
+@lru_cache(maxsize=32)
+def _declared(
+    project: Path, workspace: Path, stamps: tuple[_Stamp, ...], environment: frozenset[tuple[str, str]]
+) -> tuple[DeclaredSecret, ...]:
+    """Read once per state of the files and of the environment: every block that is looked at asks."""
+    return declared(project, workspace, dict(environment))
+
+
+def _files(project: Path, workspace: Path) -> tuple[Path, ...]:
+    return (project / ENV_FILE, workspace / ENV_FILE, project / IO_CONFIG_FILE, project / PIPELINE_FILE)
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (0, 0, 0, 0)
+    return (found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns)
 
 
 def _digest(key: bytes, name: str, value: str) -> str:
