@@ -50,6 +50,7 @@ def validate_pipeline(project: ProjectLayout, file: PipelineFile, mage: MageOffe
             each.uuid,
             f"The extension '{each.uuid}' of {each.kind} is shown and kept, but not run here.",
             not_run.EXTENSION.instead,
+            name,
         )
         for each in extensions_of(file.document)
     )
@@ -134,12 +135,16 @@ def _graph(file: PipelineFile, name: str) -> list[Finding]:
 
 
 def _block(project: ProjectLayout, file: PipelineFile, block: Block, imports: ImportCheck) -> list[Finding]:
-    unsupported = _unsupported(block)
+    unsupported = _unsupported(block, project.relative(file.path))
     if unsupported is not None:
         return [unsupported]
     if block.type not in RUNNABLE_TYPES or block.type in FILELESS_TYPES:
         return []
-    found = [_outside(block, text) for text in configured_paths(block) if _is_outside(project, text)]
+    found = [
+        _outside(block, text, project.relative(file.path))
+        for text in configured_paths(block)
+        if _is_outside(project, text)
+    ]
     relative = None
     try:
         path = project.block_file(block)
@@ -187,12 +192,12 @@ def _unreadable(block: Block, error: SpellbookError, relative: str | None) -> Fi
     )
 
 
-def _unsupported(block: Block) -> Finding | None:
+def _unsupported(block: Block, name: str) -> Finding | None:
     found = not_run.of_block(block)
     if found is None:
         return None
     message = f"Block '{block.uuid}' is shown and kept, but not run here: {found.why}."
-    return Finding("SB-PRJ-014", "warning", block.uuid, message, found.instead)
+    return Finding("SB-PRJ-014", "warning", block.uuid, message, found.instead, name)
 
 
 def _is_outside(project: ProjectLayout, text: str) -> bool:
@@ -203,11 +208,12 @@ def _is_outside(project: ProjectLayout, text: str) -> bool:
     return False
 
 
-def _outside(block: Block, text: str) -> Finding:
+def _outside(block: Block, text: str, name: str) -> Finding:
     return Finding(
         "SB-PRJ-020",
         "warning",
         block.uuid,
         f"Block '{block.uuid}' names the file '{ascii(text[:80])[1:-1]}', outside the project; it is not read.",
         "name a file inside the project.",
+        name,
     )

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
+from spellbook_core.atomic import write_atomically
 from spellbook_core.clock import to_text
 from spellbook_core.errors import SpellbookError
 from spellbook_core.executors.foreign import command_of, variables_of
@@ -192,7 +193,7 @@ def _draw(key: str, folder: Path, task: BlockTask, python: str | None) -> None:
             why = _run(folder, python)
             if why is not None and not (folder / RESULT_FILE).exists():
                 problem = _problem(f"The chart '{task.block}' {why}.", "draw less, or look at its code.")
-                (folder / RESULT_FILE).write_text(json.dumps({"error": problem.to_json()}), encoding="utf-8")
+                write_atomically(folder / RESULT_FILE, json.dumps({"error": problem.to_json()}).encode("utf-8"))
     except OSError:  # a full or read-only disk: the chart stays undrawn, and the next look tries again
         return
     finally:

@@ -13,7 +13,7 @@ from typing import Any
 
 from spellbook_core.artifacts.store import ArtifactStore
 from spellbook_core.decorators import CHART_DECORATORS, Collection
-from spellbook_core.model.task import BlockTask
+from spellbook_core.model.task import BlockInput, BlockTask
 from spellbook_core.worker import chart_data
 from spellbook_core.worker.arguments import arguments_of_test, spread, system_keywords
 from spellbook_core.worker.chart_data import Picture
@@ -31,7 +31,7 @@ def draw(task: BlockTask, artifacts: ArtifactStore) -> Picture:
         ChartError: There is nothing to draw, and what to do. [SB-WRK-045]
         BaseException: Whatever the chart's own code raises.
     """
-    parents = [_one([artifacts.get(output.artifact) for output in entry.outputs]) for entry in task.inputs]
+    parents = [_handed_over(entry, artifacts) for entry in task.inputs]
     names: dict[str, object] = dict(CHART_DECORATORS)
     for number, (entry, value) in enumerate(zip(task.inputs, parents, strict=True), start=1):
         names |= {entry.block: value, f"df_{number}": value}
@@ -69,6 +69,21 @@ class _Calls:
             return None
         arguments, named = arguments_of_test(marked[0].function, list(values), self._keywords)
         return marked[0].function(*arguments, **named)
+
+
+def _handed_over(entry: BlockInput, artifacts: ArtifactStore) -> object:
+    """Return what a parent gives; of one that ran once per item, the children's tables below each other, else a list.
+
+    Of children with several outputs the first counts: a chart is of one table.
+    """
+    if not any(output.child for output in entry.outputs):
+        return _one([artifacts.get(output.artifact) for output in entry.outputs])
+    values = [artifacts.get(output.artifact) for output in entry.outputs if output.index == 0]
+    if not all(type(value).__name__ == "DataFrame" and hasattr(value, "iloc") for value in values):
+        return values
+    import pandas as pd
+
+    return pd.concat(values, ignore_index=True)  # type: ignore[arg-type]  # tables of pandas, as just seen
 
 
 def _one(values: list[object]) -> object:

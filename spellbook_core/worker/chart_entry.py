@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from spellbook_core.artifacts.local import LocalArtifactStore
@@ -18,6 +19,7 @@ from spellbook_core.model.values import JsonObject
 from spellbook_core.project.layout import Workspace
 from spellbook_core.worker import chart, secrecy
 from spellbook_core.worker.load import extend_import_path
+from spellbook_core.worker.memory import KEY, limit_of, restrict
 from spellbook_core.worker.report import report_exception
 from spellbook_core.worker.wire import task_from_json
 
@@ -40,6 +42,7 @@ def result_of(task: BlockTask) -> JsonObject:
     try:
         os.chdir(root.parent)
         extend_import_path(root)
+        restrict(bounded(task))
         secrecy.begin(task, lambda texts: None)
         store = LocalArtifactStore(Workspace.open(Path(task.workspace)).artifacts_dir)
         return {"picture": secrecy.masker().value(chart.draw(task, store))}
@@ -47,6 +50,18 @@ def result_of(task: BlockTask) -> JsonObject:
         report = secrecy.masker().value(report_exception(failure, task).to_json(), keys=False)
         hint = str(report["hint"]).replace("the marked line and run the block again", "that line of the chart's code")
         return {"error": {**report, "hint": hint}}
+
+
+def bounded(task: BlockTask) -> BlockTask:
+    """Return the task with a `memory_limit`: the chart's, else the project's, else half of the machine's memory.
+
+    Raises:
+        BadMemoryLimitError: The one that is written is no size. [SB-WRK-050]
+    """
+    if limit_of(task.configuration, Path(task.project_root)) is not None:
+        return task
+    half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return replace(task, configuration={**task.configuration, KEY: half})
 
 
 def seal(result: JsonObject, folder: Path) -> None:

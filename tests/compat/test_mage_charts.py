@@ -256,6 +256,31 @@ def test_chart_that_fails_tells_its_line(drawn):
     assert "ended without a picture" in found["dies"].error.message
 
 
+def test_chart_of_children_has_the_rows_of_all_of_them(tmp_path):
+    each = "import pandas as pd\n@transformer\ndef f(x, **kwargs):\n    return pd.DataFrame({'v': [x] * x})\n"
+    items = "@data_loader\ndef load():\n    return [[1, 2, 3]]\n"
+    dynamic = {"configuration": {"dynamic": True}}
+    blocks = {"items": BlockFile(items, "data_loader", settings=dynamic), "each": BlockFile(each, parents=("items",))}
+    project = make_project(tmp_path, blocks=blocks)
+    path = project / "pipelines" / "main" / "metadata.yaml"
+    document = yaml.safe_load(path.read_text())
+    count = {"chart_type": "bar chart", "group_by": ["v"], "metrics": [{"aggregation": "count", "column": "v"}]}
+    document["widgets"] = [widget("sizes", ["each"], **count), widget("huge", ["each"])]
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    (project / "charts").mkdir()
+    (project / "charts" / "huge.py").write_text("x = bytearray(1 << 44)\n")
+    (project / "charts" / "sizes.py").write_text("")
+    ctx = open_context(tmp_path)
+    try:
+        assert runs.run_here(ctx, NewRun(PROJECT, PIPELINE, "cli"), lambda event: None).status is Status.COMPLETED
+        found = states(ctx)
+    finally:
+        ctx.close()
+    assert found["sizes"].what == "ready", found["sizes"].error
+    assert found["sizes"].picture["series"] == [{"name": "count(v)", "values": [1, 2, 3]}]
+    assert "memory" in found["huge"].error.message
+
+
 def test_chart_waits_for_its_parent_and_no_run_is_made(tmp_path):
     make_project(tmp_path, blocks={"load": BlockFile(LOAD, "data_loader")})
     ctx = open_context(tmp_path)
