@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+import spellbook_core
+
 Report = Callable[..., None]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled() -> None:
+    """Have our bytecode beside our files, as pip puts it there: the floors' libraries are compiled, too.
+
+    Else a Python that may not write bytecode (PYTHONDONTWRITEBYTECODE) compiles all of it in every process.
+    """
+    folder = Path(spellbook_core.__file__).parent
+    assert compileall.compile_dir(folder, quiet=1, rx=re.compile("node_modules"))
 
 
 @pytest.fixture
