@@ -59,7 +59,7 @@ def draw(editor: Editor, uuid: str) -> None:
 
 def _card(editor: Editor, block: Block) -> None:
     is_selected = editor.session.selected == block.uuid
-    marks = f"{block.type if block.type in _STYLED else 'other'}_{'on' if is_selected else 'off'}"
+    marks = f"{block.type if block.type in _STYLED else 'other'}--{'on' if is_selected else 'off'}"
     with st.container(key=keys.card(block.uuid)), st.container(key=f"{keys.widget('frame', block.uuid)}__{marks}"):
         _head(editor, block.uuid)
         if editor.is_open(block.uuid):

@@ -89,7 +89,7 @@ def _preparing(editor: Editor, run: BlockRun, log: str) -> None:
         lines = editor.needs.progress.lines[-_INSTALLER_LINES:]
         if lines:
             st.code("\n".join(lines), language=None, wrap_lines=True)
-        st.caption(f"The installer's log: {text.code_span(f'.spellbook/{log}')}")
+        st.caption(f"The installer's log: {text.code_span(editor.ctx.workspace.state_dir.name + '/' + log)}")
 
 
 def _children(editor: Editor, run: BlockRun) -> None:
