@@ -9,14 +9,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spellbook_core.settings import STATE_FOLDER
+from spellbook_core.project.layout import Workspace
 from spellbook_core.worker.mage_shim.config import ExportWritePolicy
 from spellbook_core.worker.mage_shim.failures import TableExistsError
 from spellbook_core.worker.memory import read_size
 from spellbook_core.worker.sql_log import PLACE, told, without_excerpt
 from spellbook_core.worker.sql_parts import Statement, quoted
 from spellbook_core.worker.sql_problems import DatabaseBusyError, InputTableError, NoTargetError, StatementError
-from spellbook_core.worker.sql_reach import Reach, reach_of
+from spellbook_core.worker.sql_reach import Reach, holds_state, reach_of
 from spellbook_core.worker.sql_target import Target, database_file
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def run_on_duckdb(task: BlockTask, target: Target, script: list[Statement], pare
         if target.schema is not None:
             _use_schema(connection, target.schema, may_make=not is_reader)
         texts = "\n".join(statement.written(_mark)[0] for statement in script)
-        _lock_down(connection, task, spill, reach_of(Path(task.project_root), texts, path))
+        _lock_down(connection, task, spill, reach_of(Path(task.project_root), _state(task), texts, path))
         table, kinds = None, set()
         for statement in script:
             result, kind = _execute(connection, task, statement, parents, target.limit)
@@ -151,6 +151,10 @@ def _lock_down(connection: Any, task: BlockTask, spill: str, reach: Reach) -> No
     connection.execute("SET lock_configuration = true")
 
 
+def _state(task: BlockTask) -> Path:
+    return Workspace.open(Path(task.workspace)).state_dir
+
+
 def _search_path(root: Path, spill: Path) -> str:
     """Return where names and patterns are looked for: the project, and a folder in which it alone stands by its name.
 
@@ -227,7 +231,7 @@ def _failure(task: BlockTask, statement: Statement, cause: Exception, parents: P
     hint = "correct the marked line and run the block again."
     if "file system operations are disabled" in text or "external" in text:
         hint = "a SQL block reads and writes files inside its project only: move the file there, or use a Python block."
-        if (Path(task.project_root) / STATE_FOLDER).exists():
+        if holds_state(Path(task.project_root), _state(task)):
             hint += " Of a workspace that is itself a project, patterns such as *.csv reach into its folders only."
     elif "Table with name" in text:
         known = ", ".join(parents.names()) or "none"

@@ -7,8 +7,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from spellbook_core.settings import STATE_FOLDER
-
 _TEXT = re.compile(r"'((?:[^'/\\\\]|'')+)'")
 
 
@@ -20,7 +18,12 @@ class Reach:
     files: list[str]
 
 
-def reach_of(root: Path, texts: str, database: Path | None) -> Reach:
+def holds_state(root: Path, state: Path) -> bool:
+    """Return whether the state of the workspace lies in the project's folder: the workspace is this one project."""
+    return state.is_relative_to(root)
+
+
+def reach_of(root: Path, state: Path, texts: str, database: Path | None) -> Reach:
     """Return what a script may reach.
 
     That is the whole project, unless the state of the workspace lies in it (tokens, runs, stored outputs): then its
@@ -29,11 +32,11 @@ def reach_of(root: Path, texts: str, database: Path | None) -> Reach:
 
     Args:
         root: The project's folder.
+        state: The folder with the state of the workspace.
         texts: The statements.
         database: The DuckDB file that is open already.
     """
-    state = root / STATE_FOLDER
-    if not state.exists():
+    if not holds_state(root, state):
         return Reach([str(root)], [])
     hidden = os.path.realpath(state)
     folders, files = [], {match.replace("''", "'") for match in _TEXT.findall(texts)}
