@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from spellbook_core.model.naming import ProjectName
 from spellbook_core.model.run import NewRun, Status
@@ -75,6 +76,27 @@ def test_mage_loads_an_old_file_after_our_edit(path, tmp_path):
     assert list(found["blocks"]) == [block.uuid for block in file.pipeline.blocks]
     for block in file.pipeline.blocks:
         assert found["blocks"][block.uuid]["upstream"] == [p for p in block.upstream_blocks if file.pipeline.has(p)]
+
+
+def test_settings_survive_a_save_of_mage_but_for_keys_that_it_does_not_know(tmp_path):
+    own = {"cache": "always", "memory_limit": "1GB", "env": {"A": "1"}, "poll_interval": 5, "if_missing": [1]}
+    settings = {"configuration": own, "timeout": 30, "retry_config": {"retries": 2}, "zz_unknown": 3}
+    load = BlockFile("@data_loader\ndef load():\n    return 1\n", "data_loader", settings=settings)
+    project = make_project(tmp_path, blocks={"load": load}, variables={"rows": 1})
+    path = project / "pipelines" / "main" / "metadata.yaml"
+    kept = {
+        "executor_config": {"env": {"B": "2"}},
+        "concurrency_config": {"if_running": "allow", "block_run_limit": 2},
+        "retry_config": {"retries": 1},
+    }
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **kept, "spellbook": {"environment": {}}}))
+    mage("save", project, "main")
+    after = yaml.safe_load(path.read_text())
+    assert after["variables"] == {"rows": 1, "by_mage": 1}
+    assert {key: after[key] for key in kept} == kept
+    (block,) = after["blocks"]
+    assert {key: block[key] for key in settings if key in block} == {k: settings[k] for k in list(settings)[:3]}
+    assert "spellbook" not in after  # as the page on environments says: name it in the project, where mage is used too
 
 
 def test_what_mage_writes_is_loaded_kept_and_run(tmp_path):

@@ -1,4 +1,4 @@
-"""Run by the Python of a real mage-ai: `read REPO PIPELINE` prints what mage loads, `make REPO` lets mage write.
+"""Run by the Python of a real mage-ai: `read REPO PIPELINE` prints what it loads, `make` and `save` let it write.
 
 Not a test: `test_with_mage.py` starts it. The last line printed is JSON; mage prints others before it.
 """
@@ -64,6 +64,15 @@ def make(repo):
     return {"uuid": pipeline.uuid}
 
 
+def save(repo, uuid):
+    from mage_ai.data_preparation.models.pipeline import Pipeline
+
+    pipeline = Pipeline(uuid, repo_path=repo)
+    pipeline.update_global_variable("by_mage", 1)
+    pipeline.save()
+    return {"uuid": pipeline.uuid}
+
+
 if __name__ == "__main__":
     os.environ.setdefault("MAGE_DATA_DIR", os.path.join(os.path.dirname(sys.argv[2].rstrip("/")), "mage_data"))
     os.environ["REPO_PATH"] = sys.argv[2]
@@ -71,4 +80,4 @@ if __name__ == "__main__":
     from mage_ai.settings.repo import set_repo_path
 
     set_repo_path(sys.argv[2])
-    print(json.dumps({"read": read, "make": make}[sys.argv[1]](*sys.argv[2:]), default=str))
+    print(json.dumps({"read": read, "make": make, "save": save}[sys.argv[1]](*sys.argv[2:]), default=str))
