@@ -19,7 +19,7 @@ SEED = int(os.environ.get("SPELLBOOK_CHAOS_SEED", "1"))
 
 @pytest.mark.benchmark_table
 def test_kills_lose_and_double_nothing(tmp_path, report_row):
-    found = lived(tmp_path, SEED, kills=KILLS, engine_share=0.5, has_world=False)
+    found = lived(tmp_path, SEED, kills=KILLS, engine_share=0.55, has_world=False)
     lost, doubled = (sum(word in each for each in found["broken"]) for word in ("LOST", "DOUBLED"))
     what = ", ".join(f"{count} of {who}" for who, count in sorted(found["kills"].items()))
     print(f"{what}, in {found['took_s']:.0f} s; {found['runs']} runs")

@@ -127,6 +127,20 @@ def test_lock_held_too_long_is_named(store, path, monkeypatch):
     store.create_run(NEW, now=NOW)
 
 
+@pytest.mark.guarantee("F24")
+def test_lock_held_for_a_while_delays_and_fails_nothing(store, path):
+    count(store)
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(0.3, other.execute, ("ROLLBACK",))
+    release.start()
+    store.create_run(NEW, now=NOW)
+    assert not other.in_transaction, "it was waited for"
+    release.join()
+    other.close()
+    assert count(store) == 1
+
+
 def test_threads_leave_no_open_file(store, path):
     threads = [threading.Thread(target=count, args=(store,)) for _ in range(10)]
     for thread in threads:
