@@ -65,15 +65,21 @@ def stored(root: Path) -> dict[str, Stored]:
     return found
 
 
-def with_parts(found: Mapping[str, Stored], digests: Iterable[str]) -> set[str]:
-    """Return `digests` and those of the parts of the values among them that were stored in parts."""
-    wanted = set(digests)
-    for digest in list(wanted):
-        skeleton = found[digest].path / f"data.{composites.SUFFIX}" if digest in found else None
-        if skeleton is not None and skeleton.is_file() and not skeleton.is_symlink():
+def parts_in(found: Mapping[str, Stored]) -> dict[str, frozenset[str]]:
+    """Return the digests of the parts of each value among `found` that was stored in parts; one system call each."""
+    parts = {}
+    for digest, stored_value in found.items():
+        skeleton = stored_value.path / f"data.{composites.SUFFIX}"
+        if skeleton.is_file() and not skeleton.is_symlink():
             with suppress(OSError, ValueError):  # damaged: it has lost its parts already
-                wanted.update(ref.digest for ref in composites.read(skeleton).refs)
-    return wanted
+                parts[digest] = frozenset(ref.digest for ref in composites.read(skeleton).refs)
+    return parts
+
+
+def with_parts(parts: Mapping[str, frozenset[str]], digests: Iterable[str]) -> frozenset[str]:
+    """Return `digests` and those of their parts; see `parts_in`."""
+    given = frozenset(digests)
+    return given.union(*(parts[digest] for digest in given & parts.keys())) if parts else given
 
 
 def remove(root: Path, found: Mapping[str, Stored], digests: Iterable[str], *, unless_held_since: float) -> list[str]:

@@ -40,7 +40,7 @@ class Plan:
     Attributes:
         cutoff: Epoch seconds; files touched since then stay.
         released: Runs that stay, without their outputs.
-        outputs: Digests, of those in `stored`.
+        outputs: Digests, of those in `stored`; `parts` says which of these consist of others.
         logs: Runs that stay, without their files.
         run_sizes: Bytes of the files of runs in `runs` and `logs`.
     """
@@ -56,6 +56,7 @@ class Plan:
     trash: list[sweep.Stored] = field(default_factory=list)
     environments: list[sweep.Stored] = field(default_factory=list)
     stored: dict[str, sweep.Stored] = field(default_factory=dict)
+    parts: dict[str, frozenset[str]] = field(default_factory=dict)
     run_sizes: dict[RunId, int] = field(default_factory=dict)
 
 
@@ -77,6 +78,7 @@ def decide(ctx: Context, progress: Callable[[str], None], grace: timedelta) -> P
     plan.runs = [run.id for run in expired(ended, needed, rules, now) if now - run.ended_at > grace]
     progress("Looking at outputs")
     plan.stored = sweep.stored(ctx.workspace.artifacts_dir)
+    plan.parts = sweep.parts_in(plan.stored)
     _decide_outputs(ctx, plan, rules, quiet_since, needed)
     progress("Looking at files")
     removed = set(plan.runs)
@@ -95,7 +97,7 @@ def _decide_outputs(
     sealed = _sealed(ctx)  # before the run store is asked: what is recorded meanwhile is found there
     removed, unended = set(plan.runs), ctx.store.upkeep.unended_ids()
     holders = [
-        replace(held, digests=frozenset(sweep.with_parts(plan.stored, held.digests)))
+        replace(held, digests=sweep.with_parts(plan.parts, held.digests))
         for held in ctx.store.upkeep.holders()
         if held.kind != "run" or held.id not in removed
     ]
@@ -114,7 +116,7 @@ def _decide_outputs(
         gone |= {held for held in beyond if held.kind == "fingerprint"}
         holders = [held for held in holders if held not in beyond]
     plan.fingerprints = sorted(held.id for held in gone)
-    kept = kept_digests(holders) | sweep.with_parts(plan.stored, sealed)
+    kept = kept_digests(holders) | sweep.with_parts(plan.parts, sealed)
     plan.outputs = [
         digest for digest, found in plan.stored.items() if digest not in kept and found.held_at < plan.cutoff
     ]
@@ -187,7 +189,7 @@ def remove(ctx: Context, plan: Plan, progress: Callable[[str], None]) -> None:
     upkeep.release_outputs(plan.released, now=plan.now)
     progress("Removing outputs")
     sealed = _sealed(ctx)
-    kept = sweep.with_parts(plan.stored, kept_digests(upkeep.holders()) | sealed)
+    kept = sweep.with_parts(plan.parts, kept_digests(upkeep.holders()) | sealed)
     wanted = [digest for digest in plan.outputs if digest not in kept]
     plan.outputs = sweep.remove(workspace.artifacts_dir, plan.stored, wanted, unless_held_since=plan.cutoff)
     progress("Removing files")
