@@ -28,6 +28,7 @@ from spellbook_core.project.concurrency import concurrency_of
 from spellbook_core.project.environment import interpreter_of
 from spellbook_core.project.layout import ProjectLayout, Workspace
 from spellbook_core.project.metadata import load_pipeline
+from spellbook_core.project.own_callbacks import with_own_callbacks
 from spellbook_core.runs.records import BlockSpec, NewBlockRun
 from spellbook_core.runs.store import RunStore
 
@@ -102,7 +103,7 @@ def take_in(
         )
     parsed = load_pipeline(file)
     concurrency_of(parsed.document)  # refused here rather than when its turn has come
-    loaded = parsed.pipeline
+    loaded = with_own_callbacks(layout, parsed)
     stored: Mapping[BlockUuid, BlockRunId] = {}
     if selection.blocks is not None or selection.tests_only:
         stored = _with_items(loaded, store.latest_outputs(project, pipeline))

@@ -21,6 +21,7 @@ from spellbook_core.project.layout import ProjectLayout, configured_paths
 from spellbook_core.project.mage_imports import MageOffer
 from spellbook_core.project.metadata import PipelineFile
 from spellbook_core.project.otherfiles import missing_table
+from spellbook_core.project.own_callbacks import with_own_callbacks
 
 WITHOUT_FILE = frozenset({"global_data_product"})
 """Block types that have no file of their own."""
@@ -56,7 +57,7 @@ def validate_pipeline(project: ProjectLayout, file: PipelineFile, mage: MageOffe
     )
     found.extend(_concurrency(file, name))
     found.extend(_graph(file, name))
-    found.extend(_add_ons(project, pipeline))
+    found.extend(_add_ons(project, with_own_callbacks(project, file)))
     imports = ImportCheck(project, pipeline.uuid, name, mage)
     found.extend(imports.problems)
     for block in pipeline.blocks:

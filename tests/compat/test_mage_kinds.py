@@ -115,6 +115,8 @@ def project(tmp_path):
         "conditionals/allowed.py": CONDITION,
         "callbacks/tell.py": CALLBACK,
         "callbacks/old.py": OLD_CALLBACK,
+        "callbacks/users_callback.py": OLD_CALLBACK.replace("old.txt", "unlisted.txt"),
+        "callbacks/together_callback.py": OLD_CALLBACK.replace("old.txt", "not_asked_for.txt"),
     }
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +128,7 @@ def project(tmp_path):
 def write(project, *, dynamic, reduce_output, extra=()):
     blocks = [
         entry("together", "data_exporter", "each_user"),  # file order is not run order
-        entry("users", "data_loader", configuration={"dynamic": dynamic}),
+        entry("users", "data_loader", configuration={"dynamic": dynamic}, has_callback=True),
         entry("each_user", "transformer", "users", configuration={"reduce_output": reduce_output}),
         *extra,
     ]
@@ -178,6 +180,8 @@ def test_callbacks_of_both_spellings_are_called(tmp_path, project):
     heard = [json.loads(line) for line in (project / "heard.txt").read_text().splitlines()]
     assert sorted(heard) == [["success", "together", 3, "etl"], ["success", "users", 2, "etl"]]
     assert (project / "old.txt").read_text() == "together"
+    assert (project / "unlisted.txt").read_text() == "users"  # told of by has_callback and the name of its file only
+    assert not (project / "not_asked_for.txt").exists()
 
 
 def test_failure_is_handed_over_as_an_exception(tmp_path, project):
