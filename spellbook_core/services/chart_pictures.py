@@ -42,7 +42,7 @@ TIME_LIMIT_S = 60.0
 MOST_AT_ONCE = 2
 KEPT_PICTURES = 200
 _MAX_RESULT_BYTES = 32 * 1024 * 1024
-_VERSION = "1"
+_VERSION = "2"
 """Raise it when the form of pictures changes, so that old ones are drawn again."""
 
 _places = threading.BoundedSemaphore(MOST_AT_ONCE)

@@ -30,6 +30,8 @@ RULES = {
         "compat/test_mage_round_trip.py::test_links_and_removals_touch_only_the_blocks_they_name",
         "compat/test_mage_files.py::test_unedited_file_keeps_its_bytes",
         "compat/test_mage_files.py::test_new_block_has_every_key_of_mage",
+        "unit/project/test_yaml_patch.py::test_edit_changes_its_own_lines",
+        "unit/project/test_yaml_patch.py::test_any_text_with_comments_takes_any_edit",
     ],
     "triggers.yaml, io_config.yaml and the project's metadata.yaml are text": [
         "compat/test_mage_text_files.py::test_file_keeps_its_bytes_and_an_edit_its_place",
@@ -66,12 +68,14 @@ RULES = {
     ],
     "replicas, dynamic blocks, conditions and callbacks run": [
         "compat/test_mage_contract.py::test_replica_runs_the_code_of_its_original",
+        "compat/test_mage_kinds.py::test_callbacks_of_both_spellings_are_called",
         "engine/test_block_kinds.py",
     ],
     "charts are drawn by settings, variables and decorators, outside of runs": [
         "compat/test_mage_charts.py::test_charts_are_drawn_by_their_settings",
         "compat/test_mage_charts.py::test_charts_of_mage_s_own_templates_are_drawn",
         "compat/test_mage_charts.py::test_charts_are_drawn_by_decorated_functions",
+        "compat/test_mage_charts.py::test_chart_of_children_has_the_rows_of_all_of_them",
         "compat/test_mage_charts.py::test_chart_waits_for_its_parent_and_no_run_is_made",
         "compat/test_mage_charts.py::test_chart_is_added_and_removed_in_mage_s_form",
     ],
@@ -114,12 +118,14 @@ RULES = {
     "a real mage loads what we write, and we load what it writes (by hand)": [
         "compat/test_with_mage.py::test_mage_loads_what_the_services_write",
         "compat/test_with_mage.py::test_what_mage_writes_is_loaded_kept_and_run",
+        "compat/test_with_mage.py::test_settings_survive_a_save_of_mage_but_for_keys_that_it_does_not_know",
     ],
     "the command line keeps its exit codes and JSON": [
         "engine/test_cli.py::test_unusable_input_ends_with_2_and_says_why",
         "engine/test_cli.py::test_failed_run_explains_itself_and_ends_with_1",
         "engine/test_cli.py::test_interrupted_run_is_cancelled_and_ends_with_130",
         "engine/test_cli_giving.py::test_findings_have_the_promised_shape",
+        "compat/test_mage_odd_projects.py::test_error_is_one_json_object_where_json_was_asked_for",
         "compat/test_mage_odd_projects.py::test_our_own_fault_ends_with_3",
     ],
 }
