@@ -33,8 +33,8 @@ def test_pages_open_while_events_arrive(served, page_factory, tmp_path):
     for _ in range(3):
         for name, heading in HEADINGS.items():
             navigation.get_by_role("link", name=name, exact=True).click()
-            expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible(timeout=15_000)
+            expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
         navigation.get_by_role("link", name="Editor", exact=True).click()
-        expect(page.locator(".st-key-toolbar")).to_be_visible(timeout=15_000)
+        expect(page.locator(".st-key-toolbar")).to_be_visible()
     page.go_back()
-    expect(page.get_by_role("heading", name="Pipelines", exact=True)).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="Pipelines", exact=True)).to_be_visible()

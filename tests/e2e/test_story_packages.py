@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.conftest import make_project
+from tests.conftest import make_project, wait_until
 from tests.engine.test_environments import ADD, TINY, wheel
 
 pytestmark = pytest.mark.e2e
@@ -54,7 +54,7 @@ def test_missing_package_is_installed_with_one_click(served, page_factory, tmp_p
     expect(page.locator(".st-key-packages_failed, .st-key-packages_ready")).not_to_contain_text(
         "tinypack in", timeout=SLOW_S
     )
-    assert "- tinypack\n" in (project / "metadata.yaml").read_text()
+    wait_until(lambda: "- tinypack\n" in (project / "metadata.yaml").read_text(), what="the project's list")
     (project / "transformers/b.py").write_text(ADD)
     expect(page.get_by_text("This project needs")).to_have_count(0, timeout=SLOW_S)
     page.get_by_role("button", name="Run pipeline now").click()

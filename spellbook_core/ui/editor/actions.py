@@ -28,9 +28,9 @@ def open_dialog(editor: Editor, request: DialogRequest) -> None:
     scope.redraw(keys.DIALOGS)
 
 
-def close_dialog(editor: Editor) -> None:
-    """Close the open dialog, from a callback."""
-    editor.session.close_dialog()
+def close_dialog(editor: Editor, request: DialogRequest | None) -> None:
+    """Close the dialog of a request, from a callback."""
+    editor.session.close_dialog(request)
     scope.redraw(keys.DIALOGS)
 
 

@@ -27,7 +27,8 @@ def buttons(
     """
     errors = st.container()
     with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Cancel", key=f"{key}_cancel", on_click=partial(actions.close_dialog, editor))
+        close = partial(actions.close_dialog, editor, editor.session.dialog)
+        st.button("Cancel", key=f"{key}_cancel", on_click=close)
         st.button(
             label,
             key=key,

@@ -84,14 +84,15 @@ def _open(editor: Editor, request: DialogRequest) -> None:
         editor.session.confirmed = None  # no later drawing acts on this click
 
     # Dismissed, it is closed in the browser already: no fragment has to be named.
-    st.dialog(title, width=width, on_dismiss=editor.session.close_dialog)(body)()
+    st.dialog(title, width=width, on_dismiss=partial(editor.session.close_dialog, request))(body)()
 
 
 def _buttons(editor: Editor, label: str, key: str, icon: str, act: Callable[[], None]) -> None:
     with st.container():  # one place whether it says something or not
         scope.show_scope_error(editor, "dialog")
     with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Cancel", key=f"{key}_cancel", on_click=partial(actions.close_dialog, editor))
+        close = partial(actions.close_dialog, editor, editor.session.dialog)
+        st.button("Cancel", key=f"{key}_cancel", on_click=close)
         st.button(label, key=key, type="primary", icon=icon, on_click=act)
 
 

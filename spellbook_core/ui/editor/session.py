@@ -84,9 +84,15 @@ class EditorSession:
         default = block_count <= OPEN_ALL_UP_TO or uuid == self.selected
         return self.opened.get(uuid, default)
 
-    def close_dialog(self) -> None:
-        """Have no dialog open; the next run of the dialogs' fragment takes it off the page."""
-        self.dialog = self.confirmed = None
+    def close_dialog(self, request: DialogRequest | None = None) -> None:
+        """Have no dialog open; the next run of the dialogs' fragment takes it off the page.
+
+        Args:
+            request: Close this one alone. A click that opens another one may be handled before the click that closed
+                this one, when both reach the server together.
+        """
+        if request is None or request is self.dialog:
+            self.dialog = self.confirmed = None
 
     def next_rev(self) -> int:
         """Return a revision that no editor of any pipeline has seen.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -26,13 +27,14 @@ def test_burst_arrives_whole_in_few_reruns(page_factory, streamlit_server: Calla
     url = streamlit_server(APP)
     page = page_factory(url)
     expect(page.get_by_text("opened 1")).to_be_visible()
+    began = time.monotonic()
     for start in range(0, 300, 30):
         publish(url, [{"kind": "metric", "step": step} for step in range(start, start + 30)])
     publish(url, [{"kind": "run", "run_id": 1, "status": status} for status in ("running", "completed")])
     expect(page.get_by_text("last 299 count 300")).to_be_visible()
     expect(page.get_by_text("status completed")).to_be_visible()
     batches = int(re.search(r"batches (\d+)", page.get_by_text("last 299").inner_text()).group(1))
-    assert 2 <= batches <= 12
+    assert 2 <= batches <= 3 + 5 * (time.monotonic() - began), "more than five a second"
 
 
 def test_listener_takes_no_room(page_factory, streamlit_server: Callable[[Path], str]) -> None:
@@ -62,7 +64,7 @@ def test_broken_stream_is_opened_again(page_factory, streamlit_server: Callable[
 
     page.context.route("**/api/events*", refuse_once)
     page.goto(url)
-    expect(page.get_by_text("opened 1")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("opened 1")).to_be_visible()
     assert refused
     publish(url, [{"kind": "metric", "step": 7}])
     expect(page.get_by_text("last 7 count 1")).to_be_visible()
