@@ -100,7 +100,10 @@ class Executor(Protocol):
         """Ask an attempt to end: INT, grace, TERM, grace, KILL to its process group. `Exited` tells when it has."""
 
     def adopt(self, handle: Handle) -> bool:
-        """Watch an attempt that an earlier engine submitted; False when its process is gone."""
+        """Watch an attempt that an earlier engine submitted; False when its process is gone.
+
+        The handle is that of `Started`, or has `block_run_id`, `attempt` and `dir` alone, when that was never heard.
+        """
 
     def close(self) -> None:
         """End warm processes. Running attempts go on and seal their outcome."""

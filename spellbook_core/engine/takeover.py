@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, read_outcome
-from spellbook_core.engine.ports import Executor
+from spellbook_core.engine.ports import Executor, Handle
 from spellbook_core.engine.supervise import Supervisor, give_up, is_alive, is_locked
 from spellbook_core.model.naming import BlockRunId
 from spellbook_core.runs.records import Attempt
@@ -38,6 +38,11 @@ class TakenOver:
                 return True
         elif give_up(run.attempt_dir(block)):
             return False  # nobody had begun it, and whoever comes late leaves user code alone; also in a cancelled run
+        else:  # its engine was killed before it heard where the attempt runs: the lock names who has begun it
+            handle: Handle = {"block_run_id": block.id, "attempt": block.attempt, "dir": str(run.attempt_dir(block))}
+            if self._executor.adopt(handle):
+                block.handle = handle
+                return True
         if is_locked(run.attempt_dir(block)):
             self._unwatched[block.id] = (run, block)
             return True

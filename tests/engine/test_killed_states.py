@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
@@ -134,6 +135,28 @@ def test_cancel_is_brought_to_its_end(ctx, tmp_path, who):
     assert ended(ctx, run, SETTLED_S) is Status.CANCELLED
     assert {found.status for found in runs.block_runs(ctx, run.id)} == {Status.CANCELLED}
     wait_until(lambda: not is_alive(worker), SETTLED_S, what="the block's process has ended")
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_attempt_that_no_engine_heard_of_is_found_by_its_lock(ctx, tmp_path, is_cancelled):
+    """The engine was killed between the begin of a block and the record of its process."""
+    project = make_project(tmp_path, blocks={"work": BlockFile(GATED.format(signals="", answer=1), "data_loader")})
+    run = runs.start(ctx, NEW)
+    wait_until(lambda: (project / "ran").exists(), 60, what="the block runs")
+    worker = worker_of(ctx, run)
+    kill(engines.status(ctx).pid)
+    connection = sqlite3.connect(ctx.workspace.database_path)
+    with connection:
+        connection.execute("UPDATE attempts SET handle = NULL, pid = NULL, process_started = NULL, boot_id = NULL")
+    connection.close()
+    engines.ensure(ctx)
+    if is_cancelled:
+        runs.cancel(ctx, run.id)
+    else:
+        (project / "go").touch()
+    assert ended(ctx, run) is (Status.CANCELLED if is_cancelled else Status.COMPLETED)
+    wait_until(lambda: not is_alive(worker), SETTLED_S, what="the block's process has ended")
+    assert (project / "ran").read_text() == "x"
 
 
 def test_children_are_made_once_though_their_number_was_sealed_while_no_engine_led(ctx, tmp_path):
