@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from spellbook_core.artifacts import sweep
-from spellbook_core.engine.supervise import is_locked
+from spellbook_core.engine.supervise import identity
 from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.model.naming import PipelineUuid, ProjectName, RunId
 from spellbook_core.model.task import LOCK_FILE, OUTCOME_FILE
@@ -129,10 +129,11 @@ def _living_since(ctx: Context) -> list[datetime]:
     """
     found = []
     for attempt in ctx.store.upkeep.running_attempts():
-        folder = ctx.workspace.attempt_dir(*attempt)
-        with suppress(OSError):
-            if is_locked(folder):
-                found.append(datetime.fromtimestamp((folder / LOCK_FILE).stat().st_mtime, UTC))
+        lock = ctx.workspace.attempt_dir(*attempt) / LOCK_FILE
+        with suppress(OSError, ValueError):  # no worker began it yet, or it was given up
+            holder = int(lock.read_bytes()[:20])
+            if identity(holder) is not None:  # asking for the lock itself could take it from a worker that begins
+                found.append(datetime.fromtimestamp(lock.stat().st_mtime, UTC))
     return found
 
 
