@@ -19,7 +19,7 @@ _SCRIPT = """<script>
   const seek = () => {
     const card = document.querySelector('.st-key-' + %(card)s);
     if (isTaken) return;
-    if (!card) { if (Date.now() - started < 4000) setTimeout(seek, 60); return; }
+    if (!card) { if (Date.now() - started < 15000) setTimeout(seek, 60); return; }
     card.scrollIntoView({ block: 'start', behavior: 'smooth' });
     if (%(focus)s) focusEditor();
   };
@@ -37,7 +37,7 @@ _SCRIPT = """<script>
     const content = host && find(host);
     if (isTaken) return;
     if (content) content.focus({ preventScroll: true });
-    else if (Date.now() - started < 4000) setTimeout(focusEditor, 60);
+    else if (Date.now() - started < 15000) setTimeout(focusEditor, 60);
   };
   seek();
 })();
@@ -46,7 +46,7 @@ _SCRIPT = """<script>
 
 def move(session: EditorSession) -> None:
     """Scroll to the card that a click asked for, once. The script's only variables are keys made of `[A-Za-z0-9_]`."""
-    target, session.scroll_to = session.scroll_to, None
+    target = session.scroll_to
     if target is None:
         return
     values = {
@@ -57,3 +57,4 @@ def move(session: EditorSession) -> None:
     }
     with st.container(key="ed_focus"):
         st.html(_SCRIPT % values, unsafe_allow_javascript=True)
+    session.scroll_to = None  # only now: a request for the whole page may have ended this drawing before
