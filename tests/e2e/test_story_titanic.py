@@ -51,7 +51,7 @@ def test_titanic_trains_before_ones_eyes(served, page_factory, tmp_path):
 
     expect_states(page, {"torch_train": "Running"})
     live = page.locator(".st-key-running_torch_train")
-    expect(live).to_contain_text("61 of 100", timeout=SLOW_MS)
+    expect(live).to_contain_text("61 of 100", timeout=4 * SLOW_MS)  # a real training, as slow as the machine
     expect(live.locator("[data-testid=stVegaLiteChart]").locator("canvas, svg").first).to_be_visible(timeout=SLOW_MS)
     expect(live).to_contain_text("loss")
     box_of(page, "torch_train", label="running")
