@@ -37,10 +37,6 @@ from spellbook_core.worker.wire import Channel
 DRAIN_S = 1.0
 """How long the output of an ended process is still read."""
 
-KEEP_S = 0.05
-"""How long the word that a process which has sealed is gone may wait for another one to go with: nobody waits for it,
-and it would wake the engine in the middle of the next block's start."""
-
 TIMEOUT_GRACE_S = 2.0
 """Seconds between the signals that end an attempt whose time is up."""
 
@@ -53,8 +49,6 @@ class Zygote:
         self._selector = selectors.DefaultSelector()
         self._standby = Standby(options, self._forget, raise_threads)
         self._jobs: dict[int, Job] = {}
-        self._kept: list[dict[str, JsonValue]] = []
-        self._kept_until: float | None = None
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> NoReturn:
@@ -72,7 +66,8 @@ class Zygote:
 
     def _wait_s(self) -> float | None:
         due = [at for job in self._jobs.values() if (at := job.next_at()) is not None]
-        due += [at for at in (self._standby.refill_at, self._kept_until) if at is not None]
+        if self._standby.refill_at is not None:
+            due.append(self._standby.refill_at)
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _watch_unsent(self) -> None:
@@ -136,8 +131,6 @@ class Zygote:
                     job.end("timeout", now, TIMEOUT_GRACE_S)
             job.act(now)
             self._tell_progress(job, now)
-        if self._kept_until is not None and now >= self._kept_until:
-            self._send()
         self._standby.refill(now)
 
     def on_output(self, job: Job, stream: str, descriptor: int) -> bool:
@@ -245,17 +238,8 @@ class Zygote:
         job.log.close(time.time())
 
     def _tell(self, event: str, job: Job, **facts: JsonValue) -> None:
-        message: dict[str, JsonValue] = {"event": event, "id": job.key[0], "attempt": job.key[1], **facts}
-        if event != "exited" or not job.is_sealed:
-            self._send(message)
-            return
-        self._kept.append(message)
-        self._kept_until = self._kept_until or time.monotonic() + KEEP_S
-
-    def _send(self, *messages: dict[str, JsonValue]) -> None:
-        kept, self._kept, self._kept_until = self._kept, [], None
         if not self._channel.is_closed:
-            self._channel.send(*kept, *messages)
+            self._channel.send({"event": event, "id": job.key[0], "attempt": job.key[1], **facts})
 
 
 class _Reader:
