@@ -32,10 +32,11 @@ _STARTED_BY = {
 _HOW = {Share.COMPLETED: "Retry of", Share.ABOVE: "Retry of", Share.NOTHING: "Repeats"}
 _REPEATED = {Code.NOW: "with the code of its start", Code.THEN: "with the code of that run"}
 
-_PANE_PX = 250
-_LARGE_PANE_PX = 400
-_LARGE_BLOCKS = 8
-"""From this many blocks on the graph and the bars get more height."""
+PANE_PX = 400
+"""Most height of the graph and of the bars; a flat graph and few bars take less."""
+
+_MOST_BARS = 12
+"""Bars that are all seen at once; more are scrolled."""
 
 
 def header(run: PipelineRun) -> None:
@@ -108,7 +109,7 @@ def graph(run: PipelineRun, block_runs: Sequence[BlockRun], chosen: str | None) 
             child, parent = (block_run.hangs_on, block_run.key) if before else (block_run.key, block_run.hangs_on)
             links[child].append(parent)
     focus = _worth_a_look(block_runs)
-    dag(nodes, links, key="run_graph", selected=chosen, focus=focus, height_px=pane_px(len(nodes)), on_click=_choose)
+    dag(nodes, links, key="run_graph", selected=chosen, focus=focus, height_px=PANE_PX, is_snug=True, on_click=_choose)
 
 
 def _worth_a_look(block_runs: Sequence[BlockRun]) -> str | None:
@@ -138,11 +139,6 @@ def _why(block_run: BlockRun) -> str:
     return reason if origin is None else f"{reuse.words(origin, state.context().clock.now())} · {reason}"
 
 
-def pane_px(blocks: int) -> int:
-    """Return the height of the graph and of the bars for a run of so many blocks."""
-    return _PANE_PX if blocks < _LARGE_BLOCKS else _LARGE_PANE_PX
-
-
 def _choose(block: str) -> None:
     st.session_state[BLOCK] = block
     redraw()
@@ -159,7 +155,7 @@ def bars(block_runs: Sequence[BlockRun]) -> None:
     if not rows:
         parts.empty("hourglass_empty", "No block has started yet", "Bars appear as blocks start.")
         return
-    with st.container(height=pane_px(len(block_runs)), border=False):
+    with st.container(height=PANE_PX if len(rows) > _MOST_BARS else "content", border=False):
         charts.spans(rows, key="run_bars")
 
 

@@ -78,10 +78,9 @@ def _top(run_id: RunId, was_active: bool) -> None:
             st.rerun()  # the whole page, so that the safety net is taken away
         block_runs = runs.block_runs(ctx, run_id, with_children=False)
         overview.header(run)
-        panes = st.grid(2, min_column_width=430)
-        with panes.cell(), st.container(border=True, height="stretch", key="run_graph_pane"):
+        with st.container(border=True, key="run_graph_pane"):
             overview.graph(run, block_runs, st.session_state.get(overview.BLOCK))
-        with panes.cell(), st.container(border=True, height="stretch", key="run_bars_pane"):
+        with st.container(border=True, key="run_bars_pane"):
             overview.bars(block_runs)
         if block_runs:
             overview.table(block_runs)

@@ -25,8 +25,13 @@ _PAGE = Path(__file__).parent / "static"
 _NEVER_MS = 24 * 3600 * 1000
 """Delay of tooltips: the front end would show an empty box for our empty titles."""
 
-_LEAST_PX = 10.4
+_LEAST_PX = 8.2
 """Height of the smallest letters of a picture's first view."""
+
+_LEAST_PICTURE_PX = 140
+"""Height of a picture that has room for its buttons below a row of blocks."""
+
+_ROOM_PX = 30
 
 declare_component("spellbook_agraph", path=_FRONT_END)  # never mounted: our page loads its files from there
 _FRAME_FOOT_PX = 8
@@ -45,6 +50,7 @@ def dag(
     link_mode: bool = False,
     direction: Direction = "LR",
     height_px: int = 420,
+    is_snug: bool = False,
     on_click: Callable[[str], None] | None = None,
 ) -> str | None:
     """Draw the blocks with arrows from parents to children, and report each click once, repeated ones included.
@@ -64,6 +70,7 @@ def dag(
         link_mode: Marks the parents of the selected block.
         direction: LR draws parents to the left of children, TB above.
         height_px: Of the picture; its width is that of its column.
+        is_snug: Whether a flat graph gets a lower picture, as high as it is at its full size.
         on_click: Called with the clicked block's uuid before the script's body runs.
 
     Returns:
@@ -95,6 +102,8 @@ def dag(
     }
     # The front end fits the picture to its column only when it first appears: another extent gets a new frame.
     frame_key = f"{key}:{direction}:{drawing.extent}"
+    if is_snug:
+        height_px = min(height_px, max(_LEAST_PICTURE_PX, drawing.extent[1] + look.size.height + 2 * _ROOM_PX))
     named = {"selected": selected, "focus": focus}
     view = {role: ids.id_for(uuid) for role, uuid in named.items() if uuid is not None and uuid in drawing.nodes}
     # The place stays while a new frame loads: without a height of its own the page would jump up and down again.
