@@ -349,7 +349,7 @@ class ProjectLayout:
             if found is not None:
                 return found
         default = self.default_block_file(block.type, block.replicated_block or block.uuid, block.language)
-        return self._first_of(self.relative(default)) or default
+        return default if default.is_file() else self._first_of(self.relative(default)) or default
 
     def _first_of(self, text: str) -> Path | None:
         """Return the file of a relative path, else that of the path without its first one or two folders."""

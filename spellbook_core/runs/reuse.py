@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 
 from spellbook_core.clock import to_text
@@ -11,7 +12,7 @@ from spellbook_core.model.children import node_key
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName
 from spellbook_core.runs import codec
 from spellbook_core.runs.database import Database
-from spellbook_core.runs.records import BlockEnd, Fingerprint, LatestOutput, Reusable
+from spellbook_core.runs.records import Fingerprint, LatestOutput, Reusable
 
 MAX_KEPT = 30
 """Most fingerprints kept per block: going back to an earlier text finds its output again."""
@@ -21,7 +22,13 @@ _MARKS = 500
 
 
 def keep(
-    database: Database, block_run_id: BlockRunId, row: sqlite3.Row, end: BlockEnd, fingerprint: Fingerprint
+    database: Database,
+    block_run_id: BlockRunId,
+    row: sqlite3.Row,
+    fingerprint: Fingerprint,
+    result: tuple[str, str, str],
+    *,
+    made_at: datetime,
 ) -> None:
     """Note that a block run made outputs with a fingerprint; call inside a transaction.
 
@@ -29,8 +36,9 @@ def keep(
         database: The run store's.
         block_run_id: The block run.
         row: Its `run_id`, `block` and `child`, and the `project` and `pipeline` of its run.
-        end: How it ended.
         fingerprint: What its outputs depend on.
+        result: Outputs, tests and warnings as columns' texts.
+        made_at: When it ended.
     """
     where = (row["project"], row["pipeline"], node_key(row["block"], row["child"]))
     database.execute(
@@ -47,12 +55,10 @@ def keep(
             fingerprint.digest,
             row["run_id"],
             block_run_id,
-            to_text(end.ended_at),
+            to_text(made_at),
             fingerprint.parts,
             codec.dump(dict(fingerprint.recorded)),
-            codec.outputs_text(end.outputs),
-            codec.tests_text(end.tests),
-            codec.dump(end.warnings),
+            *result,
         ),
     )
     known = _known(database, fingerprint.meanings)

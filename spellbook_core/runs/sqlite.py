@@ -213,6 +213,7 @@ class SqliteRunStore(SqliteRunReader):
             )
             if Status(row["status"]).is_terminal or end.attempt not in {None, row["attempt"]}:
                 return
+            result = (codec.outputs_text(end.outputs), codec.tests_text(end.tests), codec.dump(end.warnings))
             self._database.execute(
                 "UPDATE block_runs SET status = ?, started_at = ?, ended_at = ?, duration_s = ?, cpu_s = ?,"
                 " peak_memory_bytes = ?, outputs = ?, tests = ?, warnings = ?, error = ?,"
@@ -226,9 +227,7 @@ class SqliteRunStore(SqliteRunReader):
                     end.duration_s,
                     end.cpu_s,
                     end.peak_memory_bytes,
-                    codec.outputs_text(end.outputs),
-                    codec.tests_text(end.tests),
-                    codec.dump(end.warnings),
+                    *result,
                     codec.error_text(end.error),
                     None if end.fingerprint is None else end.fingerprint.digest,
                     end.reused_from,
@@ -247,7 +246,7 @@ class SqliteRunStore(SqliteRunReader):
                 if not row["child"]:
                     self._note_completed(block_run_id, row)
                 if end.fingerprint is not None and end.reused_from is None:
-                    reuse.keep(self._database, block_run_id, row, end, end.fingerprint)
+                    reuse.keep(self._database, block_run_id, row, end.fingerprint, result, made_at=end.ended_at)
 
     def _note_completed(self, block_run_id: BlockRunId, row: sqlite3.Row) -> None:
         self._database.execute(

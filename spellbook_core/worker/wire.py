@@ -160,9 +160,10 @@ class Channel:
         """Whether `flush` should be called when the socket takes more."""
         return bool(self._unsent) and not self.is_closed
 
-    def send(self, message: Mapping[str, JsonValue]) -> None:
-        """Send a message, keeping in memory what the socket does not take now; a closed other end loses it."""
-        self._unsent += json.dumps(message).encode() + b"\n"
+    def send(self, *messages: Mapping[str, JsonValue]) -> None:
+        """Send messages, keeping in memory what the socket does not take now; a closed other end loses them."""
+        for message in messages:
+            self._unsent += json.dumps(message).encode() + b"\n"
         self.flush()
 
     def flush(self) -> None:

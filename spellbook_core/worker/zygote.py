@@ -37,6 +37,10 @@ from spellbook_core.worker.wire import Channel
 DRAIN_S = 1.0
 """How long the output of an ended process is still read."""
 
+TELL_STARTED_S = 0.01
+"""How long the word that an attempt has started may wait for another one to go with: that of a short block goes with
+its end, and wakes the engine once instead of twice."""
+
 TIMEOUT_GRACE_S = 2.0
 """Seconds between the signals that end an attempt whose time is up."""
 
@@ -49,6 +53,8 @@ class Zygote:
         self._selector = selectors.DefaultSelector()
         self._standby = Standby(options, self._forget, raise_threads)
         self._jobs: dict[int, Job] = {}
+        self._kept: list[dict[str, JsonValue]] = []
+        self._kept_until: float | None = None
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> NoReturn:
@@ -66,8 +72,7 @@ class Zygote:
 
     def _wait_s(self) -> float | None:
         due = [at for job in self._jobs.values() if (at := job.next_at()) is not None]
-        if self._standby.refill_at is not None:
-            due.append(self._standby.refill_at)
+        due += [at for at in (self._standby.refill_at, self._kept_until) if at is not None]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _watch_unsent(self) -> None:
@@ -131,6 +136,8 @@ class Zygote:
                     job.end("timeout", now, TIMEOUT_GRACE_S)
             job.act(now)
             self._tell_progress(job, now)
+        if self._kept_until is not None and now >= self._kept_until:
+            self._send()
         self._standby.refill(now)
 
     def on_output(self, job: Job, stream: str, descriptor: int) -> bool:
@@ -238,8 +245,17 @@ class Zygote:
         job.log.close(time.time())
 
     def _tell(self, event: str, job: Job, **facts: JsonValue) -> None:
+        message: dict[str, JsonValue] = {"event": event, "id": job.key[0], "attempt": job.key[1], **facts}
+        if event == "started":
+            self._kept.append(message)
+            self._kept_until = self._kept_until or time.monotonic() + TELL_STARTED_S
+        else:
+            self._send(message)
+
+    def _send(self, *messages: dict[str, JsonValue]) -> None:
+        kept, self._kept, self._kept_until = self._kept, [], None
         if not self._channel.is_closed:
-            self._channel.send({"event": event, "id": job.key[0], "attempt": job.key[1], **facts})
+            self._channel.send(*kept, *messages)
 
 
 class _Reader:
