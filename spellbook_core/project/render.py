@@ -47,7 +47,7 @@ def render(document: Mapping[str, object], old: Pipeline | None, new: Pipeline) 
             entries = cast("list[Entry]", document.get(key) or [])
             put(result, key, _entries(entries, was_blocks or (), now_blocks))
     gone = {block.uuid for block in old.blocks} - {block.uuid for block in new.blocks} if old is not None else set()
-    entries = _with_downstream(cast("list[Entry]", result.get("blocks") or []), new, gone)
+    entries = _with_downstream(cast("list[Entry]", result.get("blocks") or []), old, new, gone)
     if entries or "blocks" in result:
         put(result, "blocks", entries)
     return result
@@ -141,14 +141,21 @@ def _new_entry(block: Block) -> Entry:
     return entry
 
 
-def _with_downstream(entries: list[Entry], pipeline: Pipeline, gone: set[BlockUuid]) -> list[Entry]:
-    """Return the entries with `downstream_blocks` in step; order and names from elsewhere stay."""
-    children = pipeline.children()
+def _with_downstream(entries: list[Entry], old: Pipeline | None, new: Pipeline, gone: set[BlockUuid]) -> list[Entry]:
+    """Return the entries with `downstream_blocks` in step; order and names from elsewhere stay.
+
+    A block whose children are those it had keeps its list, even one that contradicts the others: an edit changes what
+    it is about, and `upstream_blocks` is what counts.
+    """
+    before, children = old.children() if old is not None else {}, new.children()
     result = []
-    for block, entry in zip(pipeline.blocks, entries, strict=True):
+    for block, entry in zip(new.blocks, entries, strict=True):
         written = entry.get("downstream_blocks")
         listed = [name for name in written if isinstance(name, str)] if isinstance(written, list) else []
         wanted = children[block.uuid]
+        if set(before.get(block.uuid, ())) == set(wanted) and block.uuid in before and not gone & {*map(_nfc, listed)}:
+            result.append(entry)
+            continue
         kept = [
             name for name in listed if _nfc(name) in wanted or (_nfc(name) not in children and _nfc(name) not in gone)
         ]

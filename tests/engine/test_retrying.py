@@ -65,7 +65,7 @@ def test_command_finishes_a_failed_run(tmp_path, project):
 def test_command_says_why_it_cannot_retry(tmp_path, project, arguments, said):
     spellbook(tmp_path, "run", "demo", "main")
     status, problem = spellbook(tmp_path, *arguments)
-    assert (status, said in problem) == (2, True)
+    assert (status, said in problem["error"]["message"]) == (2, True)
 
 
 @pytest.fixture

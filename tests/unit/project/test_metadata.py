@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -169,7 +170,7 @@ def test_unknown_keys_stay_at_every_level():
     again = parse(render_pipeline(file.document, edited, text=file.text, old=file.pipeline))
     assert list(again.document) == ["zebra", "blocks", "name"]
     entry = again.document["blocks"][0]
-    assert list(entry) == ["color", "downstream_blocks", "uuid", "x_ray", "configuration", "type"]
+    assert list(entry) == ["color", "uuid", "x_ray", "configuration", "type"]
     assert (entry["x_ray"], entry["configuration"]) == ([1], {"deep": {"b": 1}})
 
 
@@ -217,3 +218,26 @@ def test_values_that_occur_twice_are_written_twice():
     shared = {"k": [1]}
     pipeline = Pipeline("p", "p", variables={"a": day, "b": day, "c": shared, "d": shared})
     assert parse(render_pipeline({}, pipeline)).pipeline == pipeline
+
+
+def test_contradicting_links_of_other_blocks_stay_as_they_are():
+    """Two lists of links that contradict each other are warned of; an edit of something else corrects neither."""
+    text = (
+        "blocks:\n- {downstream_blocks: [b, c], type: custom, upstream_blocks: [], uuid: a}\n"
+        "- {downstream_blocks: [], type: custom, upstream_blocks: [a], uuid: b}\n"
+        "- {downstream_blocks: [], type: custom, upstream_blocks: [], uuid: c}\n"
+        "- {downstream_blocks: [], type: custom, upstream_blocks: [], uuid: d}\nname: p\n"
+    )
+    file = parse(text)
+    assert file.warnings
+    varied = render_pipeline(
+        file.document, replace(file.pipeline, variables={"n": 1}), text=file.text, old=file.pipeline
+    )
+    assert yaml.safe_load(varied) == {**yaml.safe_load(text), "variables": {"n": 1}}
+    blocks = tuple(
+        replace(block, upstream_blocks=("b",)) if block.uuid == "d" else block for block in file.pipeline.blocks
+    )
+    linked = yaml.safe_load(
+        render_pipeline(file.document, replace(file.pipeline, blocks=blocks), text=file.text, old=file.pipeline)
+    )
+    assert [entry["downstream_blocks"] for entry in linked["blocks"]] == [["b", "c"], ["d"], [], []]
