@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from spellbook_core.services import projects
-from spellbook_core.ui import boundary, state, text
+from spellbook_core.ui import boundary, open_dialog, state, text
 
 _WANTED = "_project_wanted"
 
@@ -28,7 +28,15 @@ def switcher(project: str | None) -> None:
             on_change=_switch,
             label_visibility="collapsed",
         )
-    if st.button("New project", key="new_project", icon=":material/add:", type="tertiary"):
+    st.button(
+        "New project",
+        key="new_project",
+        icon=":material/add:",
+        type="tertiary",
+        on_click=open_dialog.ask,
+        args=("new_project",),
+    )
+    if open_dialog.is_open("new_project"):
         new_project()
 
 
@@ -36,7 +44,7 @@ def _switch() -> None:
     st.session_state[_WANTED] = st.session_state["project_switch"]
 
 
-@st.dialog("New project", icon=":material/create_new_folder:")
+@st.dialog("New project", icon=":material/create_new_folder:", on_dismiss=open_dialog.close)
 def new_project() -> None:
     """Ask for a name and create the project."""
     st.markdown("A project is a folder of pipelines, block files and settings.")
@@ -44,6 +52,7 @@ def new_project() -> None:
     if st.button("Create project", key="new_project_create", type="primary", disabled=not name.strip()):
         with boundary.guarded():
             created = projects.create_project(state.context(), name)
+            open_dialog.close()
             boundary.notify(f"Created project {created}.")
             st.switch_page(state.page("pipelines"), query_params={"project": created})
 
@@ -59,5 +68,11 @@ def first_project() -> None:
         )
         root = text.code_span(state.context().workspace.root)
         st.caption(f"This workspace has no project yet: {root}", text_alignment="center")
-        if st.button("Create your first project", key="first_project_create", type="primary", icon=":material/add:"):
-            new_project()
+        st.button(
+            "Create your first project",
+            key="first_project_create",
+            type="primary",
+            icon=":material/add:",
+            on_click=open_dialog.ask,
+            args=("new_project",),
+        )

@@ -83,7 +83,8 @@ def _handed_over(entry: BlockInput, artifacts: ArtifactStore) -> object:
         return values
     import pandas as pd
 
-    return pd.concat(values, ignore_index=True)  # type: ignore[arg-type]  # tables of pandas, as just seen
+    tables: list[Any] = values  # tables of pandas, as just seen
+    return pd.concat(tables, ignore_index=True)
 
 
 def _one(values: list[object]) -> object:

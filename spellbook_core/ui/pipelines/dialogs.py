@@ -12,7 +12,7 @@ from spellbook_core.errors import AlreadyExistsError
 from spellbook_core.model.naming import PipelineUuid, ProjectName
 from spellbook_core.model.run import NewRun, PipelineRun
 from spellbook_core.services import pipelines, runs
-from spellbook_core.ui import boundary, state, text
+from spellbook_core.ui import boundary, open_dialog, state, text
 
 BLANK = "blank"
 """Id of the template without blocks."""
@@ -25,7 +25,7 @@ def blank_first(templates: Iterable[pipelines.PipelineTemplate]) -> list[pipelin
     return sorted(templates, key=lambda item: item.id != BLANK)
 
 
-@st.dialog("New pipeline", width="medium", icon=":material/account_tree:")
+@st.dialog("New pipeline", width="medium", icon=":material/account_tree:", on_dismiss=open_dialog.close)
 def new_pipeline(project: ProjectName) -> None:
     """Ask for a name and a starting point, create the pipeline and open it in the editor."""
     name = st.text_input("Name", key="new_pipeline_name", placeholder="e.g. churn model or 고객 이탈", max_chars=200)
@@ -42,6 +42,7 @@ def new_pipeline(project: ProjectName) -> None:
     if st.button("Create pipeline", key="new_pipeline_create", type="primary", disabled=not name.strip()):
         with boundary.guarded():
             created = pipelines.create(state.context(), project, name, description=description, template=chosen.id)
+            open_dialog.close()
             state.go("editor", pipeline=created)
 
 

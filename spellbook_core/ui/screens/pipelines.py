@@ -6,7 +6,7 @@ import streamlit as st
 
 from spellbook_core.model.naming import ProjectName
 from spellbook_core.services import pipelines
-from spellbook_core.ui import boundary, parts, state, text
+from spellbook_core.ui import boundary, open_dialog, parts, state, text
 from spellbook_core.ui.components.live import live
 from spellbook_core.ui.pipelines import dialogs, overview
 from spellbook_core.ui.runs import acts
@@ -21,8 +21,16 @@ def render() -> None:
     """Draw the screen."""
     project = state.current_project()
     with parts.page_title("Pipelines", project):
-        new = st.button("New pipeline", key="new_pipeline", type="primary", icon=":material/add:", shortcut="Alt+N")
-    if new:
+        st.button(
+            "New pipeline",
+            key="new_pipeline",
+            type="primary",
+            icon=":material/add:",
+            shortcut="Alt+N",
+            on_click=open_dialog.ask,
+            args=("new_pipeline",),
+        )
+    if open_dialog.is_open("new_pipeline"):
         dialogs.new_pipeline(project)
     _overview(project)
 
