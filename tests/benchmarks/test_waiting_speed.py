@@ -8,6 +8,7 @@ from datetime import timedelta
 import psutil
 import pytest
 
+from spellbook_core.model.retry import RetryPolicy
 from spellbook_core.model.run import NewRun
 from spellbook_core.runs.records import AttemptEnd, BlockSpec, NewBlockRun, Waiting
 from spellbook_core.services import engines
@@ -33,11 +34,13 @@ def ctx(tmp_path):
 def test_idle_engine_with_a_thousand_timers(ctx, report_row):
     """Half of them retry delays, half sensors that wait; each in a run of its own, read back after a restart."""
     now = ctx.clock.now()
+    retry = RetryPolicy(retries=3, delay_s=2 * 3600, max_delay_s=24 * 3600)  # nothing waits longer than it may
     with ctx.store.transaction():
         for number in range(TIMERS):
             name, kind = ("load", "data_loader") if number % 2 else ("look", "sensor")
             run = ctx.store.create_run(NewRun("demo", "main", "manual"), now=now)
-            block = NewBlockRun(name, kind, "", "", "h", BlockSpec(relative_path=f"{kind}s/{name}.py"))
+            spec = BlockSpec(relative_path=f"{kind}s/{name}.py", retry=retry, configuration={"poll_interval": 2 * 3600})
+            block = NewBlockRun(name, kind, "", "", "h", spec)
             (block_run_id,) = ctx.store.begin_run(run.id, [block], now=now)
             attempt = ctx.store.start_attempt(block_run_id, now=now)
             ended = AttemptEnd(attempt, now, now, 0.1, None)
