@@ -172,7 +172,7 @@ _UNTIL_SCALE = """async (canvas, [least, most]) => {
     for (; one && typeof one === 'object' && 'next' in one; one = one.next) found.push(one);
     return found;
   };
-  for (;;) {
+  for (const until = performance.now() + 60_000; performance.now() < until;) {
     for (let fiber = element[key(element)]; fiber; fiber = fiber.return)
       for (const { memoizedState } of hooks(fiber))
         if (memoizedState && memoizedState.body && memoizedState.body.view) {
@@ -181,5 +181,6 @@ _UNTIL_SCALE = """async (canvas, [least, most]) => {
         }
     await new Promise((done) => requestAnimationFrame(done));
   }
+  throw new Error(`no picture at a scale from ${least} to ${most} within a minute`);
 }"""
 """Returns once the picture is drawn at a scale between the two: the front end keeps the vis-network that drew it."""

@@ -25,8 +25,8 @@ _PAGE = Path(__file__).parent / "static"
 _NEVER_MS = 24 * 3600 * 1000
 """Delay of tooltips: the front end would show an empty box for our empty titles."""
 
-_LEAST_PX = 8.2
-"""Height of the smallest letters of a picture's first view."""
+_LEAST_PX, _LEAST_SNUG_PX = 10.4, 8.2
+"""Height of the smallest letters of a picture's first view; a snug one stands beside a table that says it all again."""
 
 _LEAST_PICTURE_PX = 140
 """Height of a picture that has room for its buttons below a row of blocks."""
@@ -112,7 +112,7 @@ def dag(
             data=json.dumps(graph),
             config=json.dumps(_config(direction, height_px)),
             height=height_px,
-            view=json.dumps({**view, "least": _LEAST_PX / look.font_px}),
+            view=json.dumps({**view, "least": (_LEAST_SNUG_PX if is_snug else _LEAST_PX) / look.font_px}),
             key=frame_key,
             on_change=partial(receive, frame_key),
         )
