@@ -177,12 +177,15 @@ def _changed_parents(old: tuple[tuple[str, str], ...], new: tuple[tuple[str, str
     return [f"{name} changed" for (name, before), (_, now) in zip(old, new, strict=True) if before != now]
 
 
+def completed_environment(old: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, str]:
+    """Return `old` with the packages of `new` where it was told before its environment was made, else as it is."""
+    if "environment" not in old or any(map(_is_package, old)):
+        return old
+    return dict(sorted({**{name: told for name, told in new.items() if _is_package(name)}, **old}.items()))
+
+
 def _changed_surroundings(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """Return what differs; the packages of an environment that was not made yet then are those that it got."""
-    found = _differing(old, new)
-    if "environment" in old and not any(_is_package(name) for name in old):
-        found = [name for name in found if not _is_package(name)]
-    return found
+    return _differing(completed_environment(old, new), new)
 
 
 def _is_package(name: str) -> bool:

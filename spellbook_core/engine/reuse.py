@@ -140,6 +140,8 @@ class Reuse:
             known = Fingerprint(fingerprint.digest_of(text), text, meanings=closure.meanings)
         elif known is None or closure.digest != block.modules:
             return end
+        elif (recipe := run.environment_of(block).recipe) is not None:  # it may not have been made when this began
+            known = _with_packages(known, environment_for(run.project, facts, closure, recipe.interpreter))
         recorded = {}
         own = block.spec.relative_path
         for path in end.modules:
@@ -153,6 +155,19 @@ class Reuse:
             return FOREIGN
         facts = index.file(f"{index.root}/{path}")
         return FOREIGN if facts is None else facts.digest
+
+
+def _with_packages(known: Fingerprint, now: Mapping[str, str]) -> Fingerprint:
+    """Return a fingerprint that was decided before its environment was made, with the packages which that got.
+
+    Nothing else of the environment is taken from `now`: what changed since was not what the block ran with.
+    """
+    parts = fingerprint.read_parts(known.parts)
+    completed = fingerprint.completed_environment(parts.environment, now)
+    if completed == parts.environment:
+        return known
+    text = replace(parts, environment=completed).text
+    return replace(known, digest=fingerprint.digest_of(text), parts=text)
 
 
 def _is_older(index: CodeIndex, closure: Closure, started_at: datetime | None) -> bool:
@@ -254,7 +269,7 @@ def _parts(run: ActiveRun, block: ActiveBlock, facts: SourceFacts, closure: Clos
         parents=[(given.block, _content_of(given)) for given in run.inputs(block)],
         variables={name: fingerprint.value_digest(value) for name, value in run.variables.items()},
         configuration=block.spec.configuration,
-        environment=environment_for(run.project, facts, closure, run.environment.python),
+        environment=environment_for(run.project, facts, closure, run.environment_of(block).python),
         moments=_moments(run.run),
         child=block.index,
     )

@@ -81,7 +81,7 @@ class _Assessment:
         self._python = _python(project, pipeline)
         self._index = index_of(project)
         self._states: dict[BlockUuid, Staleness] = {}
-        self._reached: dict[frozenset[ImportRef], tuple[Closure, dict[str, str]]] = {}
+        self._reached: dict[tuple[frozenset[ImportRef], str | None], tuple[Closure, dict[str, str]]] = {}
         self._known: dict[str, dict[str, str]] = {}
         self._variables = {name: fingerprint.value_digest(value) for name, value in pipeline.variables.items()}
 
@@ -129,7 +129,7 @@ class _Assessment:
             old = None
         if old is None:
             return [UNKNOWN], []
-        closure, environment = self._reach(facts)
+        closure, environment = self._reach(facts, None if block.language == "sql" else self._python)
         new = reuse.compute_parts(
             block_type=block.type,
             language=block.language,
@@ -155,12 +155,12 @@ class _Assessment:
             too_old = wrong.message
         return found + ([too_old] if too_old else []), times
 
-    def _reach(self, facts: SourceFacts) -> tuple[Closure, dict[str, str]]:
-        known = self._reached.get(facts.imports)
+    def _reach(self, facts: SourceFacts, python: str | None) -> tuple[Closure, dict[str, str]]:
+        known = self._reached.get((facts.imports, python))
         if known is None:
             closure = self._index.closure(facts.imports)
-            known = closure, reuse.environment_for(self._project, facts, closure, self._python)
-            self._reached[facts.imports] = known
+            known = closure, reuse.environment_for(self._project, facts, closure, python)
+            self._reached[facts.imports, python] = known
         return known
 
     def _meaning(self, closure: Closure) -> Callable[[str], Mapping[str, str]]:

@@ -28,7 +28,7 @@ from spellbook_core.project.environment import InterpreterMissingError, interpre
 from spellbook_core.services import environment_list, environments, runs
 from spellbook_core.services.wiring import Context, open_context
 from spellbook_core.settings import Settings
-from tests.conftest import make_project, wait_until
+from tests.conftest import BlockFile, make_project, wait_until
 from tests.contract.executor_contract import Attempts
 
 TINY = "import tinypack\n@data_loader\ndef load(*args, **kwargs):\n    return {'value': tinypack.VALUE}\n"
@@ -180,7 +180,12 @@ def test_python_that_is_too_old_is_told(tmp_path, attempts):
 
 
 def test_project_runs_in_an_environment_made_from_its_requirements(tmp_path, context):
-    project = made_of_requirements(tmp_path, wheel(tmp_path / "projects/demo/wheels"))
+    first = {
+        "a": BlockFile(TINY, "data_loader", (), {"configuration": {"cache": "always"}}),
+        "b": ADD,
+        "asked": BlockFile("select 1 as n", "data_loader", (), {"configuration": {"cache": "always"}}, "sql"),
+    }
+    project = made_of_requirements(tmp_path, wheel(tmp_path / "projects/demo/wheels"), first)
     done, blocks = run(context)
     assert done.status is Status.COMPLETED
     assert blocks["b"].outputs[0].summary == "42"
@@ -190,7 +195,7 @@ def test_project_runs_in_an_environment_made_from_its_requirements(tmp_path, con
     assert "Successfully installed tinypack-1.0" in log
 
     again, blocks = run(context)
-    assert blocks["b"].reused_from is not None  # the environment is the same, whether it was made yet or not
+    assert all(block.reused_from for block in blocks.values())  # also those that began before it was made
     states = runs.staleness(context, ProjectName("demo"), PipelineUuid("main"))
     assert states["b"].state is Freshness.FRESH
     assert building.log_path(folder).read_text() == log  # not made a second time

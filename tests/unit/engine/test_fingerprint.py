@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spellbook_core.engine import fingerprint
-from spellbook_core.engine.fingerprint import Parts, content_id, reasons, value_digest
+from spellbook_core.engine.fingerprint import Parts, completed_environment, content_id, reasons, value_digest
 from spellbook_core.engine.policy import BadCacheSettingError, policy_of
 from spellbook_core.engine.reuse import ago, compute_parts
 from spellbook_core.model.task import ArtifactRef
@@ -142,6 +142,16 @@ def test_packages_of_an_environment_that_was_not_made_yet_are_no_change():
     assert reasons(parts(environment=made), parts(environment=other), meaning) == (
         "environment changed: pandas 3.1.1 → 3.2.0",
     )
+
+
+def test_environment_told_before_it_was_made_takes_only_its_packages_from_what_came_of_it():
+    unmade = {"environment": "ab", "platform": "linux", "requirements.txt": "cd", "secret KEY": "1"}
+    now = {"environment": "ab", "pandas": "3.1.1", "platform": "linux", "requirements.txt": "ef", "secret KEY": "2"}
+    completed = completed_environment(unmade, now)
+    assert completed == unmade | {"pandas": "3.1.1"}
+    assert completed_environment(completed, unmade | {"pandas": "3.2.0"}) == completed
+    own = {"Python": "3.11.7", "platform": "linux"}
+    assert completed_environment(own, own | {"pandas": "3.1.1"}) == own
 
 
 def test_unknown_module_is_told_without_names():
