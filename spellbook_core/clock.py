@@ -31,7 +31,8 @@ class SystemClock:
 
 def to_text(at: datetime) -> str:
     """Return `at` as ISO 8601 UTC text of fixed width (microseconds, `Z`), which sorts as time does."""
-    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return f"{utc.isoformat(timespec='microseconds')[:-6]}Z"  # without its "+00:00"
 
 
 def from_text(text: str) -> datetime:

@@ -251,6 +251,7 @@ def completed_outputs(block_runs: list[BlockRun]) -> dict[BlockUuid, tuple[Outpu
 def read_outcome(attempt_dir: Path) -> Outcome | None:
     """Return what the worker sealed; None when it sealed nothing, or something that is no outcome."""
     try:
-        return Outcome.from_json(json.loads((attempt_dir / OUTCOME_FILE).read_bytes()))
+        with open(f"{attempt_dir}/{OUTCOME_FILE}", "rb", buffering=0) as file:
+            return Outcome.from_json(json.loads(file.read()))
     except (OSError, ValueError, KeyError, TypeError):
         return None

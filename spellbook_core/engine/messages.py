@@ -19,10 +19,12 @@ MAX_SOCKET_PATH_BYTES = 100
 MAX_LINE_BYTES = 64 * 1024
 """A client that sends a longer line is no client of ours."""
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 def encode(message: JsonObject) -> bytes:
     """Return a message as its line."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+    return _encode(message).encode("utf-8", "replace") + b"\n"
 
 
 def decode(line: bytes) -> JsonObject:

@@ -28,12 +28,12 @@ class Row(Protocol):
 
 def dump(value: object) -> str:
     """Return compact JSON text; dates are tagged, so that `load` returns them as dates."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_tagged)
+    return _encode(value)
 
 
 def load(text: object) -> object:
     """Return what `dump` wrote."""
-    return json.loads(str(text), object_hook=_untagged)
+    return _decode(str(text))
 
 
 def _tagged(value: object) -> JsonObject:
@@ -51,6 +51,10 @@ def _untagged(found: dict[str, object]) -> object:
         if "__date__" in found:
             return date.fromisoformat(str(found["__date__"]))
     return found
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_tagged).encode
+_decode = json.JSONDecoder(object_hook=_untagged).decode  # made once: every column of every row is read by it
 
 
 def mapping(text: object) -> dict[str, YamlValue]:
