@@ -8,10 +8,6 @@ from dataclasses import dataclass, field
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.concurrency import Concurrency, IfRunning
 from spellbook_core.model.naming import PipelineUuid, RunId
-from spellbook_core.model.run import Selection
-
-AWAITED = "notebook"
-"""The trigger of runs that a person waits for, in front of the editor."""
 
 
 class RunSkippedError(SpellbookError):
@@ -50,11 +46,6 @@ class Decision:
     wait: dict[RunId, str] = field(default_factory=dict)
     skip: dict[RunId, str] = field(default_factory=dict)
     cancel: list[RunId] = field(default_factory=list)
-
-
-def is_held(trigger: str, selection: Selection) -> bool:
-    """Return whether the limits on runs count a run: it is of a whole pipeline, and nobody sits in front of it."""
-    return trigger != AWAITED and selection.blocks is None and not selection.tests_only
 
 
 def decide(pipeline: PipelineUuid, waiting: Sequence[Asked], carried: Sequence[Asked], limits: Concurrency) -> Decision:
@@ -110,12 +101,7 @@ def _replace(
 
 def _reached(asked: Asked, under_way: Sequence[Asked], limits: Concurrency) -> int | None:
     """Return the limit that keeps a run from beginning beside others, None when there is a place."""
-    if limits.run_limit is not None and len(under_way) >= limits.run_limit:
-        return limits.run_limit
-    same = sum(run.trigger == asked.trigger for run in under_way)
-    if limits.trigger_run_limit is not None and same >= limits.trigger_run_limit:
-        return limits.trigger_run_limit
-    return None
+    return limits.limit_reached(asked.trigger, [run.trigger for run in under_way])
 
 
 def _rivals(asked: Asked, under_way: Sequence[Asked], limits: Concurrency) -> list[Asked]:

@@ -18,7 +18,7 @@ from spellbook_core.engine.environment import Environments
 from spellbook_core.engine.ports import Executor, Exited, Progressed, Sealed, Started
 from spellbook_core.engine.recovery import restore
 from spellbook_core.engine.reuse import Reuse, may_run_nothing
-from spellbook_core.engine.run_queue import RunSkippedError, is_held
+from spellbook_core.engine.run_queue import RunSkippedError
 from spellbook_core.engine.settling import unrun
 from spellbook_core.engine.supervise import is_alive
 from spellbook_core.engine.takeover import TakenOver
@@ -28,6 +28,7 @@ from spellbook_core.engine.underway import RunsUnderWay
 from spellbook_core.engine.verdict import WORKER_LOST
 from spellbook_core.engine.waits import Waits
 from spellbook_core.errors import SpellbookError, StorageError
+from spellbook_core.model.concurrency import is_held
 from spellbook_core.model.naming import BlockRunId, RunId
 from spellbook_core.model.run import Status
 from spellbook_core.model.values import JsonObject

@@ -16,9 +16,9 @@ from typing import TypeAlias
 from spellbook_core.engine import state
 from spellbook_core.engine.active import ActiveRun, Under
 from spellbook_core.engine.admission import Admission, Claim
-from spellbook_core.engine.run_queue import AWAITED, Asked, Decision, decide, is_held
+from spellbook_core.engine.run_queue import Asked, Decision, decide
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.concurrency import Concurrency
+from spellbook_core.model.concurrency import AWAITED, Concurrency, is_held
 from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.project.concurrency import concurrency_of, project_block_limit
 from spellbook_core.project.layout import ProjectLayout, Workspace

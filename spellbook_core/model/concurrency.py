@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from spellbook_core.model.run import Selection
+
+AWAITED = "notebook"
+"""The trigger of runs that a person waits for, in front of the editor."""
+
+
+def is_held(trigger: str, selection: Selection) -> bool:
+    """Return whether the limits on runs count a run: it is of a whole pipeline, and nobody sits in front of it."""
+    return trigger != AWAITED and selection.blocks is None and not selection.tests_only
 
 
 class IfRunning(StrEnum):
@@ -32,3 +43,16 @@ class Concurrency:
     trigger_run_limit: int | None = None
     if_running: IfRunning = IfRunning.QUEUE
     priority: int = 0
+
+    def limit_reached(self, trigger: str, under_way: Sequence[str]) -> int | None:
+        """Return the limit that keeps a run from beginning beside others, None when there is a place.
+
+        Args:
+            trigger: How the run was started.
+            under_way: How those were that it would run beside.
+        """
+        if self.run_limit is not None and len(under_way) >= self.run_limit:
+            return self.run_limit
+        if self.trigger_run_limit is not None and sum(each == trigger for each in under_way) >= self.trigger_run_limit:
+            return self.trigger_run_limit
+        return None

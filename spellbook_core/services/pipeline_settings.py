@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from spellbook_core.engine.run_queue import AWAITED
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.concurrency import IfRunning
+from spellbook_core.model.concurrency import AWAITED, IfRunning
 from spellbook_core.model.naming import PipelineUuid, ProjectName
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import NewRun

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spellbook_core.engine.run_queue import Asked, decide, is_held
-from spellbook_core.model.concurrency import Concurrency, IfRunning
+from spellbook_core.engine.run_queue import Asked, decide
+from spellbook_core.model.concurrency import Concurrency, IfRunning, is_held
 from spellbook_core.model.run import Selection
 
 
