@@ -11,7 +11,8 @@ from spellbook_core.services.housekeeping import Report
 from spellbook_core.ui import boundary, parts, state, text
 
 _REPORT = "_disk_report"
-_MEASURE, _CLEAN = "disk_measure", "disk_clean"
+_WANTED = "_disk_wanted"
+_FRAGMENT = "disk"
 
 _WORDS = {
     "runs": "Runs past their time",
@@ -23,7 +24,7 @@ _WORDS = {
 }
 
 
-@st.fragment
+@st.fragment(key=_FRAGMENT)
 def card() -> None:
     """Draw the card; nothing is measured before a person asks."""
     with boundary.guarded(), st.container(border=True, key="settings_disk"):
@@ -33,14 +34,16 @@ def card() -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown("#### Disk", width="content", anchors=False)
             st.space("stretch")
-            st.button("Measure", key=_MEASURE, icon=":material/straighten:")
+            st.button("Measure", key="disk_measure", icon=":material/straighten:", on_click=_want, args=("look",))
             st.button(
                 "Clean up",
-                key=_CLEAN,
+                key="disk_clean",
                 icon=":material/mop:",
                 type="primary",
                 disabled=report is None or report.is_done or not report.size_bytes,
                 help="Removes what is listed here. Runs under way and the newest outputs of every block stay.",
+                on_click=_want,
+                args=("clean",),
             )
         last = housekeeping.last_clean_up(ctx)
         parts.facts(
@@ -58,11 +61,17 @@ def card() -> None:
     boundary.notices()
 
 
+def _want(work: str) -> None:
+    st.session_state[_WANTED] = work
+    state.redraw(_FRAGMENT)
+
+
 def _work() -> None:
     """Do what was just pressed, before anything is drawn that depends on it; tell what is being done meanwhile."""
-    is_cleaning = bool(st.session_state.get(_CLEAN))
-    if not is_cleaning and not st.session_state.get(_MEASURE):
+    wanted = st.session_state.pop(_WANTED, None)
+    if wanted is None:
         return
+    is_cleaning = wanted == "clean"
     stage = st.empty()
     with st.spinner("Cleaning up" if is_cleaning else "Measuring"):
         work = housekeeping.clean if is_cleaning else housekeeping.look

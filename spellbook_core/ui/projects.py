@@ -34,27 +34,28 @@ def switcher(project: str | None) -> None:
         icon=":material/add:",
         type="tertiary",
         on_click=open_dialog.ask,
-        args=("new_project",),
+        args=(NEW,),
     )
-    if open_dialog.is_open("new_project"):
-        new_project()
 
 
 def _switch() -> None:
     st.session_state[_WANTED] = st.session_state["project_switch"]
 
 
-@st.dialog("New project", icon=":material/create_new_folder:", on_dismiss=open_dialog.close)
-def new_project() -> None:
-    """Ask for a name and create the project."""
+def _new() -> None:
     st.markdown("A project is a folder of pipelines, block files and settings.")
     name = st.text_input("Name", key="new_project_name", placeholder="e.g. churn or 매출 예측", max_chars=200)
-    if st.button("Create project", key="new_project_create", type="primary", disabled=not name.strip()):
-        with boundary.guarded():
-            created = projects.create_project(state.context(), name)
-            open_dialog.close()
-            boundary.notify(f"Created project {created}.")
-            st.switch_page(state.page("pipelines"), query_params={"project": created})
+
+    def create() -> None:
+        created = projects.create_project(state.context(), name)
+        open_dialog.close()
+        boundary.notify(f"Created project {created}.")
+        state.go("pipelines", project=created)
+
+    open_dialog.buttons("Create project", key="new_project_create", icon=":material/add:", act=create)
+
+
+NEW = open_dialog.Dialog("New project", _new, ":material/create_new_folder:", fields=("new_project_name",))
 
 
 def first_project() -> None:
@@ -74,5 +75,5 @@ def first_project() -> None:
             type="primary",
             icon=":material/add:",
             on_click=open_dialog.ask,
-            args=("new_project",),
+            args=(NEW,),
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from spellbook_core.errors import SpellbookError
-from spellbook_core.ui import boundary, engine_watch, projects, state, style
+from spellbook_core.ui import boundary, engine_watch, open_dialog, projects, state, style
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ def main() -> None:
 
 def _frame(route: Route, current) -> None:
     state.note_visit(route.name)
+    state.follow()
     has_projects = bool(state.project_names())
     project, problem = _project_in_view()
     with st.sidebar:
@@ -56,6 +57,7 @@ def _frame(route: Route, current) -> None:
     boundary.notices()
     boundary.undo_bar()
     engine_watch.banner(project)
+    open_dialog.draw()
     if not route.needs_project:
         current.run()
     elif not has_projects:

@@ -15,6 +15,7 @@ from spellbook_core.settings import workspace_path
 _PAGES = "_pages"
 _PROJECT = "_project"
 _VISIT = "_visit"
+_LEAVING = "_leaving"
 
 
 class NoProjectError(SpellbookError, LookupError):
@@ -98,6 +99,30 @@ def params(**wanted: object) -> dict[str, str]:
 def go(route: str, **wanted: object) -> None:
     """Open another screen at once, e.g. `go("run", id=7)`. Call it from a script body or fragment, not a callback."""
     st.switch_page(page(route), query_params=params(**wanted))
+
+
+def leave(route: str, **wanted: object) -> None:
+    """Open another screen, from a callback, which ends here.
+
+    A button's own answer would be lost where an event asks for another drawing at the moment of the click.
+    """
+    st.session_state[_LEAVING] = (route, wanted)
+    st.rerun()
+
+
+def follow() -> None:
+    """Go where `leave` was asked to; for the frame, before anything is drawn."""
+    asked = st.session_state.pop(_LEAVING, None)
+    if asked is not None:
+        go(asked[0], **asked[1])
+
+
+def redraw(*fragments: str) -> None:
+    """Draw only the named fragments again, from a callback; the whole page when one of them is not there any more."""
+    try:
+        st.rerun(list(fragments))
+    except st.errors.StreamlitAPIException:
+        st.rerun()
 
 
 def link(route: str, label: str, *, icon: str = "", help: str | None = None, **wanted: object) -> None:

@@ -41,6 +41,25 @@ def test_paths_outside_are_refused(open_screen, tmp_path, path):
     assert "SECRET" not in texts(app)
 
 
+def test_file_dialogs_outlast_a_drawing_of_the_page(open_screen, tmp_path, context):
+    make_project(tmp_path)
+    app = open_screen("files")
+    app.button(key="new_file").click().run()
+    app.button(key="new_file_create").click().run()
+    assert "it is empty" in app.error[0].value
+    app.text_input(key="new_file_path").set_value("utils/a.py").run()
+    app.run()
+    app.button(key="new_file_create").click().run()
+    assert files.read(context, "demo", "utils/a.py")[0] == ""
+
+    app = open_screen("files", path="utils/a.py")
+    app.menu_button(key="file_menu").click("Rename").run()
+    app.text_input(key="rename_file_path").set_value("utils/b.py").run()
+    app.run()
+    app.button(key="rename_file_apply").click().run()
+    assert "utils/b.py" in [entry.relative_path for entry in files.tree(context, "demo")]
+
+
 def test_deleted_file_comes_back_by_undo(open_screen, tmp_path, context):
     make_project(tmp_path, files={"notes.md": "# hi\n"})
     app = open_screen("files", path="notes.md")

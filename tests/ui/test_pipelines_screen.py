@@ -60,6 +60,32 @@ def test_delete_can_be_undone(open_screen, tmp_path, context):
     assert [summary.uuid for summary in pipelines.list_pipelines(context, "demo")] == ["main"]
 
 
+def test_rename_dialog_outlasts_a_drawing_of_the_page_and_says_what_is_wrong(open_screen, tmp_path, context):
+    make_project(tmp_path, blocks=chain(1))
+    app = open_screen()
+    app.menu_button(key="menu_main").click("Rename").run()
+    app.text_input(key="rename_pipeline").set_value(" ").run()
+    app.run()
+    app.button(key="rename_apply").click().run()
+    assert "needs a name" in app.error[0].value
+    app.text_input(key="rename_pipeline").set_value("best").run()
+    app.run()
+    app.button(key="rename_apply").click().run()
+    assert [summary.uuid for summary in pipelines.list_pipelines(context, "demo")] == ["best"]
+    assert not app.text_input(key="q").value
+    assert "rename_apply" not in [button.key for button in app.button]
+
+
+def test_duplicate_dialog_outlasts_a_drawing_of_the_page(open_screen, tmp_path, context):
+    make_project(tmp_path, blocks=chain(1))
+    app = open_screen()
+    app.menu_button(key="menu_main").click("Duplicate").run()
+    app.run()
+    assert app.text_input(key="duplicate_name").value == "main copy"
+    app.button(key="duplicate_apply").click().run()
+    assert {summary.uuid for summary in pipelines.list_pipelines(context, "demo")} == {"main", "main_copy"}
+
+
 def test_run_that_cannot_start_says_why(open_screen, tmp_path, context):
     project = make_project(tmp_path, blocks=chain(1))
     (project / "data_loaders/b0.py").unlink()

@@ -23,14 +23,13 @@ from spellbook_core.ui.editor.view import Editor
 def open_dialog(editor: Editor, request: DialogRequest) -> None:
     """Ask for a dialog, from a callback."""
     editor.session.errors.pop("dialog", None)
-    editor.session.close_dialog()
-    editor.session.dialog = request
+    editor.session.dialogs.open(request)
     scope.redraw(keys.DIALOGS)
 
 
 def close_dialog(editor: Editor, request: DialogRequest | None) -> None:
     """Close the dialog of a request, from a callback."""
-    editor.session.close_dialog(request)
+    editor.session.dialogs.close(request)
     scope.redraw(keys.DIALOGS)
 
 

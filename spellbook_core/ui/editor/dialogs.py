@@ -11,10 +11,11 @@ from functools import partial
 import streamlit as st
 
 from spellbook_core.services import pipelines as pipeline_service
-from spellbook_core.ui import boundary, text
+from spellbook_core.ui import boundary, open_dialog, text
 from spellbook_core.ui.editor import (
     actions,
     add_block,
+    addons,
     block_settings,
     chart_dialogs,
     focus,
@@ -44,26 +45,25 @@ def draw(editor: Editor) -> None:
     def body() -> None:
         with boundary.guarded():
             focus.move(editor.session)
-            request = editor.session.dialog
+            request = editor.session.dialogs.request
             if request is not None:
                 editor.refresh()
                 _open(editor, request)
             elif not editor.is_whole_page:
                 if editor.session.is_page_due:
                     st.rerun()
-                # Dialogs and style sheets have one place on the page, so this takes the dialog's: it closes without a
-                # rerun of the whole page, which would make a click on Run wait.
-                st.html("<style></style>")
+                open_dialog.take_off()
 
     st.fragment(body, key=keys.DIALOGS)()
 
 
 def _open(editor: Editor, request: DialogRequest) -> None:
-    known: dict[str, tuple[str, str, Callable[[Editor, DialogRequest], None]]] = {
+    known: dict[str, tuple[str, open_dialog.Width, Callable[[Editor, DialogRequest], None]]] = {
         "add": ("Add a block", "large", add_block.draw),
         "chart_add": ("Add a chart", "small", chart_dialogs.add),
         "chart_settings": ("Chart", "small", chart_dialogs.settings_of),
         "chart_code": ("Chart code", "large", chart_dialogs.code),
+        "addon_code": ("Code", "large", addons.code),
         "run": ("Run pipeline now", "small", _run),
         "run_fresh": ("Run all fresh", "small", _run),
         "settings": ("Block settings", "medium", block_settings.draw),
@@ -77,21 +77,14 @@ def _open(editor: Editor, request: DialogRequest) -> None:
         "help": ("Keyboard shortcuts", "small", _help),
     }
     title, width, drawer = known[request.kind]
-
-    def body() -> None:
-        with boundary.guarded():
-            drawer(editor, request)
-        editor.session.confirmed = None  # no later drawing acts on this click
-
-    # Dismissed, it is closed in the browser already: no fragment has to be named.
-    st.dialog(title, width=width, on_dismiss=partial(editor.session.close_dialog, request))(body)()
+    open_dialog.show(editor.session.dialogs, title, partial(drawer, editor, request), width=width)
 
 
 def _buttons(editor: Editor, label: str, key: str, icon: str, act: Callable[[], None]) -> None:
     with st.container():  # one place whether it says something or not
         scope.show_scope_error(editor, "dialog")
     with st.container(horizontal=True, horizontal_alignment="right"):
-        close = partial(actions.close_dialog, editor, editor.session.dialog)
+        close = partial(actions.close_dialog, editor, editor.session.dialogs.request)
         st.button("Cancel", key=f"{key}_cancel", on_click=close)
         st.button(label, key=key, type="primary", icon=icon, on_click=act)
 
@@ -107,7 +100,7 @@ def _run(editor: Editor, request: DialogRequest) -> None:
         values = {name: _current(name, typed[name]) for name in typed}
         editor.session.runtime_variables = dict(values)
         if scope.guarded_by(editor, "dialog", lambda: actions.start_pipeline(editor, values, is_fresh=is_fresh)):
-            editor.session.close_dialog()
+            editor.session.dialogs.close()
             actions.redraw_all_states(editor, keys.DIALOGS)
 
     _buttons(editor, "Run", "run_confirm", ":material/play_arrow:", act)
@@ -126,7 +119,7 @@ def _rename(editor: Editor, request: DialogRequest) -> None:
 
     def act() -> None:
         if actions.rename(editor, block.uuid, st.session_state["rename_name"]):
-            editor.session.close_dialog()
+            editor.session.dialogs.close()
             st.rerun()
 
     _buttons(editor, "Rename", "rename_confirm", ":material/edit:", act)
@@ -151,7 +144,7 @@ def _delete(editor: Editor, request: DialogRequest) -> None:
 
 def _act_remove(editor: Editor, block: str, delete_file: bool) -> None:
     if actions.remove(editor, block, delete_file=delete_file):
-        editor.session.close_dialog()
+        editor.session.dialogs.close()
         st.rerun()
 
 

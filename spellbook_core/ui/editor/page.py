@@ -63,7 +63,7 @@ def draw(ctx: Context, project: ProjectName, pipeline: PipelineUuid, block: str 
     session = session_of(project, pipeline)
     in_view = (state.visit(), project, pipeline)
     if st.session_state.get(_IN_VIEW) != in_view:
-        session.close_dialog()  # it was open when another screen or pipeline was asked for
+        session.dialogs.close()  # it was open when another screen or pipeline was asked for
     st.session_state[_IN_VIEW] = in_view
     session.is_page_due = False
     session.shown.clear()
@@ -172,7 +172,7 @@ def _listen(editor: Editor) -> None:
 def _is_overdue(editor: Editor) -> bool:
     stale = _stale(editor)
     before, editor.session.overdue = editor.session.overdue, stale or []
-    if editor.session.dialog is not None:
+    if editor.session.dialogs.request is not None:
         return False
     return stale is None or (bool(stale) and stale == before)
 
@@ -197,7 +197,7 @@ def _stale(editor: Editor) -> list[str] | None:
     before = editor.file_hash
     editor.read()
     if editor.file_hash != before:
-        if editor.session.dialog is None:
+        if editor.session.dialogs.request is None:
             return None
         editor.session.is_page_due = True
     saving.changed_sources(editor)

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import streamlit as st
-
 from spellbook_core.errors import SpellbookError
-from spellbook_core.ui import boundary
+from spellbook_core.ui import boundary, state
 from spellbook_core.ui.editor.view import Editor
 
 
 def redraw(*fragments: str) -> None:
-    """Draw only the named fragments again; the whole page when one of them is not there any more."""
-    try:
-        st.rerun(list(fragments))
-    except st.errors.StreamlitAPIException:
-        st.rerun()
+    """Draw only the named fragments again, from a callback; see `state.redraw`."""
+    state.redraw(*fragments)
 
 
 def guarded_by(editor: Editor, scope: str, action: Callable[[], object]) -> bool:

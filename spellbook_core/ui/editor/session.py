@@ -12,6 +12,7 @@ from spellbook_core.model.staleness import Staleness
 from spellbook_core.model.values import YamlValue
 from spellbook_core.services.package_needs import PackageNeeds
 from spellbook_core.ui.editor.drafts import Draft
+from spellbook_core.ui.open_dialog import OpenDialog
 
 OPEN_ALL_UP_TO = 8
 """Pipelines with more blocks open only the selected card: each open card costs an editor and a table in the browser
@@ -43,8 +44,7 @@ class EditorSession:
         errors: scope -> error dict to show there; a scope is `page`, `graph`, `dialog` or a block's card key.
         mode: What a click in the graph does; in `Link parents`, `child` is the block whose parents are toggled.
         scroll_to: A block to bring into view once, and `focus` whether its editor gets the cursor.
-        dialog: The open dialog. It is drawn by every run of the page until the person closes it.
-        confirmed: The key of the button that carries the dialog out, from its click until that is done.
+        dialogs: The open dialog. It is drawn by every run of the page until the person closes it.
         is_page_due: Whether the whole page is to be drawn once the dialog is closed.
         runtime_variables: What was last typed into the run dialog.
         run_id: The newest pipeline run started here.
@@ -63,8 +63,7 @@ class EditorSession:
     errors: dict[str, Mapping[str, object]] = field(default_factory=dict)
     mode: Mode = "Select"
     child: str | None = None
-    dialog: DialogRequest | None = None
-    confirmed: str | None = None
+    dialogs: OpenDialog = field(default_factory=OpenDialog)
     is_page_due: bool = False
     scroll_to: str | None = None
     focus: bool = False
@@ -83,16 +82,6 @@ class EditorSession:
         """Return whether a card shows its code and result."""
         default = block_count <= OPEN_ALL_UP_TO or uuid == self.selected
         return self.opened.get(uuid, default)
-
-    def close_dialog(self, request: DialogRequest | None = None) -> None:
-        """Have no dialog open; the next run of the dialogs' fragment takes it off the page.
-
-        Args:
-            request: Close this one alone. A click that opens another one may be handled before the click that closed
-                this one, when both reach the server together.
-        """
-        if request is None or request is self.dialog:
-            self.dialog = self.confirmed = None
 
     def next_rev(self) -> int:
         """Return a revision that no editor of any pipeline has seen.

@@ -11,7 +11,7 @@ import streamlit as st
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.values import YamlValue
-from spellbook_core.ui import text
+from spellbook_core.ui import open_dialog, text
 from spellbook_core.ui.editor import actions, confirm, keys, scope
 from spellbook_core.ui.editor.view import Editor
 
@@ -74,9 +74,9 @@ def draw(editor: Editor, fragment: str = keys.SIDE) -> None:
         key="variables_save",
         icon=":material/save:",
         type="primary",
-        on_click=partial(confirm.confirm, editor, "variables_save", fragment),
+        on_click=partial(open_dialog.confirm, editor.session.dialogs, "variables_save", fragment),
     )
-    if confirm.taken(editor, "variables_save"):
+    if editor.session.dialogs.taken("variables_save"):
         worked = scope.guarded_by(editor, "variables", lambda: actions.set_variables(editor, collect(rows)))
         if worked:
             confirm.finish(editor)

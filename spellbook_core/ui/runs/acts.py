@@ -13,20 +13,6 @@ from spellbook_core.model.run import Code, PipelineRun, Status
 from spellbook_core.services import code_then, retries, runs
 from spellbook_core.ui import boundary, state
 
-_OPEN = "_open_run"
-
-
-def open_next(run_id: RunId) -> None:
-    """Ask, from a widget callback, that the next `open_started()` opens this run's page."""
-    st.session_state[_OPEN] = run_id
-
-
-def open_started() -> None:
-    """Open the run that a callback started, if one did. Callbacks themselves cannot leave the page."""
-    run_id = st.session_state.pop(_OPEN, None)
-    if run_id is not None:
-        state.go("run", id=run_id)
-
 
 def elapsed(run: PipelineRun) -> float | None:
     """Return the run's duration so far in seconds; None when it has not started."""
@@ -90,11 +76,12 @@ def _button(
 
 
 def _again(run_id: RunId, code: Code) -> None:
-    _open(boundary.attempt(retries.run_again, state.context(), run_id, code=code, request_id=uuid.uuid4().hex))
+    started = boundary.attempt(retries.run_again, state.context(), run_id, code=code, request_id=uuid.uuid4().hex)
     if code is Code.THEN:
         modules = boundary.attempt(code_then.modules_written_since, state.context(), run_id)
         if modules:
             boundary.notify(code_then.sentence(run_id, modules), icon=":material/warning:")
+    _open(started)
 
 
 def _retry(run_id: RunId, start: BlockUuid | None) -> None:
@@ -103,7 +90,7 @@ def _retry(run_id: RunId, start: BlockUuid | None) -> None:
 
 def _open(started: PipelineRun | None) -> None:
     if started is not None:
-        open_next(started.id)
+        state.leave("run", id=started.id)
 
 
 def _cancel(run_id: RunId) -> None:

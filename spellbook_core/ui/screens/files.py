@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
+from functools import partial
 
 import streamlit as st
 
 from spellbook_core.errors import ChangedOnDiskError, NotFoundError
 from spellbook_core.model.naming import ProjectName
 from spellbook_core.services import files
-from spellbook_core.ui import boundary, parts, state, text
+from spellbook_core.ui import boundary, open_dialog, parts, state, text
 from spellbook_core.ui.components.editor import code_editor
 from spellbook_core.ui.components.live import live
 from spellbook_core.ui.files.buffer import Buffer
 from spellbook_core.ui.files.tree import Row, language_of, visible_rows
+from spellbook_core.ui.open_dialog import Dialog, ask
 
 _OPENED = "_files_opened"
 _BUFFERS = "_files_buffers"
@@ -28,9 +30,8 @@ def render() -> None:
     """Draw the screen."""
     project = state.current_project()
     with parts.page_title("Files", project):
-        new = st.button("New file", key="new_file", icon=":material/note_add:")
-    if new:
-        _new(project)
+        new = Dialog("New file", partial(_new, project), ":material/note_add:", fields=("new_file_path",))
+        st.button("New file", key="new_file", icon=":material/note_add:", on_click=ask, args=(new,))
     left, right = st.columns([1, 3], gap="medium")
     path = st.query_params.get("path")
     if path and st.session_state.get(_SHOWN) != path:
@@ -74,18 +75,14 @@ def _tree_row(row: Row, *, is_open: bool) -> None:
     else:
         icon = ":material/code:" if row.path.endswith(".py") else ":material/description:"
     name = text.escape(row.name, max_chars=70)
-    if (
-        st.button(
-            _INDENT * row.depth + (f"**{name}**" if chosen else name),  # a blank behind ** would not be bold
-            key=f"file_{row.path}",
-            icon=icon,
-            type="tertiary",
-            on_click=_toggle if row.is_folder else None,
-            args=(row.path,) if row.is_folder else None,
-        )
-        and not row.is_folder
-    ):
-        state.go("files", path=row.path)
+    st.button(
+        _INDENT * row.depth + (f"**{name}**" if chosen else name),  # a blank behind ** would not be bold
+        key=f"file_{row.path}",
+        icon=icon,
+        type="tertiary",
+        on_click=_toggle if row.is_folder else partial(state.leave, "files", path=row.path),
+        args=(row.path,) if row.is_folder else None,
+    )
 
 
 def _toggle(folder: str) -> None:
@@ -139,10 +136,23 @@ def _bar(project: ProjectName, path: str, buffer: Buffer) -> None:
             disabled=not buffer.is_dirty or buffer.theirs is not None,
             on_click=lambda: _save(project, path, buffer, buffer.text),
         )
-        act = st.menu_button("", ["Rename", "Delete"], key="file_menu", icon=":material/more_horiz:", type="tertiary")
-    if act == "Rename":
-        _rename(project, path)
-    elif act == "Delete":
+        st.menu_button(
+            "",
+            ["Rename", "Delete"],
+            key="file_menu",
+            icon=":material/more_horiz:",
+            type="tertiary",
+            on_click=_on_menu,
+            args=(project, path),
+        )
+
+
+def _on_menu(project: ProjectName, path: str) -> None:
+    choice = st.session_state.get("file_menu")
+    if choice == "Rename":
+        body = partial(_rename, project, path)
+        ask(Dialog("Rename file", body, ":material/edit:", fields=("rename_file_path",)))
+    elif choice == "Delete":
         _delete(project, path)
 
 
@@ -180,15 +190,17 @@ def _conflict(buffer: Buffer, path: str) -> None:
             st.code("\n".join(pieces), language="diff", height=260)
 
 
-@st.dialog("New file", icon=":material/note_add:")
 def _new(project: ProjectName) -> None:
     path = st.text_input("Path inside the project", key="new_file_path", placeholder="utils/helpers.py", max_chars=400)
     st.caption("Folders in the path are created.")
-    if st.button("Create file", key="new_file_create", type="primary", disabled=not path.strip()):
-        with boundary.guarded():
-            files.create(state.context(), project, path.strip())
-            _open_parents(path.strip())
-            state.go("files", path=path.strip())
+
+    def create() -> None:
+        files.create(state.context(), project, path.strip())
+        _open_parents(path.strip())
+        open_dialog.close()
+        state.go("files", path=path.strip())
+
+    open_dialog.buttons("Create file", key="new_file_create", icon=":material/note_add:", act=create)
 
 
 def _open_parents(path: str) -> None:
@@ -197,15 +209,18 @@ def _open_parents(path: str) -> None:
     opened.update("/".join(parts_of_path[:end]) for end in range(1, len(parts_of_path)))
 
 
-@st.dialog("Rename file", icon=":material/edit:")
 def _rename(project: ProjectName, path: str) -> None:
     new = st.text_input("New path", value=path, key="rename_file_path", max_chars=400)
     st.caption("A block file that is renamed here is no longer found by its pipelines: rename blocks in the editor.")
-    if st.button("Rename", key="rename_file_apply", type="primary", disabled=not new.strip() or new == path):
-        with boundary.guarded():
+
+    def rename() -> None:
+        if new.strip() != path:
             files.rename(state.context(), project, path, new.strip())
-            _open_parents(new.strip())
-            state.go("files", path=new.strip())
+        _open_parents(new.strip())
+        open_dialog.close()
+        state.go("files", path=new.strip())
+
+    open_dialog.buttons("Rename", key="rename_file_apply", icon=":material/edit:", act=rename)
 
 
 def _delete(project: ProjectName, path: str) -> None:
@@ -213,4 +228,4 @@ def _delete(project: ProjectName, path: str) -> None:
     token = boundary.attempt(files.delete, ctx, project, path)
     if token is not None:
         boundary.offer_undo(f"Deleted {path}.", lambda: files.undo(ctx, token))
-    state.go("files")
+    state.leave("files")

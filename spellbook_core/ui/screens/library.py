@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
 from spellbook_core.model.naming import ProjectName
 from spellbook_core.services import blocks, library, pipelines
 from spellbook_core.services.wiring import Context
-from spellbook_core.ui import boundary, parts, state, text
+from spellbook_core.ui import boundary, open_dialog, parts, state, text
+from spellbook_core.ui.open_dialog import Dialog, ask
 from spellbook_core.ui.status import coloured_as, language_word, type_look
 
 CARDS_PER_PAGE = 12
 SOURCES = ("All", "Shared library", "Templates", "This project")
+_FIELDS = ("add_target", "add_parents", "add_name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,47 +158,47 @@ def _card(project: ProjectName, item: Item, number: int) -> None:
             st.caption(":material/link_off: not used by any pipeline")
         st.space("stretch")
         with st.container(horizontal=True):
-            if st.button("Code", key=f"preview_{number}", icon=":material/code:"):
-                _preview(project, item)
-            if st.button("Add to pipeline", key=f"add_{number}", icon=":material/add:"):
-                _add(project, item)
+            preview = Dialog("Block", partial(_preview, project, item), ":material/code:", "large")
+            st.button("Code", key=f"preview_{number}", icon=":material/code:", on_click=ask, args=(preview,))
+            add = Dialog("Add to pipeline", partial(_add, project, item), ":material/add:", fields=_FIELDS)
+            st.button("Add to pipeline", key=f"add_{number}", icon=":material/add:", on_click=ask, args=(add,))
 
 
-@st.dialog("Block", width="large", icon=":material/code:")
 def _preview(project: ProjectName, item: Item) -> None:
-    with boundary.guarded():
-        from spellbook_core.services import files
+    from spellbook_core.services import files
 
-        with st.container(horizontal=True, vertical_alignment="center"):
-            parts.type_badge(item.block_type)
-            st.markdown(f"**{text.escape(item.title)}**", width="content")
-        if item.description:
-            st.text(item.description)
-        code = item.code
-        if code is None:
-            code = files.read(state.context(), project, item.relative_path)[0]
-        st.code(code, language="bash" if item.language == "shell" else item.language, height=460)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        parts.type_badge(item.block_type)
+        st.markdown(f"**{text.escape(item.title)}**", width="content")
+    if item.description:
+        st.text(item.description)
+    code = item.code
+    if code is None:
+        code = files.read(state.context(), project, item.relative_path)[0]
+    st.code(code, language="bash" if item.language == "shell" else item.language, height=460)
 
 
-@st.dialog("Add to pipeline", icon=":material/add:")
 def _add(project: ProjectName, item: Item) -> None:
-    with boundary.guarded():
-        ctx = state.context()
-        st.markdown(f"Add **{text.escape(item.title)}** to")
-        readable = [summary for summary in pipelines.list_pipelines(ctx, project) if summary.problem is None]
-        if not readable:
-            st.caption("This project has no pipeline yet. Create one first, on the Pipelines page.")
-            return
-        names = {summary.uuid: summary.name for summary in readable}
-        target = st.selectbox("Pipeline", list(names), key="add_target", format_func=names.__getitem__)
-        known = [block.uuid for block in pipelines.load(ctx, project, target).pipeline.blocks]
-        parents = st.multiselect("Parents", known, key="add_parents", placeholder="None yet")
-        name = item.title
-        if item.source != SOURCES[3]:
-            name = st.text_input("Name of the new block", value=item.title, key="add_name", max_chars=200)
-        if st.button("Add block", key="add_apply", type="primary", disabled=not name.strip()):
-            added = _add_to(ctx, project, target, item, name, tuple(parents))
-            state.go("editor", pipeline=target, block=added)
+    ctx = state.context()
+    st.markdown(f"Add **{text.escape(item.title)}** to")
+    readable = [summary for summary in pipelines.list_pipelines(ctx, project) if summary.problem is None]
+    if not readable:
+        st.caption("This project has no pipeline yet. Create one first, on the Pipelines page.")
+        return
+    names = {summary.uuid: summary.name for summary in readable}
+    target = st.selectbox("Pipeline", list(names), key="add_target", format_func=names.__getitem__)
+    known = [block.uuid for block in pipelines.load(ctx, project, target).pipeline.blocks]
+    parents = st.multiselect("Parents", known, key="add_parents", placeholder="None yet")
+    name = item.title
+    if item.source != SOURCES[3]:
+        name = st.text_input("Name of the new block", value=item.title, key="add_name", max_chars=200)
+
+    def add() -> None:
+        added = _add_to(ctx, project, target, item, name, tuple(parents))
+        open_dialog.close()
+        state.go("editor", pipeline=target, block=added)
+
+    open_dialog.buttons("Add block", key="add_apply", icon=":material/add:", act=add)
 
 
 def _add_to(ctx: Context, project: ProjectName, target, item: Item, name: str, parents: tuple[str, ...]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from spellbook_core.model.naming import ProjectName
@@ -9,7 +11,6 @@ from spellbook_core.services import pipelines
 from spellbook_core.ui import boundary, open_dialog, parts, state, text
 from spellbook_core.ui.components.live import live
 from spellbook_core.ui.pipelines import dialogs, overview
-from spellbook_core.ui.runs import acts
 from spellbook_core.ui.status import status_look
 
 ROWS_PER_PAGE = 25
@@ -28,17 +29,14 @@ def render() -> None:
             icon=":material/add:",
             shortcut="Alt+N",
             on_click=open_dialog.ask,
-            args=("new_pipeline",),
+            args=(dialogs.new_pipeline(project),),
         )
-    if open_dialog.is_open("new_pipeline"):
-        dialogs.new_pipeline(project)
     _overview(project)
 
 
 @st.fragment
 def _overview(project: ProjectName) -> None:
     with boundary.guarded():
-        acts.open_started()
         ctx = state.context()
         live(key="live_pipelines", query={"project": project})
         found, recent = overview.rows(ctx, project)
@@ -172,16 +170,27 @@ def _acts(project: ProjectName, summary: pipelines.PipelineSummary) -> None:
             args=(project, uuid),
         )
     options = ["Open", "Rename", "Duplicate", "Delete"] if summary.problem is None else ["Delete"]
-    act = st.menu_button("", options, key=f"menu_{uuid}", icon=":material/more_horiz:", type="tertiary")
-    if act == "Open":
-        state.go("editor", pipeline=uuid)
-    elif act == "Rename":
-        dialogs.rename_pipeline(project, summary)
-    elif act == "Duplicate":
-        dialogs.duplicate_pipeline(project, summary)
-    elif act == "Delete":
-        dialogs.delete_pipeline(project, uuid)
-        st.rerun()
+    st.menu_button(
+        "",
+        options,
+        key=f"menu_{uuid}",
+        icon=":material/more_horiz:",
+        type="tertiary",
+        on_click=_on_menu,
+        args=(project, summary),
+    )
+
+
+def _on_menu(project: ProjectName, summary: pipelines.PipelineSummary) -> None:
+    choice = st.session_state.get(f"menu_{summary.uuid}")
+    if choice == "Open":
+        state.leave("editor", pipeline=summary.uuid)
+    elif choice == "Rename":
+        open_dialog.ask(dialogs.rename_pipeline(project, summary))
+    elif choice == "Duplicate":
+        open_dialog.ask(dialogs.duplicate_pipeline(project, summary))
+    elif choice == "Delete":
+        dialogs.delete_pipeline(project, summary.uuid)
 
 
 def _run(project: ProjectName, pipeline: str) -> None:
@@ -207,8 +216,8 @@ def _first_run(project: ProjectName) -> None:
 
 def _example_acts(project: ProjectName, item: pipelines.PipelineTemplate) -> None:
     if item.id == dialogs.BLANK:
-        if st.button("Create", key="example_create_blank", icon=":material/add:"):
-            dialogs.new_pipeline(project)
+        ask = partial(open_dialog.ask, dialogs.new_pipeline(project))
+        st.button("Create", key="example_create_blank", icon=":material/add:", on_click=ask)
         return
     st.button(
         "Create and run",
@@ -218,9 +227,19 @@ def _example_acts(project: ProjectName, item: pipelines.PipelineTemplate) -> Non
         on_click=_create_and_run,
         args=(project, item),
     )
-    if st.button("Open", key=f"example_open_{item.id}", help="Create it and open it in the editor"):
-        with boundary.guarded():
-            state.go("editor", pipeline=dialogs.create_example(project, item))
+    st.button(
+        "Open",
+        key=f"example_open_{item.id}",
+        help="Create it and open it in the editor",
+        on_click=_create_and_open,
+        args=(project, item),
+    )
+
+
+def _create_and_open(project: ProjectName, item) -> None:
+    created = boundary.attempt(dialogs.create_example, project, item)
+    if created is not None:
+        state.leave("editor", pipeline=created)
 
 
 def _create_and_run(project: ProjectName, item) -> None:
@@ -228,4 +247,4 @@ def _create_and_run(project: ProjectName, item) -> None:
     if created is not None:
         started = dialogs.run_pipeline(project, created)
         if started is not None:
-            acts.open_next(started.id)
+            state.leave("run", id=started.id)

@@ -71,7 +71,6 @@ def _react(run_id: RunId, events: list[dict[str, object]]) -> None:
 
 def _top(run_id: RunId, was_active: bool) -> None:
     with boundary.guarded():
-        acts.open_started()
         ctx = state.context()
         run = runs.get(ctx, run_id)
         if was_active and run.status.is_terminal:

@@ -37,7 +37,6 @@ def render() -> None:
 @st.fragment
 def _runs(project: ProjectName, view: str) -> None:
     with boundary.guarded():
-        acts.open_started()
         live(key="live_runs", query={"project": project})
         wanted = _filters(project, view)
         if view == "Grid":
