@@ -9,7 +9,7 @@ import click
 from spellbook_core.cli.output import local_time, mark, print_json, say, seconds, table
 from spellbook_core.cli.places import find_place, find_project
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.block import Block
+from spellbook_core.model.block import FILELESS_TYPES, Block
 from spellbook_core.model.naming import PipelineUuid, RunId
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import BlockRun, PipelineRun, Status
@@ -66,29 +66,35 @@ def show(project: str, pipeline: str, as_json: bool) -> None:
     """Show a pipeline's blocks, their parents and files."""
     place, name = find_project(project)
     context = place.context()
-    loaded = pipelines.load(context, name, PipelineUuid(pipeline)).pipeline
+    file = pipelines.load(context, name, PipelineUuid(pipeline))
+    loaded = pipelines.as_called(context, name, file)
     layout = place.workspace.project(name)
     context.close()
-    blocks = [_block(layout, loaded, block) for block in loaded.blocks]
     if as_json:
+        blocks = [_block(layout, loaded, block) for block in loaded.blocks]
         variables = {key: reports.plain(value) for key, value in loaded.variables.items()}
         report = {"uuid": loaded.uuid, "name": loaded.name, "type": loaded.type, "variables": variables}
         lists = {
             kind: [_block(layout, loaded, block) for block in getattr(loaded, kind)]
             for kind in ("callbacks", "conditionals", "widgets")
         }
+        listed = {callback.uuid for callback in file.pipeline.callbacks}
+        for callback in lists["callbacks"]:
+            callback["listed"] = callback["uuid"] in listed
         print_json({**report, "blocks": blocks, **lists})
         return
-    rows = [
-        (
-            str(b["uuid"]),
-            str(b["type"]),
-            ", ".join(block.upstream_blocks),
-            f"{b['file']}{'' if b['file_exists'] else ' (missing)'}",
-        )
-        for b, block in zip(blocks, loaded.blocks, strict=True)
-    ]
+    rows = [_row(layout, loaded, block) for block in loaded.blocks]
     table(rows, ("BLOCK", "TYPE", "PARENTS", "FILE"))
+    hanging = (*loaded.conditionals, *loaded.callbacks, *loaded.widgets)
+    if hanging:
+        say("")
+        table([_row(layout, loaded, block) for block in hanging], ("ADD-ON", "TYPE", "HANGS ON", "FILE"))
+
+
+def _row(layout: ProjectLayout, pipeline: Pipeline, block: Block) -> tuple[str, str, str, str]:
+    found = _block(layout, pipeline, block)
+    missing = "" if found["file_exists"] or block.type in FILELESS_TYPES else " (missing)"
+    return str(block.uuid), str(block.type), ", ".join(block.upstream_blocks), f"{found['file']}{missing}"
 
 
 def _block(layout: ProjectLayout, pipeline: Pipeline, block: Block) -> JsonObject:

@@ -7,10 +7,9 @@ from collections.abc import Collection
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model import not_run
-from spellbook_core.model.block import FILELESS_TYPES, RUNNABLE_TYPES, Block
+from spellbook_core.model.block import FILELESS_TYPES, RUNNABLE_TYPES, Block, BlockType
 from spellbook_core.model.graph import CycleError
-from spellbook_core.model.naming import same_name_key
-from spellbook_core.model.pipeline import Pipeline
+from spellbook_core.model.naming import BlockUuid, same_name_key
 from spellbook_core.project.blockfile import BlockSource, fit, inspect
 from spellbook_core.project.concurrency import BadConcurrencyError, concurrency_of
 from spellbook_core.project.containment import decode, read_inside
@@ -21,7 +20,7 @@ from spellbook_core.project.layout import ProjectLayout, configured_paths
 from spellbook_core.project.mage_imports import MageOffer
 from spellbook_core.project.metadata import PipelineFile
 from spellbook_core.project.otherfiles import missing_table
-from spellbook_core.project.own_callbacks import with_own_callbacks
+from spellbook_core.project.own_callbacks import heard_by_name, with_own_callbacks
 
 WITHOUT_FILE = frozenset({"global_data_product"})
 """Block types that have no file of their own."""
@@ -57,24 +56,39 @@ def validate_pipeline(project: ProjectLayout, file: PipelineFile, mage: MageOffe
     )
     found.extend(_concurrency(file, name))
     found.extend(_graph(file, name))
-    found.extend(_add_ons(project, with_own_callbacks(project, file)))
     imports = ImportCheck(project, pipeline.uuid, name, mage)
     found.extend(imports.problems)
+    found.extend(_add_ons(project, file, imports))
     for block in pipeline.blocks:
         found.extend(_block(project, file, block, imports))
     return sorted(found, key=lambda finding: finding.severity != "error")
 
 
-def _add_ons(project: ProjectLayout, pipeline: Pipeline) -> list[Finding]:
-    """Return what speaks against conditions and callbacks."""
-    found: list[Finding] = []
+def _add_ons(project: ProjectLayout, file: PipelineFile, imports: ImportCheck) -> list[Finding]:
+    """Return what speaks against conditions and callbacks, those that only `has_callback` tells of among them."""
+    pipeline = with_own_callbacks(project, file)
+    known = {callback.uuid for callback in pipeline.callbacks}
+    found = [
+        _not_called(project, name, block)
+        for name, blocks in heard_by_name(file).items()
+        if name not in known
+        for block in blocks
+    ]
     for add_on in (*pipeline.conditionals, *pipeline.callbacks):
         if add_on.language == "python" and any(pipeline.has(name) for name in add_on.upstream_blocks):
-            found += _add_on(project, add_on)
+            found += _add_on(project, add_on, imports)
     return found
 
 
-def _add_on(project: ProjectLayout, block: Block) -> list[Finding]:
+def _not_called(project: ProjectLayout, callback: BlockUuid, block: BlockUuid) -> Finding:
+    """Return that a block asks for a callback whose file is not there: mage passes over it, and so does a run here."""
+    relative = f"{project.type_folder(BlockType.CALLBACK)}/{callback}.py"
+    message = f"Block '{block}' has `has_callback: true`, but {relative} is not there: nothing is called."
+    hint = f"create {relative}, or write `has_callback: false`."
+    return Finding("SB-PRJ-012", "warning", block, message, hint, relative)
+
+
+def _add_on(project: ProjectLayout, block: Block, imports: ImportCheck) -> list[Finding]:
     relative = None
     try:
         path = project.block_file(block)
@@ -83,10 +97,13 @@ def _add_on(project: ProjectLayout, block: Block) -> list[Finding]:
             message = f"The file of {block.type} '{block.uuid}' is not there: {relative}."
             hint = f"create {relative}, or take '{block.uuid}' out of the pipeline's {block.type}s."
             return [Finding("SB-PRJ-012", "error", block.uuid, message, hint, relative)]
-        source = inspect(decode(read_inside(project.root, path), path), "", relative, language=block.language)
+        text = decode(read_inside(project.root, path), path)
+        source = inspect(text, "", relative, language=block.language)
     except SpellbookError as error:
         return [_unreadable(block, error, relative)]
-    return _source(block, source, relative, 0) if source.problem is not None else []
+    if source.problem is not None:
+        return _source(block, source, relative, 0)
+    return imports.findings(block.uuid, text, relative)
 
 
 def _concurrency(file: PipelineFile, name: str) -> list[Finding]:

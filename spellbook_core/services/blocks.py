@@ -20,6 +20,7 @@ from spellbook_core.project.blockfile import BlockSource, inspect
 from spellbook_core.project.containment import decode, inside, read_inside
 from spellbook_core.project.layout import EXTENSIONS, TYPE_FOLDERS, HasWorkspace, ProjectLayout
 from spellbook_core.project.metadata import PipelineFile, load_pipeline
+from spellbook_core.project.own_callbacks import as_callback, askers, callback_name
 from spellbook_core.services import pipelines, renames
 from spellbook_core.services.restores import remember_block, restore_block
 
@@ -180,7 +181,22 @@ def source(ctx: HasWorkspace, project: str, pipeline: str, block: str) -> Source
         UnreadableFileError: It is no UTF-8 text, or too large. [SB-PRJ-003]
         OutsideProjectError: It is a link that leaves the project. [SB-PRJ-002]
     """
-    return _source(ctx.workspace.project(project), pipelines.load(ctx, project, pipeline).pipeline.block(block))
+    return source_of(ctx, project, pipelines.load(ctx, project, pipeline).pipeline.block(block))
+
+
+def source_of(ctx: HasWorkspace, project: str, block: Block) -> SourceFile:
+    """Return the file of any entry of a pipeline, also of a chart, condition or callback; see `source`."""
+    layout = ctx.workspace.project(project)
+    path = layout.block_file(block)
+    relative = layout.relative(path)
+    try:
+        data = read_inside(layout.root, path, max_bytes=MAX_SOURCE_BYTES)
+    except NotFoundError:
+        return SourceFile("", ABSENT, path, relative, False, BlockSource())
+    text = decode(data, path)
+    return SourceFile(
+        text, content_hash(data), path, relative, True, inspect(text, block.type, relative, language=block.language)
+    )
 
 
 def save_source(
@@ -192,14 +208,19 @@ def save_source(
         ChangedOnDiskError: Someone else wrote it since; nothing was written. [SB-SYS-004]
         StorageError: The disk refused; the old file is intact. [SB-SYS-006]
     """
-    layout = ctx.workspace.project(project)
     entry = pipelines.load(ctx, project, pipeline).pipeline.block(block)
-    path = layout.block_file(entry)
+    return save_source_of(ctx, project, entry, text, expected_hash=expected_hash)
+
+
+def save_source_of(ctx: HasWorkspace, project: str, block: Block, text: str, *, expected_hash: str) -> SourceFile:
+    """Write the file of any entry of a pipeline; see `save_source`."""
+    layout = ctx.workspace.project(project)
+    path = layout.block_file(block)
     place = inside(layout.root, path).resolve()  # a link inside the project is followed, not replaced
     moves.make_folder(place.parent)
     digest = write_atomically(place, text.encode("utf-8", "replace"), expected_hash=expected_hash)
     relative = layout.relative(path)
-    inspected = inspect(text, entry.type, relative, language=entry.language)
+    inspected = inspect(text, block.type, relative, language=block.language)
     return SourceFile(text, digest, path, relative, True, inspected)
 
 
@@ -243,7 +264,8 @@ def remove(ctx: HasWorkspace, project: str, pipeline: str, block: str, *, delete
         project: The project's name.
         pipeline: The pipeline's uuid.
         block: The block's uuid.
-        delete_file: Also move its file to the trash.
+        delete_file: Also move its file to the trash, and the callback's that `has_callback` means, if nobody else
+            uses that one.
 
     Raises:
         BlockInUseError: Other pipelines use the file that would be deleted; names them. [SB-PRJ-005]
@@ -264,6 +286,7 @@ def remove(ctx: HasWorkspace, project: str, pipeline: str, block: str, *, delete
                 block=block,
             )
         paths = [path] if path.is_file() else []
+        paths += _own_callback(ctx, layout, before.pipeline.uuid, entry.uuid)
 
     def change(current: Pipeline) -> Pipeline:
         return _without_add_on_links(edits.remove_block(current, entry.uuid), entry.uuid)
@@ -297,17 +320,16 @@ def uses(ctx: HasWorkspace, project: str, block_type: str, uuid: str) -> list[Pi
     return found
 
 
-def _source(layout: ProjectLayout, block: Block) -> SourceFile:
-    path = layout.block_file(block)
-    relative = layout.relative(path)
+def _own_callback(ctx: HasWorkspace, layout: ProjectLayout, pipeline: PipelineUuid, block: BlockUuid) -> list[Path]:
+    """Return the file of the callback that only this block asks for, by its name."""
+    name = callback_name(block)
+    if askers(layout, name) != {(pipeline, block)} or uses(ctx, layout.name, BlockType.CALLBACK, name):
+        return []
     try:
-        data = read_inside(layout.root, path, max_bytes=MAX_SOURCE_BYTES)
-    except NotFoundError:
-        return SourceFile("", ABSENT, path, relative, False, BlockSource())
-    text = decode(data, path)
-    return SourceFile(
-        text, content_hash(data), path, relative, True, inspect(text, block.type, relative, language=block.language)
-    )
+        path = layout.block_file(as_callback(name))
+    except SpellbookError:  # a link that leaves the project
+        return []
+    return [path] if path.is_file() else []
 
 
 def _template_text(block_type: str, template: str | None, language: str) -> str:

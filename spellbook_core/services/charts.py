@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from spellbook_core.atomic import ABSENT, content_hash, write_atomically
+from spellbook_core.atomic import ABSENT, write_atomically
 from spellbook_core.errors import AlreadyExistsError, NotFoundError
 from spellbook_core.model.block import Block, BlockType
 from spellbook_core.model.naming import BlockUuid, same_name_key
@@ -13,8 +13,6 @@ from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.values import YamlValue
 from spellbook_core.project import moves
 from spellbook_core.project.block_names import clean_block_uuid, display_name, refuse_taken_file
-from spellbook_core.project.blockfile import BlockSource
-from spellbook_core.project.containment import decode, inside, read_inside
 from spellbook_core.project.layout import HasWorkspace
 from spellbook_core.project.metadata import PipelineFile, parse_pipeline
 from spellbook_core.services import blocks, pipelines
@@ -184,14 +182,7 @@ def source(ctx: HasWorkspace, project: str, found: Block) -> SourceFile:
         UnreadableFileError: It is no UTF-8 text, or too large. [SB-PRJ-003]
         OutsideProjectError: It is a link that leaves the project. [SB-PRJ-002]
     """
-    layout = ctx.workspace.project(project)
-    path = layout.block_file(found)
-    relative = layout.relative(path)
-    try:
-        data = read_inside(layout.root, path, max_bytes=blocks.MAX_SOURCE_BYTES)
-    except NotFoundError:
-        return SourceFile("", ABSENT, path, relative, False, BlockSource())
-    return SourceFile(decode(data, path), content_hash(data), path, relative, True, BlockSource())
+    return blocks.source_of(ctx, project, found)
 
 
 def save_source(
@@ -202,13 +193,8 @@ def save_source(
     Raises:
         ChangedOnDiskError: Someone else wrote it since; nothing was written. [SB-SYS-004]
     """
-    layout = ctx.workspace.project(project)
     found = chart(pipelines.load(ctx, project, pipeline).pipeline, uuid)
-    path = layout.block_file(found)
-    place = inside(layout.root, path).resolve()  # a link inside the project is followed, not replaced
-    moves.make_folder(place.parent)
-    digest = write_atomically(place, text.encode("utf-8", "replace"), expected_hash=expected_hash)
-    return SourceFile(text, digest, path, layout.relative(path), True, BlockSource())
+    return blocks.save_source_of(ctx, project, found, text, expected_hash=expected_hash)
 
 
 def free_name(pipeline: Pipeline, base: str) -> str:

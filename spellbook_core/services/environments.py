@@ -20,6 +20,7 @@ from spellbook_core.project.environment_edit import write_packages
 from spellbook_core.project.layout import PIPELINE_FILE, HasWorkspace
 from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.project.missing import Missing, missing_in
+from spellbook_core.project.own_callbacks import with_own_callbacks
 from spellbook_core.project.packages import REQUIREMENT, normalized
 from spellbook_core.services.environment_list import progress
 from spellbook_core.worker import boot
@@ -35,7 +36,7 @@ def missing(ctx: HasWorkspace, project: str, pipeline: str) -> list[Missing]:
         SpellbookError: The pipeline cannot be read, or its Python cannot be used.
     """
     layout = ctx.workspace.project(project)
-    return missing_in(layout, load_pipeline(layout.pipeline_file(pipeline)).pipeline)
+    return missing_in(layout, with_own_callbacks(layout, load_pipeline(layout.pipeline_file(pipeline))))
 
 
 def recipe_of(ctx: HasWorkspace, project: str, pipeline: str | None) -> Recipe | None:

@@ -11,6 +11,7 @@ from spellbook_core.project.containment import decode, inside, read_inside
 from spellbook_core.project.layout import EXTENSIONS, TYPE_FOLDERS, HasWorkspace, ProjectLayout
 from spellbook_core.project.library import LibraryBlock, Template, library_blocks, templates
 from spellbook_core.project.metadata import load_pipeline
+from spellbook_core.project.own_callbacks import with_own_callbacks
 
 __all__ = ["LibraryBlock", "ProjectBlock", "Template", "library_blocks", "project_blocks", "templates"]
 
@@ -57,7 +58,7 @@ def _users(layout: ProjectLayout) -> dict[str, list[PipelineUuid]]:
     users: dict[str, list[PipelineUuid]] = {}
     for name in layout.pipeline_uuids():
         try:
-            pipeline = load_pipeline(layout.pipeline_file(name)).pipeline
+            pipeline = with_own_callbacks(layout, load_pipeline(layout.pipeline_file(name)))
         except SpellbookError:
             continue
         for block in (*pipeline.blocks, *pipeline.callbacks, *pipeline.conditionals, *pipeline.widgets):

@@ -15,6 +15,7 @@ from spellbook_core.project.finding import Finding
 from spellbook_core.project.layout import HasWorkspace, ProjectLayout
 from spellbook_core.project.mage_imports import MageOffer
 from spellbook_core.project.metadata import PipelineFile, load_pipeline, render_pipeline, save_pipeline
+from spellbook_core.project.own_callbacks import with_own_callbacks
 from spellbook_core.project.starters import PipelineTemplate, Starter, starter, starters
 from spellbook_core.project.validate import validate_pipeline
 
@@ -22,6 +23,7 @@ __all__ = [
     "Finding",
     "PipelineSummary",
     "PipelineTemplate",
+    "as_called",
     "create",
     "delete",
     "duplicate",
@@ -87,6 +89,11 @@ def load(ctx: HasWorkspace, project: str, pipeline: str) -> PipelineFile:
             pipeline=pipeline,
         )
     return load_pipeline(path)
+
+
+def as_called(ctx: HasWorkspace, project: str, file: PipelineFile) -> Pipeline:
+    """Return the pipeline of a file with the callbacks that it names only by `has_callback`; to show, not to save."""
+    return with_own_callbacks(ctx.workspace.project(project), file)
 
 
 def extensions(ctx: HasWorkspace, project: str, pipeline: str) -> tuple[Extension, ...]:

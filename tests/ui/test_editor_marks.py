@@ -37,10 +37,28 @@ def everything(tmp_path):
 def test_editor_shows_marks_and_what_does_not_run(everything, open_screen):
     app = open_screen("editor", project="demo", pipeline="main")
     assert not app.exception
-    shown = texts(app)
+    shown = "\n".join([texts(app), *(button.label for button in app.button)])
     for words in ("dynamic", "replica", "dbt is not part of Spellbook", "numbers", "weekday", "tell"):
         assert words.replace("_", "\\_") in shown, words
     assert "is missing" not in "\n".join(error.value for error in app.error if "product" in error.value)
+
+
+def test_code_of_a_callback_that_no_list_names_opens_and_is_saved(everything, open_screen):
+    document = yaml.safe_load(everything.read_text())
+    document["blocks"][1]["has_callback"] = True
+    everything.write_text(yaml.safe_dump(document))
+    file = everything.parents[2] / "callbacks" / "items_callback.py"
+    file.parent.mkdir()
+    file.write_text("# called\n")
+    app = open_screen("editor", project="demo", pipeline="main")
+    next(button for button in app.button if "items\\_callback" in button.label).click().run()
+    assert "has_callback" in texts(app)
+    area = next(area for area in app.text_area if area.key == "addon_code")
+    assert area.value == "# called\n"
+    area.set_value("# changed\n").run()
+    next(button for button in app.button if button.key == "addon_confirm").click().run()
+    assert not app.exception
+    assert file.read_text() == "# changed\n"
 
 
 @pytest.mark.parametrize("kind", ["streaming", "integration", "pyspark"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from spellbook_core.model import not_run
@@ -11,7 +13,7 @@ from spellbook_core.model.products import product_of
 from spellbook_core.services import charts as chart_service
 from spellbook_core.services import pipelines as pipeline_service
 from spellbook_core.ui import text
-from spellbook_core.ui.editor import keys, widgets
+from spellbook_core.ui.editor import addons, keys, widgets
 from spellbook_core.ui.editor.view import Editor
 from spellbook_core.ui.status import type_look
 
@@ -90,7 +92,7 @@ def add_ons(editor: Editor) -> None:
         return
     for add_on in hanging:
         what = "guards" if add_on.type == BlockType.CONDITIONAL else "hears of"
-        _line(editor, add_on.type, add_on.uuid, what, add_on.upstream_blocks)
+        _line(editor, add_on.type, add_on.uuid, what, add_on.upstream_blocks, opens=add_on)
     for extension in extensions:
         _line(editor, BlockType.EXTENSION, extension.uuid, f"{extension.kind} on", extension.blocks)
     if extensions:
@@ -99,7 +101,9 @@ def add_ons(editor: Editor) -> None:
         widgets.one(editor, chart)
 
 
-def _line(editor: Editor, kind: str, uuid: str, what: str, names: tuple[str, ...]) -> None:
+def _line(
+    editor: Editor, kind: str, uuid: str, what: str, names: tuple[str, ...], *, opens: Block | None = None
+) -> None:
     look = type_look(kind)
     known = [name for name in names if editor.pipeline.has(name)]
     with st.container(key=keys.widget(f"addonline_{look.word}", uuid), horizontal=True, vertical_alignment="center"):
@@ -107,3 +111,11 @@ def _line(editor: Editor, kind: str, uuid: str, what: str, names: tuple[str, ...
         st.markdown(f"**{text.escape(uuid, max_chars=50)}**", width="content")
         listed = ", ".join(known) if known else "no block of this pipeline"
         st.caption(text.escape(f"{what} {listed}", max_chars=90), width="content")
+        if opens is not None:
+            st.button(
+                "Code",
+                key=keys.widget(f"addonopen_{look.word}", uuid),
+                icon=":material/code:",
+                type="tertiary",
+                on_click=partial(addons.show_code, editor, opens),
+            )

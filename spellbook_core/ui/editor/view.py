@@ -46,6 +46,7 @@ class Editor:
 
     Attributes:
         session: Survives between runs of the script.
+        pipeline: As its file says, and with the callbacks that it names only by `has_callback`.
         file_hash: Content hash of the pipeline file that was read.
         latest: block -> newest block run, whatever became of it.
         results: block -> newest completed block run, whose outputs children and tables read.
@@ -63,6 +64,7 @@ class Editor:
     file_hash: str
     file_text: str
     file_warnings: tuple[str, ...] = ()
+    listed_callbacks: frozenset[BlockUuid] = frozenset()
     latest: Mapping[BlockUuid, BlockRun] = field(default_factory=dict)
     results: Mapping[BlockUuid, BlockRun] = field(default_factory=dict)
     states: Mapping[BlockUuid, Staleness] = field(default_factory=dict)
@@ -81,7 +83,11 @@ class Editor:
     def read(self) -> None:
         """Read the pipeline file and the newest runs."""
         file = pipeline_service.load(self.ctx, self.project, self.uuid)
-        self.pipeline, self.file_hash, self.file_text = file.pipeline, file.content_hash, file.text
+        called = pipeline_service.as_called(self.ctx, self.project, file)
+        if called != self.pipeline:  # the tokens are made for one object
+            self.pipeline = called
+        self.listed_callbacks = frozenset(callback.uuid for callback in file.pipeline.callbacks)
+        self.file_hash, self.file_text = file.content_hash, file.text
         self.file_warnings = tuple(file.warnings)
         self.latest = run_service.latest_block_runs(self.ctx, self.project, self.uuid)
         self.results = run_service.latest_outputs(self.ctx, self.project, self.uuid)
@@ -106,6 +112,10 @@ class Editor:
         """Return the conditions and callbacks of a block."""
         found = (*self.pipeline.conditionals, *self.pipeline.callbacks)
         return [block for block in found if uuid in block.upstream_blocks]
+
+    def is_listed(self, callback: Block) -> bool:
+        """Return whether the file lists a callback; one that only `has_callback` tells of is found by its name."""
+        return callback.uuid in self.listed_callbacks
 
     def add_on_run(self, add_on: Block, uuid: str) -> BlockRun | None:
         """Return the newest run of a condition or callback on one block."""
@@ -265,7 +275,8 @@ class Editor:
         status = Status.QUEUED.value if is_waiting or run is None else run.status.value
         is_preparing = self.status_key(uuid) == PREPARING
         counts = sorted(self.counts.get(BlockUuid(uuid), {}).items())
-        beside = [found.id for add_on in self.add_ons(uuid) if (found := self.add_on_run(add_on, uuid))]
+        hanging = [(add_on.uuid, self.add_on_run(add_on, uuid)) for add_on in self.add_ons(uuid)]
+        beside = [(name, found.id if found is not None else None) for name, found in hanging]
         which = f"{run.id}:{run.attempt}" if run else ""
         return f"{is_waiting}{is_preparing}:{status}:{which}:{counts}:{beside}"
 
