@@ -3,7 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from streamlit.runtime.scriptrunner import RerunData, RerunException
 
+from spellbook_core.ui.components.editor.component import deliver
 from spellbook_core.ui.components.editor.events import (
     EditorEvent,
     EditorState,
@@ -80,3 +82,35 @@ def test_memory_of_mounts_is_bounded() -> None:
         handle_editor_event(state, message(1, nonce=f"mount{number}"))
     assert len(state.handled) == 16
     assert handle_editor_event(state, message(1, nonce="mount99")) is None
+
+
+def asking_for(*fragments: str):
+    def ask(event: EditorEvent) -> None:
+        raise RerunException(RerunData(fragment_id_queue=list(fragments), is_fragment_scoped_rerun=bool(fragments)))
+
+    return ask
+
+
+def drawn_after(events: list[EditorEvent], callbacks: dict[str, Any]) -> RerunData:
+    with pytest.raises(RerunException) as drawing:
+        deliver(events, callbacks, {})
+    return drawing.value.rerun_data
+
+
+def test_text_typed_behind_a_run_of_the_same_message_is_not_lost() -> None:
+    events = handle_editor_events(EditorState(), [message(1, "run"), message(2, "draft", text="x = 2")])
+    drafts: list[str] = []
+    drawing = drawn_after(events, {"run": asking_for("card"), "draft": lambda event: drafts.append(event.text)})
+    assert drafts == ["x = 2"]
+    assert drawing.fragment_id_queue == ["card"]
+
+
+def test_all_that_the_events_of_a_message_ask_for_is_drawn() -> None:
+    events = handle_editor_events(EditorState(), [message(1, "run"), message(2, "run_next")])
+    callbacks = {"run": asking_for("card", "side"), "run_next": asking_for("side", "dialogs")}
+    drawing = drawn_after(events, callbacks)
+    assert drawing.fragment_id_queue == ["card", "side", "dialogs"]
+    assert drawing.is_fragment_scoped_rerun
+    whole = drawn_after(events, callbacks | {"run_next": asking_for()})
+    assert whole.fragment_id_queue == []
+    assert not whole.is_fragment_scoped_rerun

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, TypeAlias
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import RerunData, RerunException
 
 from spellbook_core.ui.components.assets import renderer
 from spellbook_core.ui.components.editor.events import EditorEvent, EditorState, handle_editor_events
@@ -113,12 +114,7 @@ def code_editor(
 
     def receive() -> None:
         sent = st.session_state.get(key) or {}
-        for event in handle_editor_events(state, sent.get("messages")):
-            callback = callbacks[event.name]
-            if callback is None:
-                unclaimed[event.name] = event
-            else:
-                callback(event)
+        deliver(handle_editor_events(state, sent.get("messages")), callbacks, unclaimed)
 
     st.session_state[f"{key}:receive"] = receive
     renderer("editor")(
@@ -142,6 +138,33 @@ def code_editor(
     result = EditorResult(**{name: unclaimed.get(name) for name in callbacks})
     unclaimed.clear()
     return result
+
+
+def deliver(
+    events: Sequence[EditorEvent], callbacks: Mapping[str, OnEvent | None], unclaimed: MutableMapping[str, EditorEvent]
+) -> None:
+    """Hand each event to its callback, or keep it in `unclaimed`; then draw what the callbacks asked for.
+
+    A callback that asks for a drawing ends there. The events behind it were sent together with its own on a busy
+    machine (text typed after a run, a second run), are told as handled to the browser, and would be lost.
+    """
+    asked: list[RerunData] = []
+    for event in events:
+        callback = callbacks[event.name]
+        if callback is None:
+            unclaimed[event.name] = event
+            continue
+        try:
+            callback(event)
+        except RerunException as drawing:
+            asked.append(drawing.rerun_data)
+    if asked:
+        is_whole_page = not all(drawing.fragment_id_queue for drawing in asked)
+        fragments = [] if is_whole_page else [name for drawing in asked for name in drawing.fragment_id_queue]
+        kept = dict.fromkeys(fragments)
+        raise RerunException(
+            replace(asked[-1], fragment_id_queue=list(kept), is_fragment_scoped_rerun=not is_whole_page)
+        )
 
 
 def collect(key: str) -> None:
