@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from spellbook_core.artifacts.local import LocalArtifactStore
+from spellbook_core.engine.supervise import identity, is_alive
 from spellbook_core.model.naming import PipelineUuid, ProjectName
 from spellbook_core.model.run import NewRun, Status
 from spellbook_core.services import engines, runs
@@ -259,25 +261,85 @@ def test_triggered_pipeline_runs_in_the_engine_that_leads(tmp_path):
         ctx.close()
 
 
-def test_block_does_not_wait_for_a_run_that_waits_for_it(tmp_path):
-    two_pipelines(tmp_path, CALLER.replace('"other"', '"main"'))
+TRIGGERS_NEXT = loader(
+    "import os, time\nfrom mage_ai.orchestration.triggers.api import trigger_pipeline",
+    """
+while not os.path.exists(kwargs["gate"]):
+    time.sleep(0.02)
+trigger_pipeline(kwargs["next"], variables=dict(kwargs["given"]), check_status=True, error_on_failure=True,
+                 poll_interval=0.05)
+""",
+)
+
+
+def test_block_does_not_wait_for_a_run_that_waits_for_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPELLBOOK_MAX_PARALLEL_BLOCKS", "2")
+    gate = tmp_path / "gate"
+    blocks = {"load": BlockFile(TRIGGERS_NEXT, "data_loader")}
+    for pipeline in ("main", "other"):
+        defaults = {"next": "main", "gate": "/", "given": {}}
+        project = make_project(tmp_path, blocks=blocks, pipeline=pipeline, variables=defaults)
     ctx = open_context(tmp_path)
+
+    def ended(pipeline: str):
+        [run] = runs.list_runs(ctx, pipeline=PipelineUuid(pipeline)).runs
+        wait_until(lambda: runs.get(ctx, run.id).status.is_terminal, 90, what=f"the run of {pipeline} ends")
+        return runs.block_runs(ctx, run.id)[0].error
+
     try:
-        started = runs.start(ctx, NewRun(ProjectName("demo"), PipelineUuid("main"), "manual"))
-        wait_until(lambda: runs.get(ctx, started.id).status.is_terminal, 90, what="the run ends")
-        error = runs.block_runs(ctx, started.id)[0].error
-        assert (error.code, "begins when this one ends" in error.message) == ("SB-WRK-035", True), error
-        assert runs.list_runs(ctx, pipeline=PipelineUuid("main")).total == 1, "nothing was queued"
+        variables = {"next": "other", "given": {"gate": str(gate)}}
+        first = runs.start(ctx, NewRun(ProjectName("demo"), PipelineUuid("main"), "manual", variables=variables))
+        wait_until(lambda: runs.list_runs(ctx, pipeline=PipelineUuid("other"), statuses=(Status.RUNNING,)).total, 90)
+        engine = identity(engines.status(ctx).pid)
+        os.kill(engine.pid, signal.SIGKILL)
+        wait_until(lambda: not is_alive(engine), what="the engine is dead")
+        engines.ensure(ctx)
+        gate.touch()
+        error = ended("other")
+        assert error.code == "SB-WRK-035"
+        assert error.facts["circle"] == "'main' → 'other' → 'main'"
+        circle = (
+            f"begins after run {first.id} of 'main', run {first.id} of 'main' waits for run {first.id + 1} of 'other'."
+        )
+        assert error.message.endswith(circle)
+        assert "ended as failed" in ended("main").message  # and no third run was queued
+
+        direct = runs.start(ctx, NewRun(ProjectName("demo"), PipelineUuid("main"), "manual"))
+        wait_until(lambda: runs.get(ctx, direct.id).status.is_terminal, 90, what="the run ends")
+        assert "begins when this one ends" in runs.block_runs(ctx, direct.id)[0].error.message
+        assert runs.list_runs(ctx).total == 3
+
+        with (project / "pipelines/main/metadata.yaml").open("a") as file:
+            file.write("concurrency_config:\n  if_running: allow\n")
+        endless = runs.start(ctx, NewRun(ProjectName("demo"), PipelineUuid("main"), "manual"))
+        wait_until(lambda: runs.get(ctx, endless.id).status.is_terminal, 90, what="the runs end")
+        assert runs.list_runs(ctx).total == 5
+        assert "all 2 places for blocks of the engine" in runs.block_runs(ctx, endless.id + 1)[0].error.message
     finally:
         engines.stop(ctx)
         ctx.close()
+
+
+def test_commands_that_start_each_other_come_to_an_end(tmp_path):
+    blocks = {"load": BlockFile(TRIGGERS_NEXT, "data_loader")}
+    for pipeline, target in (("main", "other"), ("other", "main")):
+        given = {"next": target, "gate": "/", "given": {}}
+        make_project(tmp_path, blocks=blocks, pipeline=pipeline, variables=given)
+    _, found, _ = ran(tmp_path)
+    assert "ended as failed" in found["load"].error.message
+    ctx = open_context(tmp_path)
+    below, above = runs.list_runs(ctx).runs
+    error = runs.block_runs(ctx, below.id)[0].error
+    ctx.close()
+    assert (above.pipeline, below.pipeline) == ("main", "other")
+    assert error.facts["circle"] == "'main' → 'other' → 'main'"
 
 
 def test_failed_triggered_pipeline_fails_the_block_that_asked(tmp_path):
     two_pipelines(tmp_path, CALLER)
     run, found, _ = ran(tmp_path, rows=-1)
     assert run.status is Status.FAILED
-    assert found["load"].error.code == "SB-WRK-035"
+    assert found["load"].error.code == "SB-WRK-035", found["load"].error
 
 
 def test_past_runs_outputs_and_variables_can_be_read(tmp_path):

@@ -10,19 +10,15 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spellbook_core.errors import NotFoundError
-from spellbook_core.model.concurrency import IfRunning
 from spellbook_core.model.naming import PipelineUuid, RunId
 from spellbook_core.model.run import NewRun, Status
 from spellbook_core.worker import boot
-from spellbook_core.worker.mage_shim import place
+from spellbook_core.worker.mage_shim import awaiting, place
 from spellbook_core.worker.mage_shim.failures import TriggeredRunError
 from spellbook_core.worker.mage_shim.runs import PipelineRun
-
-if TYPE_CHECKING:
-    from spellbook_core.project.layout import ProjectLayout
 
 POLL_S = 1.0
 """Pause between two looks at a run that is waited for; mage's 60 s make short pipelines wait for nothing."""
@@ -60,8 +56,9 @@ def trigger_pipeline(
 
     Raises:
         NotFoundError: There is no such pipeline. [SB-SYS-002]
-        TriggeredRunError: It failed, or did not end in time; or it could never begin, because it is another run of the
-            pipeline that this block is part of, and would be waited for. [SB-WRK-035]
+        TriggeredRunError: It failed, or did not end in time; or it would be waited for and could never end, because it
+            waits for the run of this block, at once or by a detour, or finds no place beside blocks that wait.
+            [SB-WRK-035]
     """
     layout = place.project()
     if pipeline_uuid not in layout.pipeline_uuids():
@@ -71,14 +68,7 @@ def trigger_pipeline(
     if engine is None:
         run = _carried_here(pipeline_uuid, dict(variables or {}), poll_timeout)
     else:
-        if check_status and _waits_for_this_run(layout, pipeline_uuid):
-            engine.close()
-            raise TriggeredRunError(
-                f"A block of pipeline '{pipeline_uuid}' cannot wait for a run of it, which begins when this one ends.",
-                hint="leave out check_status, or write 'if_running: allow' under concurrency_config of the pipeline.",
-                pipeline=pipeline_uuid,
-            )
-        run = _queued(engine, pipeline_uuid, dict(variables or {}))
+        run = _queued(engine, pipeline_uuid, dict(variables or {}), is_awaited=check_status)
         if check_status:
             _wait(run, poll_interval, poll_timeout)
     if verbose:
@@ -90,27 +80,6 @@ def trigger_pipeline(
             run=run.id,
         )
     return run
-
-
-def _waits_for_this_run(layout: ProjectLayout, pipeline: str) -> bool:
-    """Return whether a new run of a pipeline would be held back until the run of this very block has ended."""
-    task = place.current()
-    if pipeline != task.pipeline or task.trigger == "notebook":
-        return False
-    try:
-        from spellbook_core.project.concurrency import concurrency_of
-        from spellbook_core.project.metadata import load_pipeline
-    except ImportError:  # a Python of the project's own without the packages that read a pipeline's file
-        return False
-    limits = concurrency_of(load_pipeline(layout.pipeline_file(PipelineUuid(pipeline))).document)
-    is_alone = limits.run_limit == 1 or (limits.trigger_run_limit == 1 and task.trigger == _TRIGGER)
-    if not is_alone or limits.if_running is not IfRunning.QUEUE:
-        return False
-    store = place.open_store()
-    try:
-        return store.run(task.run_id).selection.blocks is None  # runs of chosen blocks hold nobody back
-    finally:
-        store.close()
 
 
 def _engine() -> socket.socket | None:
@@ -128,11 +97,14 @@ def _engine() -> socket.socket | None:
     return connection
 
 
-def _queued(engine: socket.socket, pipeline: str, variables: dict[str, Any]) -> PipelineRun:
+def _queued(engine: socket.socket, pipeline: str, variables: dict[str, Any], *, is_awaited: bool) -> PipelineRun:
     store = place.open_store()
     try:
         new = NewRun(place.current().project, PipelineUuid(pipeline), _TRIGGER, variables=variables)
-        run = store.create_run(new, now=datetime.now(UTC))
+        with store.transaction():
+            run = store.create_run(new, now=datetime.now(UTC))
+            if is_awaited:
+                awaiting.begin(store, run)
         engine.sendall(b'{"op":"wake"}\n')
     finally:
         engine.close()
@@ -142,14 +114,17 @@ def _queued(engine: socket.socket, pipeline: str, variables: dict[str, Any]) -> 
 
 def _wait(run: PipelineRun, interval_s: float, timeout_s: float | None) -> None:
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    while not run.refresh().status.is_terminal:
-        if deadline is not None and time.monotonic() > deadline:
-            raise TriggeredRunError(
-                f"The run {run.id} did not end within {timeout_s:g} s.",
-                hint="raise poll_timeout; the run itself goes on.",
-                run=run.id,
-            )
-        time.sleep(interval_s)
+    try:
+        while not run.refresh().status.is_terminal:
+            if deadline is not None and time.monotonic() > deadline:
+                raise TriggeredRunError(
+                    f"The run {run.id} did not end within {timeout_s:g} s.",
+                    hint="raise poll_timeout; the run itself goes on.",
+                    run=run.id,
+                )
+            time.sleep(interval_s)
+    finally:
+        awaiting.end(run.id)
 
 
 def _carried_here(pipeline: str, variables: dict[str, Any], timeout_s: float | None) -> PipelineRun:
@@ -158,8 +133,9 @@ def _carried_here(pipeline: str, variables: dict[str, Any], timeout_s: float | N
     arguments = [*start, "run", place.current().project_root, pipeline, "--json"]
     for name, value in variables.items():
         arguments += ["--var", f"{name}={json.dumps(value, default=str)}"]
+    below = awaiting.variables_below(PipelineUuid(pipeline))
     try:
-        ended = subprocess.run(arguments, capture_output=True, text=True, timeout=timeout_s, check=False)
+        ended = subprocess.run(arguments, capture_output=True, text=True, timeout=timeout_s, env=below, check=False)
     except subprocess.TimeoutExpired:
         raise TriggeredRunError(
             f"The triggered run of pipeline '{pipeline}' did not end within {timeout_s:g} s, and was ended.",
