@@ -57,7 +57,7 @@ class ProcessExecutor(Executor):
         if key in self._jobs or key in self._adopted:
             return handle
         try:
-            if not (attempt_dir / TASK_FILE).exists():
+            if not os.path.exists(f"{attempt_dir}/{TASK_FILE}"):
                 _write_task(task, attempt_dir)
             process = self._warm(task.environment)
         except OSError as problem:

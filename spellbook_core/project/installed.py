@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -37,11 +38,11 @@ def environment_of(project: ProjectLayout, packages: frozenset[str], python: str
             the environment that they name (`sourcefacts.NAMED`): a secret among them counts by a keyed digest.
         python: An interpreter's path; None for the one that runs this.
     """
-    found = {"platform": f"{sys.platform} {platform.machine()}"}
+    found = {"platform": _platform()}
     made = None if python is None else environment_digest(python)
     if python is None:
         found["Python"] = platform.python_version()
-        places = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
+        places = _own_places()
     elif made is None:
         found["Python"] = python
         places = list(site_folders(python))
@@ -52,16 +53,14 @@ def environment_of(project: ProjectLayout, packages: frozenset[str], python: str
         digest = _file_digest(f"{project.root}/{name}")
         if digest:
             found[name] = digest
-    versions: dict[str, str] = {}
-    for place in reversed(places):
-        versions.update(_installed(place, _changed(place)))
+    installed = [_installed(place, _changed(place)) for place in places]
     asked = {name for name in packages if name.startswith(NAMED)}
     if asked:
         names = None if ALL_SECRETS in asked else {name.removeprefix(NAMED) for name in asked}
         for name, digest in secret_digests(project, names).items():
             found[f"{OF_SECRET}{name}"] = digest
     for package in {*ALWAYS_COUNTED, *packages} - asked:
-        version = versions.get(normalized(install_name(package)))
+        version = _first_version(installed, normalized(install_name(package)))
         if version is not None:
             found[package] = version
     return dict(sorted(found.items()))
@@ -74,11 +73,23 @@ def is_whole(python: str) -> bool:
 
 def own_versions() -> dict[str, str]:
     """Return the versions of Spellbook's own packages that environments which inherit them see."""
-    places = [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
-    versions: dict[str, str] = {}
-    for place in reversed(places):
-        versions.update(_installed(place, _changed(place)))
-    return {name: versions[name] for name in ALWAYS_COUNTED if name in versions}
+    installed = [_installed(place, _changed(place)) for place in _own_places()]
+    found = {name: _first_version(installed, name) for name in ALWAYS_COUNTED}
+    return {name: version for name, version in found.items() if version is not None}
+
+
+def _own_places() -> list[str]:
+    return [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
+
+
+def _first_version(installed: Sequence[Mapping[str, str]], name: str) -> str | None:
+    """Return the version of a distribution in the first folder that has it, as an import would find it."""
+    return next((versions[name] for versions in installed if name in versions), None)
+
+
+@lru_cache(maxsize=1)
+def _platform() -> str:
+    return f"{sys.platform} {platform.machine()}"
 
 
 def _changed(path: str) -> int:

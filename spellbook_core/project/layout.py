@@ -211,7 +211,7 @@ class Workspace:
         numbers = (run_id, block_run_id, attempt)
         if any(isinstance(number, bool) or not isinstance(number, int) or number < 0 for number in numbers):
             raise BadNameError(f"{numbers!r} are no run numbers.", hint="give whole numbers from 0.")
-        return self.runs_dir / str(run_id) / f"{block_run_id}.{attempt}"
+        return self.runs_dir.joinpath(str(run_id), f"{block_run_id}.{attempt}")
 
     def trash_entry(self, token: str) -> Path:
         """Return the folder of one undoable delete; `token` is 16 to 64 hexadecimal digits."""
