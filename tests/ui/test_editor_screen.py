@@ -9,6 +9,7 @@ import yaml
 
 from spellbook_core.model.run import NewRun
 from spellbook_core.services import runs
+from spellbook_core.ui.editor.page import ALL_CARDS_UP_TO, CARDS_PER_PAGE
 from spellbook_core.ui.editor.session import OPEN_ALL_UP_TO
 from spellbook_core.ui.editor.view import Editor
 from tests.conftest import LOADER, PASS_ON, BlockFile, chain, make_project
@@ -128,6 +129,24 @@ def test_long_pipelines_draw_one_open_card(open_screen, tmp_path):
     assert open_cards(app) == ["b5"]
     app.button(key="toggle_b7").click().run()
     assert open_cards(app) == ["b7"]  # only this card is drawn again
+
+
+def test_long_pipeline_shows_the_page_of_cards_with_the_chosen_block(open_screen, tmp_path):
+    make_project(tmp_path, blocks=chain(ALL_CARDS_UP_TO + 20))
+
+    def cards(app) -> list[str]:
+        return [button.key.removeprefix("name_") for button in app.button if (button.key or "").startswith("name_")]
+
+    app = open_screen("editor", pipeline="main")
+    assert cards(app) == [f"b{number}" for number in range(CARDS_PER_PAGE)]
+    assert "1–50 of 120" in texts(app)
+    next(iter(app.get("pagination"))).set_value(2).run()
+    assert cards(app)[0] == "b50"
+    app.button(key="run_pipeline").click().run()
+    assert not app.exception
+    app = open_screen("editor", pipeline="main", block="b110")
+    assert cards(app) == [f"b{number}" for number in range(100, 120)]
+    assert open_cards(app) == ["b110"]
 
 
 def test_a_card_asks_what_it_shows_for_itself_alone(open_screen, tmp_path, monkeypatch):

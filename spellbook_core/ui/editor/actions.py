@@ -78,8 +78,12 @@ def on_run_stale(editor: Editor) -> None:
 
 def redraw_all_states(editor: Editor, *others: str) -> None:
     """Draw the toolbar, the graph and the head of every card again; what runs replaces results when it starts."""
-    heads = [keys.head(block.uuid) for block in editor.pipeline.blocks]
-    scope.redraw(*others, keys.TOOLBAR, *heads, keys.SIDE)
+    blocks = [block.uuid for block in editor.pipeline.blocks]
+    scope.redraw(*others, keys.TOOLBAR, *_heads(editor, blocks), keys.SIDE)
+
+
+def _heads(editor: Editor, blocks: Sequence[str]) -> list[str]:
+    return [keys.head(block) for block in blocks if editor.session.has_card(block)]
 
 
 RUN_CHOICES: Mapping[str, Mapping[str, object]] = {
@@ -143,7 +147,7 @@ def on_run(editor: Editor, block: str, how: str = "run") -> None:
 
 def redraw_states(editor: Editor, blocks: list[str]) -> None:
     """Draw the heads of these cards, the toolbar and the graph again."""
-    scope.redraw(*(keys.head(block) for block in blocks), keys.TOOLBAR, keys.SIDE)
+    scope.redraw(*_heads(editor, blocks), keys.TOOLBAR, keys.SIDE)
 
 
 def on_cancel(editor: Editor, run_id: int) -> None:
@@ -179,14 +183,19 @@ def on_toggle_open(editor: Editor, block: str) -> None:
 
 
 def select(editor: Editor, block: str) -> list[str]:
-    """Make `block` the selected one and return the fragments that show it."""
+    """Make `block` the selected one and return the fragments that show it.
+
+    A card that is not on the page is named, too: the whole page is drawn then, with the cards around that one.
+    """
     before = editor.session.selected
+    if not editor.session.has_card(block):
+        editor.session.paged_for = None
     if before == block:
         return [keys.head(block), keys.SIDE]
     editor.session.selected = block
     st.query_params["block"] = block
-    touched = [keys.card(name) for name in dict.fromkeys([before, block]) if name and editor.block(name)]
-    return [*touched, keys.SIDE]
+    left = [keys.card(before)] if before and editor.block(before) and editor.session.has_card(before) else []
+    return [*left, keys.card(block), keys.SIDE]
 
 
 def on_move(editor: Editor, block: str, by: int) -> None:

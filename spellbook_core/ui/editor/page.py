@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 
 import streamlit as st
 
+from spellbook_core.model.block import Block
 from spellbook_core.model.naming import PipelineUuid, ProjectName
 from spellbook_core.services.wiring import Context
-from spellbook_core.ui import boundary, state
+from spellbook_core.ui import boundary, parts, state
 from spellbook_core.ui.components.live import live
 from spellbook_core.ui.editor import actions, card, dialogs, keys, marks, packages, saving, scope, side, sync, toolbar
 from spellbook_core.ui.editor.session import DialogRequest, EditorSession
@@ -19,6 +21,12 @@ from spellbook_core.ui.status import type_look
 
 _SAFETY_NET_S = 3.0
 """Seconds between looks at the truth in case an event was missed; events redraw at once, so twice means missed."""
+
+ALL_CARDS_UP_TO = 100
+"""Longer pipelines show their cards in pages of `CARDS_PER_PAGE`: 500 closed cards cost the server 2.7 s, and the
+browser more, before anything can be clicked."""
+
+CARDS_PER_PAGE = 50
 
 _IN_VIEW = "_editor_in_view"
 """Key of the session: which visit of which pipeline's editor is on the page."""
@@ -94,14 +102,29 @@ def _parts(editor: Editor) -> None:
     packages.draw(editor)
     marks.of_pipeline(editor.pipeline)
     left, right = st.columns([64, 36], gap="medium")
+    with right, st.container(key="sticky"):
+        side.draw(editor)  # before the cards: the graph of a long pipeline need not wait for them
     with left, st.container(key="cards"):
-        for block in editor.pipeline.blocks:
+        for block in _shown(editor):
             card.draw(editor, block.uuid)
         _adders(editor)
-    with right, st.container(key="sticky"):
-        side.draw(editor)
     dialogs.draw(editor)
     _listen(editor)
+
+
+def _shown(editor: Editor) -> Sequence[Block]:
+    """Return the blocks whose cards are drawn; draws the page numbers when these are not all."""
+    blocks = editor.pipeline.blocks
+    if len(blocks) <= ALL_CARDS_UP_TO:
+        return blocks
+    key = keys.widget("cards_page", editor.uuid)
+    session = editor.session
+    if session.paged_for != session.selected:  # else the person turns the pages
+        chosen = next((number for number, block in enumerate(blocks) if block.uuid == session.selected), 0)
+        st.session_state[key] = chosen // CARDS_PER_PAGE + 1
+        session.paged_for = session.selected
+    offset = parts.page_offset(len(blocks), CARDS_PER_PAGE, key=key, in_url=False)
+    return blocks[offset : offset + CARDS_PER_PAGE]
 
 
 def _adders(editor: Editor) -> None:

@@ -11,6 +11,7 @@ from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.staleness import Staleness
 from spellbook_core.model.values import YamlValue
 from spellbook_core.services.package_needs import PackageNeeds
+from spellbook_core.ui.editor import keys
 from spellbook_core.ui.editor.drafts import Draft
 from spellbook_core.ui.open_dialog import OpenDialog
 
@@ -47,6 +48,7 @@ class EditorSession:
         dialogs: The open dialog. It is drawn by every run of the page until the person closes it.
         is_page_due: Whether the whole page is to be drawn once the dialog is closed.
         runtime_variables: What was last typed into the run dialog.
+        paged_for: The selected block when its page of cards was shown.
         run_id: The newest pipeline run started here.
         parent_revs: block -> how often its parents changed elsewhere than in its list.
         shown: fragment -> token of the state that it was last drawn from.
@@ -69,6 +71,7 @@ class EditorSession:
     focus: bool = False
     moves: int = 0
     runtime_variables: dict[str, YamlValue] = field(default_factory=dict)
+    paged_for: str | None = None
     run_id: int | None = None
     parent_revs: dict[str, int] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
@@ -82,6 +85,10 @@ class EditorSession:
         """Return whether a card shows its code and result."""
         default = block_count <= OPEN_ALL_UP_TO or uuid == self.selected
         return self.opened.get(uuid, default)
+
+    def has_card(self, uuid: str) -> bool:
+        """Return whether the block's card is on the page; a long pipeline shows some of its cards at a time."""
+        return keys.head(uuid) in self.shown
 
     def next_rev(self) -> int:
         """Return a revision that no editor of any pipeline has seen.
