@@ -159,7 +159,7 @@ class RunsUnderWay:
             self._postpone(run, block, unbegun)
             return
         is_met = None if outcome is None else outcome.is_met
-        elapsed_s = self._waits.elapsed_s(block)
+        elapsed_s = self._waits.elapsed_s(run, block)
         next_ = postponing.after(run, block, end, is_met=is_met, now=self._clock.now(), elapsed_s=elapsed_s)
         if isinstance(next_, Waiting):
             self._postpone(run, block, next_)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
+from pathlib import Path
 
 from spellbook_core.clock import Clock
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, Under
 from spellbook_core.engine.filewatch import FileWatch
 from spellbook_core.engine.postponing import is_sensing
 from spellbook_core.engine.sensing import SHORTEST_S, sensor_policy
+from spellbook_core.engine.supervise import boot_id
 from spellbook_core.engine.timers import Timers
 from spellbook_core.model.naming import BlockRunId
 from spellbook_core.runs.records import Waiting
@@ -30,16 +33,22 @@ class Waits:
     def starts(self, run: ActiveRun, block: ActiveBlock) -> None:
         """Watch the files of a sensor whose attempt is about to start, so that no change is missed from then on."""
         self._touched.discard(block.id)
-        self._begun.setdefault(block.id, self._clock.monotonic() - self.elapsed_s(block))
+        if block.id not in self._begun:
+            self._begun[block.id] = self._clock.monotonic() - self.elapsed_s(run, block)
+            if block.attempt == 1 and _timeout_s(run, block) is not None:
+                _note_begin(_note(run, block), self._begun[block.id])
         self._watch(run, block)
 
-    def elapsed_s(self, block: ActiveBlock) -> float:
+    def elapsed_s(self, run: ActiveRun, block: ActiveBlock) -> float:
         """Return the seconds since the first attempt of a block began.
 
-        By the monotonic clock where this runner made it, else as the store has it.
+        By the monotonic clock, which the runners of one boot share; after a reboot as the store has it.
         """
-        if block.id in self._begun:
-            return self._clock.monotonic() - self._begun[block.id]
+        begun = self._begun.get(block.id)
+        if begun is None and _timeout_s(run, block) is not None:
+            begun = _noted_begin(_note(run, block))
+        if begun is not None:
+            return max(0.0, self._clock.monotonic() - begun)
         since = block.first_started_at
         return 0.0 if since is None else max(0.0, (self._clock.now() - since).total_seconds())
 
@@ -66,12 +75,13 @@ class Waits:
         One that watches files is due at once: what changed while no engine watched is not known.
         """
         self._waiting[block.id] = (run, block)
-        self._begun[block.id] = self._clock.monotonic() - self.elapsed_s(block)
+        elapsed_s = self.elapsed_s(run, block)
+        self._begun[block.id] = self._clock.monotonic() - elapsed_s
         self._watch(run, block)
         is_watching = is_sensing(run, block) and bool(sensor_policy(block.spec.configuration).watch)
         due_at = block.due_at
         left_s = 0.0 if due_at is None or is_watching else (due_at - self._clock.now()).total_seconds()
-        self._timers.arm(block.id, min(left_s, _longest_s(run, block)))
+        self._timers.arm(block.id, min(left_s, _longest_s(run, block, elapsed_s)))
 
     def end(self, block: ActiveBlock) -> None:
         """Forget a block that has ended."""
@@ -107,9 +117,33 @@ class Waits:
         self.files.close()
 
 
-def _longest_s(run: ActiveRun, block: ActiveBlock) -> float:
+def _longest_s(run: ActiveRun, block: ActiveBlock, elapsed_s: float) -> float:
     """Return how long a block may wait at most, whatever a wall clock that was put back says."""
     if is_sensing(run, block):
-        return sensor_policy(block.spec.configuration).interval_s
+        policy = sensor_policy(block.spec.configuration)
+        return policy.interval_s if policy.timeout_s is None else min(policy.interval_s, policy.timeout_s - elapsed_s)
     delays = block.spec.retry.delays()
     return delays[block.retried - 1] if 0 < block.retried <= len(delays) else 0.0
+
+
+def _timeout_s(run: ActiveRun, block: ActiveBlock) -> float | None:
+    return sensor_policy(block.spec.configuration).timeout_s if is_sensing(run, block) else None
+
+
+def _note(run: ActiveRun, block: ActiveBlock) -> Path:
+    """Return the file that says when a sensor which may time out began to look."""
+    return run.attempt_dir(block).parent / f"{block.id}.begun"
+
+
+def _note_begin(note: Path, begun: float) -> None:
+    with suppress(OSError):  # a full disk: the next runner goes by the wall clock
+        note.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        note.write_text(f"{boot_id()} {begun!r}", "ascii")
+
+
+def _noted_begin(note: Path) -> float | None:
+    """Return the monotonic seconds at which a sensor began to look; None when that was in another boot."""
+    with suppress(OSError, ValueError):
+        boot, begun = note.read_text("ascii").split(" ")
+        return float(begun) if boot == boot_id() else None
+    return None

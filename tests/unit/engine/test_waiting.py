@@ -206,24 +206,53 @@ def test_clock_put_back_while_no_engine_led_makes_nothing_wait_longer(
     other.close()
 
 
-def test_sensor_keeps_its_time_over_a_restart(tmp_path, clock, start, runner, executor, only, context, settings):
+@pytest.mark.guarantee("F10")
+@pytest.mark.parametrize("jump", [timedelta(0), timedelta(days=1), timedelta(days=-1)], ids=["none", "on", "back"])
+@pytest.mark.parametrize("looks", [0, 1], ids=["it looks", "it waits"])
+def test_sensor_keeps_its_time_over_a_restart(
+    tmp_path, clock, start, runner, executor, only, context, settings, jump, looks
+):
+    """Whether it is looking or waiting as the engine is killed, and whatever becomes of the wall clock then."""
+    make_project(tmp_path, blocks=sensor(poll_interval=40, timeout=60))
+    run = start()
+    executor.completes("look", is_met=False)
+    if looks:
+        runner.on_executor()
+    clock.advance(50)
+    clock.at += jump
+    second = FakeExecutor(clock)
+    other = Runner(context.workspace, context.store, second, clock, settings, lambda event: None)
+    other.take_new()
+    if looks and jump >= timedelta(0):
+        other.on_time()
+        second.completes("look", is_met=False)
+        other.on_executor()
+    assert (only(run).status, other.next_due_s()) == (Status.QUEUED, 10)
+    clock.advance(10)
+    other.on_time()
+    second.completes("look", is_met=False)
+    other.on_executor()
+    assert only(run).error.code == "SB-RUN-032"
+    other.close()
+
+
+def test_sensor_goes_by_the_wall_clock_after_a_reboot(
+    tmp_path, clock, start, runner, executor, only, context, settings, monkeypatch
+):
     make_project(tmp_path, blocks=sensor(poll_interval=40, timeout=60))
     run = start()
     executor.completes("look", is_met=False)
     runner.on_executor()
     clock.advance(50)
+    clock.seconds = 3.0
+    monkeypatch.setattr("spellbook_core.engine.waits.boot_id", lambda: "another")
     second = FakeExecutor(clock)
     other = Runner(context.workspace, context.store, second, clock, settings, lambda event: None)
     other.take_new()
     other.on_time()
     second.completes("look", is_met=False)
     other.on_executor()
-    assert other.next_due_s() == 10
-    clock.advance(10)
-    other.on_time()
-    second.completes("look", is_met=False)
-    other.on_executor()
-    assert only(run).error.code == "SB-RUN-032"
+    assert (only(run).status, other.next_due_s()) == (Status.QUEUED, 10)
     other.close()
 
 
