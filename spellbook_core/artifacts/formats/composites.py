@@ -25,7 +25,10 @@ SUFFIX = "parts"
 VERSION = 1
 
 MAX_PARTS = 200
-"""Tables and arrays of one value that are stored by themselves; a value with more is one pickle: 1 ms each."""
+"""Tables and arrays of one value that are stored by themselves; a value with more is one pickle.
+
+Each costs 1.5 ms to write, 0.7 ms to read and four files: 1,000 small tables take 20 times as long as their pickle, and
+300 of 1 MB four times, which nobody gets back who only hands them on."""
 
 _LEAST_ARRAY_BYTES = 4_096
 _MAX_LOOKED_AT = 10_000
