@@ -13,6 +13,7 @@ from spellbook_core.model.run import MAX_PRIORITY
 from spellbook_core.project import yaml_files
 from spellbook_core.project.containment import read_inside
 from spellbook_core.project.layout import PIPELINE_FILE, ProjectLayout
+from spellbook_core.project.project_file import filled
 from spellbook_core.settings import MAX_YAML_BYTES
 
 _LOG = logging.getLogger("spellbook.project")
@@ -51,11 +52,11 @@ def concurrency_of(document: Mapping[str, object]) -> Concurrency:
 def project_block_limit(project: ProjectLayout) -> int | None:
     """Return how many blocks of a project may run at once (`queue_config.concurrency`), None for no limit of its own.
 
-    A project file that cannot be read sets none: a page elsewhere says what is wrong with it.
+    A project file that cannot be read sets none: `validate` says what is wrong with it.
     """
     path = project.root / PIPELINE_FILE
     try:
-        return _project_limit(read_inside(project.root, path, max_bytes=MAX_YAML_BYTES), path)
+        return _project_limit(filled(read_inside(project.root, path, max_bytes=MAX_YAML_BYTES)), path)
     except (SpellbookError, OSError):
         return None
 

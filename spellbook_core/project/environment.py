@@ -29,6 +29,7 @@ from spellbook_core.project.containment import UnreadableFileError, read_inside
 from spellbook_core.project.installed import own_versions
 from spellbook_core.project.layout import PIPELINE_FILE, ProjectLayout
 from spellbook_core.project.packages import REQUIREMENT
+from spellbook_core.project.project_file import filled
 from spellbook_core.settings import MAX_YAML_BYTES
 
 KEY, SECTION = "spellbook", "environment"
@@ -127,7 +128,8 @@ def settings_of(project: ProjectLayout, pipeline: str | None = None) -> Environm
 def _settings(data: bytes, path: Path, source: str) -> EnvironmentSettings | None:
     if f"{KEY}:".encode() not in data:  # a file without the key need not be readable here
         return None
-    section = yaml_files.read(data, path)[0].get(KEY)
+    text = filled(data) if source == PIPELINE_FILE else data
+    section = yaml_files.read(text, path)[0].get(KEY)
     found = section.get(SECTION) if isinstance(section, Mapping) else None
     if found is None:
         return None

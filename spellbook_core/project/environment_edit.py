@@ -12,6 +12,7 @@ from spellbook_core.errors import NotFoundError
 from spellbook_core.project import yaml_files
 from spellbook_core.project.containment import decode, read_inside
 from spellbook_core.project.environment import KEY, SECTION
+from spellbook_core.project.project_file import filled
 from spellbook_core.settings import MAX_YAML_BYTES
 
 
@@ -36,7 +37,7 @@ def with_packages(text: str, path: Path, packages: Sequence[str]) -> str:
     """Return the text of a `metadata.yaml` with these packages; `path` names it in messages."""
     if not any(line.strip() and line.strip()[0] != "#" for line in text.splitlines()):
         return _joined(text, _section({}, packages), "")
-    document, _, root = yaml_files.read(text.encode("utf-8"), path)
+    document, _, root = yaml_files.read(filled(text.encode("utf-8")), path)
     section = document.get(KEY)
     new = _section(section if isinstance(section, Mapping) else {}, packages)
     lines = text.splitlines(keepends=True)

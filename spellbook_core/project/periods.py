@@ -12,6 +12,7 @@ from spellbook_core.errors import SpellbookError
 from spellbook_core.project import yaml_files
 from spellbook_core.project.containment import read_inside
 from spellbook_core.project.layout import PIPELINE_FILE, ProjectLayout
+from spellbook_core.project.project_file import filled
 from spellbook_core.settings import MAX_YAML_BYTES
 
 _LOG = logging.getLogger("spellbook.project")
@@ -36,7 +37,7 @@ def periods_of(project: ProjectLayout) -> Periods:
     """Return a project's periods. One that cannot be understood is not heeded: a slip must not delete anything."""
     path = project.root / PIPELINE_FILE
     try:
-        document, _, _ = yaml_files.read(read_inside(project.root, path, max_bytes=MAX_YAML_BYTES), path)
+        document, _, _ = yaml_files.read(filled(read_inside(project.root, path, max_bytes=MAX_YAML_BYTES)), path)
     except (SpellbookError, OSError):
         return Periods()
     logging_config = document.get("logging_config")

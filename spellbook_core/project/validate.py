@@ -21,6 +21,7 @@ from spellbook_core.project.mage_imports import MageOffer
 from spellbook_core.project.metadata import PipelineFile
 from spellbook_core.project.otherfiles import missing_table
 from spellbook_core.project.own_callbacks import heard_by_name, with_own_callbacks
+from spellbook_core.project.project_file import problems_of
 
 WITHOUT_FILE = frozenset({"global_data_product"})
 """Block types that have no file of their own."""
@@ -39,6 +40,7 @@ def validate_pipeline(project: ProjectLayout, file: PipelineFile, mage: MageOffe
     found = [
         Finding("SB-PRJ-016", "warning", None, text, "save the pipeline to correct it.", name) for text in file.warnings
     ]
+    found.extend(problems_of(project))
     kind = not_run.PIPELINES.get(pipeline.type)
     if kind is not None:
         message = f"Pipelines of type '{pipeline.type}' are shown and kept, but not run here: {kind.why}."
