@@ -24,11 +24,13 @@ from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, Pro
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import BlockRun, Selection, Upstream
 from spellbook_core.model.staleness import Staleness
+from spellbook_core.model.values import YamlValue
 from spellbook_core.project.concurrency import concurrency_of
 from spellbook_core.project.environment import interpreter_of
 from spellbook_core.project.layout import ProjectLayout, Workspace
 from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.project.own_callbacks import with_own_callbacks
+from spellbook_core.project.retries import project_retry_config
 from spellbook_core.runs.records import BlockSpec, NewBlockRun
 from spellbook_core.runs.store import RunStore
 
@@ -108,9 +110,10 @@ def take_in(
     if selection.blocks is not None or selection.tests_only:
         stored = _with_items(loaded, store.latest_outputs(project, pipeline))
     interpreter_of(layout, pipeline)  # raises when the Python that they name cannot be used
+    retries = project_retry_config(layout)
     for block in loaded.blocks:
         if block.is_runnable:
-            check_control(layout, loaded, block)
+            check_control(layout.name, retries, loaded, block)
             policy_of(block.type, block.configuration, block.language)
     stale: frozenset[BlockUuid] = frozenset()
     if selection.upstream is Upstream.STALE:
@@ -121,11 +124,17 @@ def take_in(
     else:
         made = plan.build(loaded, selection, stored, project=project, stale=stale)
     paths = {planned.key: layout.block_file(planned.block) for planned in made.blocks}
-    blocks = tuple(_snapshot(layout, loaded, planned, paths[planned.key]) for planned in made.blocks)
+    blocks = tuple(_snapshot(layout, loaded, planned, paths[planned.key], retries) for planned in made.blocks)
     return Intake(layout, loaded, made, blocks, paths)
 
 
-def _snapshot(project: ProjectLayout, pipeline: Pipeline, planned: plan.PlannedBlock, path: Path) -> NewBlockRun:
+def _snapshot(
+    project: ProjectLayout,
+    pipeline: Pipeline,
+    planned: plan.PlannedBlock,
+    path: Path,
+    retries: Mapping[str, YamlValue],
+) -> NewBlockRun:
     block = planned.block
     shown = project.relative(path)
     try:
@@ -153,7 +162,7 @@ def _snapshot(project: ProjectLayout, pipeline: Pipeline, planned: plan.PlannedB
             stored_inputs=planned.stored_inputs,
             configuration=pipeline.configuration_of(block),
             timeout_s=block.timeout_s,
-            retry=retry_policy(project, pipeline, block),
+            retry=retry_policy(retries, pipeline, block),
             over=planned.over,
             hangs_on=planned.hangs_on,
             conditions=planned.conditions,

@@ -48,6 +48,20 @@ class _Connection(sqlite3.Connection):
     file_id: tuple[int, int] = (0, 0)
 
 
+class _OfThread(threading.local):
+    """What each thread has of its own.
+
+    Attributes:
+        connection: Opened when first used.
+        depth: Whether a transaction is under way.
+        durable: Whether its end waits for the disk.
+    """
+
+    connection: _Connection | None = None
+    depth: int = 0
+    durable: bool = False
+
+
 class Database:
     """A SQLite file with one connection per thread, opened when first used.
 
@@ -65,13 +79,13 @@ class Database:
         self.path = path
         self.notices: list[str] = []
         self._on_created = on_created
-        self._local = threading.local()
+        self._local = _OfThread()
         self._open: list[tuple[threading.Thread, _Connection]] = []
 
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[None]:
         """Hold the write lock; commit at the end, or roll back when the body raises. Nested ones join."""
-        if getattr(self._local, "depth", 0):
+        if self._local.depth:
             self._local.durable |= durable
             yield
             return
@@ -102,7 +116,7 @@ class Database:
             StorageError: The disk refused; nothing of the transaction was written. [SB-SYS-006]
         """
         try:
-            return self._connection().execute(statement, tuple(values))
+            return self._connection().execute(statement, values)
         except sqlite3.OperationalError as cause:
             if (refusal := self._refusal(cause)) is None:
                 raise
@@ -110,7 +124,7 @@ class Database:
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
         """Return all rows of one reading statement."""
-        return self._undamaged(lambda: self._connection().execute(statement, tuple(values)).fetchall())
+        return self._undamaged(lambda: self._connection().execute(statement, values).fetchall())
 
     def row(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Row | None:
         """Return the first row of one reading statement."""
@@ -140,22 +154,21 @@ class Database:
         """Close the connections of all threads."""
         while self._open:
             self._open.pop()[1].close()
-        self._local = threading.local()
+        self._local = _OfThread()
 
     # -- connections ----------------------------------------------------------------------------------------------
 
     def _connection(self) -> _Connection:
-        connection: _Connection | None = getattr(self._local, "connection", None)
-        if connection is not None and (
-            getattr(self._local, "depth", 0) > 0 or connection.file_id == _file_id(self.path)
-        ):
+        local = self._local
+        connection = local.connection
+        if connection is not None and (local.depth or connection.file_id == _file_id(self.path)):
             return connection
         if connection is not None:
             connection.close()
             self._notice(f"{self.path.name} was deleted or replaced while it was in use; a fresh one is used.")
-        self._local.connection = None
-        self._local.connection = self._opened()
-        return self._local.connection  # type: ignore[no-any-return]  # threading.local holds anything
+        local.connection = None
+        local.connection = self._opened()
+        return local.connection
 
     def _refusal(self, cause: sqlite3.DatabaseError) -> StorageError | None:
         """Return what tells a disk that is full, broken or read-only as what it is; None when that is not the cause.
@@ -241,13 +254,13 @@ class Database:
                     hint="close the program that holds it (a database browser, a backup), then try again.",
                     path=str(self.path),
                 ) from cause
-            if getattr(self._local, "depth", 0) or not _is_damage(cause):
+            if self._local.depth or not _is_damage(cause):
                 raise
             self._replace_damaged(str(cause))
         return action()
 
     def _replace_damaged(self, reason: str) -> None:
-        connection: _Connection | None = getattr(self._local, "connection", None)
+        connection = self._local.connection
         if connection is None:
             return
         with suppress(sqlite3.Error):

@@ -131,7 +131,7 @@ def save_settings(
             timeout_s=settings.timeout_s,
             configuration={**configuration, **(settings.sensor or {})},
         )
-        check_control(layout, found, new)
+        check_control(layout.name, project_retry_config(layout), found, new)
         return pipeline_model.replace_block(found, new)
 
     return pipelines.edit(ctx, project, pipeline, change)

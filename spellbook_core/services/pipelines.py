@@ -240,12 +240,14 @@ def _refused_settings(layout: ProjectLayout, pipeline: Pipeline) -> list[Finding
     """Return the settings of blocks because of which a run of the pipeline would be refused."""
     from spellbook_core.engine.control import check_control
     from spellbook_core.engine.policy import policy_of
+    from spellbook_core.project.retries import project_retry_config
 
     name, found = layout.relative(layout.pipeline_file(pipeline.uuid)), []
+    retries = project_retry_config(layout)
     for block in pipeline.blocks:
         if block.is_runnable:
             try:
-                check_control(layout, pipeline, block)
+                check_control(layout.name, retries, pipeline, block)
                 policy_of(block.type, block.configuration, block.language)
             except SpellbookError as wrong:
                 found.append(Finding(wrong.code, "error", block.uuid, wrong.message, wrong.hint, name))
