@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,6 +38,8 @@ _REFUSALS = {
 
 _LOG = logging.getLogger("spellbook.runs")
 
+
+_JOINED: AbstractContextManager[None] = nullcontext()
 
 Result = TypeVar("Result")
 
@@ -82,13 +84,15 @@ class Database:
         self._local = _OfThread()
         self._open: list[tuple[threading.Thread, _Connection]] = []
 
-    @contextmanager
-    def transaction(self, *, durable: bool = False) -> Iterator[None]:
+    def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
         """Hold the write lock; commit at the end, or roll back when the body raises. Nested ones join."""
         if self._local.depth:
             self._local.durable |= durable
-            yield
-            return
+            return _JOINED
+        return self._outermost(durable)
+
+    @contextmanager
+    def _outermost(self, durable: bool) -> Iterator[None]:
         connection = self._begin()
         self._local.depth, self._local.durable = 1, durable
         try:
