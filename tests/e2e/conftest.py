@@ -2,7 +2,8 @@
 
 `page_factory(url, theme="dark")` opens a page, waits for the script to end, and fails the test at its end if the page
 logged an error or asked another machine for anything. `streamlit_server(script)` serves a script and returns its
-address; `served()` serves a whole workspace.
+address; `served()` serves a whole workspace, and `own` is a project of the test's own in one that many tests share: to
+start a page, an engine and all that they import takes longer than most stories.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,6 +27,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from spellbook_core.services import engines
 from spellbook_core.services.wiring import open_context
+from tests.conftest import make_project
 from tests.e2e.steps import Served, serve
 
 LAUNCH_ARGUMENTS = [
@@ -177,6 +180,44 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@dataclass
+class OwnProject:
+    """A project of one test in the shared workspace `root`; `address` signs in and leads to it."""
+
+    root: Path
+    name: str
+    address: str
+
+    @property
+    def origin(self) -> str:
+        """The address without a path."""
+        return self.address.split("/?")[0]
+
+    def make(self, **parts: Any) -> Path:
+        """Write the project as `make_project` does and return its folder."""
+        return make_project(self.root, name=self.name, **parts)
+
+
+@pytest.fixture(scope="session")
+def shared_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    root = tmp_path_factory.mktemp("shared")
+    (root / "projects").mkdir()
+    page = serve(root, SPELLBOOK_ZYGOTE_IDLE_S="15")  # the next test has another project
+    yield page
+    page.stop()
+    ctx = open_context(root)
+    engines.stop(ctx)
+    ctx.close()
+
+
+@pytest.fixture
+def own(shared_workspace: Served) -> OwnProject:
+    """A project of this test alone, beside those of other tests. Run ids go on from test to test."""
+    name = f"project_{len(list((shared_workspace.root / 'projects').iterdir())) + 1}"
+    address = shared_workspace.address.replace("/?", f"/?project={name}&", 1)
+    return OwnProject(shared_workspace.root, name, address)
 
 
 @pytest.fixture

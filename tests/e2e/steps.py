@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -63,13 +64,14 @@ class Served:
         self.process.communicate(timeout=20)
 
 
-def serve(root: Path) -> Served:
+def serve(root: Path, **environment: str) -> Served:
     """Serve the workspace `root` and return when its address was printed."""
     process = subprocess.Popen(
         [sys.executable, "-m", "spellbook_core.serve", "--no-browser", "--port", "0", "--workspace", str(root)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        env={**os.environ, **environment},
     )
     seen = ""
     for line in process.stdout or ():
@@ -83,9 +85,8 @@ def serve(root: Path) -> Served:
 
 
 def open_editor(page_factory: PageFactory, address: str) -> Page:
-    """Sign in and go to the editor as a person does, from the list of pipelines."""
-    page = page_factory(address)
-    page.locator(".st-key-nav").get_by_role("link", name="Editor", exact=True).click()
+    """Sign in on the editor's own page: of the project's pipeline, where it has but one."""
+    page = page_factory(address.replace("/?", "/editor?", 1))
     expect(page.locator(".st-key-toolbar")).to_be_visible(timeout=SLOW_MS)
     return page
 

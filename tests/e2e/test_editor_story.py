@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 from playwright.sync_api import expect
 
-from tests.conftest import BlockFile, make_project, wait_until
+from tests.conftest import BlockFile, wait_until
 from tests.e2e.steps import SLOW_MS, add_block, open_editor, state_of, write
 
 pytestmark = pytest.mark.e2e
@@ -37,10 +39,10 @@ def double(df, *args, **kwargs):
 """
 
 
-def test_notebook_from_nothing(served, page_factory, tmp_path):
+def test_notebook_from_nothing(own, page_factory):
     """Add two blocks → write → link → run one → run all; results, tests, curves and files are there."""
-    project = make_project(tmp_path)
-    page = open_editor(page_factory, served().address)
+    project = own.make()
+    page = open_editor(page_factory, own.address)
     add_block(page, "data_loader", "load")
     add_block(page, "transformer", "double")
     write(page, "load", LOAD)
@@ -59,8 +61,10 @@ def test_notebook_from_nothing(served, page_factory, tmp_path):
     page.locator(".st-key-tab_double").get_by_text("Metrics", exact=True).click()
     expect(page.locator(".st-key-shown_double")).to_contain_text("loss", timeout=SLOW_MS)
 
+    expect(page.locator(".st-key-last_run")).to_contain_text("completed", timeout=SLOW_MS)
+    before = int(re.search(r"Run (\d+)", page.locator(".st-key-last_run").inner_text())[1])
     page.locator(".st-key-run_pipeline button").click()
-    expect(page.locator(".st-key-last_run")).to_contain_text("Run 3 completed", timeout=SLOW_MS)
+    expect(page.locator(".st-key-last_run")).to_contain_text(f"Run {before + 1} completed", timeout=SLOW_MS)
     document = yaml.safe_load((project / "pipelines/main/metadata.yaml").read_text())
     assert {block["uuid"]: block["upstream_blocks"] for block in document["blocks"]} == {
         "load": [],
@@ -68,15 +72,15 @@ def test_notebook_from_nothing(served, page_factory, tmp_path):
     }
 
 
-def test_error_is_shown_where_it_happened(served, page_factory, tmp_path):
+def test_error_is_shown_where_it_happened(own, page_factory):
     """A raising block: exception first, line marked, child upstream failed; mended by Run with upstream."""
     blocks = {
         "load": BlockFile(LOAD, "data_loader"),
         "double": BlockFile(DOUBLE.replace('df["n"]', 'df["missing"]'), "transformer", ("load",)),
         "last": BlockFile(DOUBLE, "transformer", ("double",)),
     }
-    project = make_project(tmp_path, blocks=blocks)
-    page = open_editor(page_factory, served().address)
+    project = own.make(blocks=blocks)
+    page = open_editor(page_factory, own.address)
     page.locator(".st-key-run_pipeline button").click()
     expect(state_of(page, "double")).to_contain_text("Failed", timeout=SLOW_MS)
     expect(state_of(page, "last")).to_contain_text("Upstream failed", timeout=SLOW_MS)
@@ -90,10 +94,10 @@ def test_error_is_shown_where_it_happened(served, page_factory, tmp_path):
     expect(page.locator(".st-key-error_double")).to_have_count(0)
 
 
-def test_change_from_outside_is_never_lost(served, page_factory, tmp_path):
+def test_change_from_outside_is_never_lost(own, page_factory):
     """Another program writes the file: the card says so within 2 s, and the person chooses."""
-    project = make_project(tmp_path, blocks={"load": LOAD})
-    page = open_editor(page_factory, served().address)
+    project = own.make(blocks={"load": LOAD})
+    page = open_editor(page_factory, own.address)
     expect(page.locator(".st-key-editor_load .cm-content")).to_contain_text("reading 250 rows", timeout=SLOW_MS)
     file = project / "data_loaders/load.py"
     file.write_text(LOAD + "# theirs\n")
@@ -103,16 +107,16 @@ def test_change_from_outside_is_never_lost(served, page_factory, tmp_path):
     assert file.read_text().endswith("# theirs\n")
 
 
-def test_removed_block_comes_back_with_its_links(served, page_factory, tmp_path):
+def test_removed_block_comes_back_with_its_links(own, page_factory):
     blocks = {
         "load": BlockFile(LOAD, "data_loader"),
         "double": BlockFile(DOUBLE, "transformer", ("load",)),
         "last": BlockFile(DOUBLE, "transformer", ("double",)),
     }
-    project = make_project(tmp_path, blocks=blocks)
+    project = own.make(blocks=blocks)
     file = project / "pipelines/main/metadata.yaml"
     before = yaml.safe_load(file.read_text())
-    page = open_editor(page_factory, served().address)
+    page = open_editor(page_factory, own.address)
     page.locator(".st-key-menu_double button").first.click()
     page.get_by_text("Remove from pipeline").click()
     page.locator(".st-key-remove_confirm button").click()

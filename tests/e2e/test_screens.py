@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.conftest import BlockFile, make_project, wait_until
+from tests.conftest import BlockFile, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -25,15 +26,15 @@ STEPS = {
 }
 
 
-def test_run_from_the_list_shows_live_in_its_page(served, page_factory, tmp_path):
+def test_run_from_the_list_shows_live_in_its_page(own, page_factory):
     """Run now → queued at once → the run's page shows states, the failing block's exception and its log."""
-    make_project(tmp_path, blocks=STEPS)
-    page = page_factory(served().address)
+    own.make(blocks=STEPS)
+    page = page_factory(own.address)
     page.locator(".st-key-run_main button").click()
     last = page.locator(".st-key-row_0 a").filter(has_text="failed")
     expect(last).to_be_visible(timeout=SLOW_S)
     last.click()
-    expect(page.get_by_role("heading", name="Run 1")).to_be_visible(timeout=SLOW_S)
+    expect(page.get_by_role("heading", name=re.compile(r"^Run \d+$"))).to_be_visible(timeout=SLOW_S)
     expect(page.get_by_text("ValueError: <img src=x").first).to_be_visible(timeout=SLOW_S)
     expect(page.locator(".st-key-run_bars_pane [data-testid=stVegaLiteChart]").first).to_be_visible(timeout=SLOW_S)
     assert page.evaluate("window.__pwn") is None
@@ -43,12 +44,12 @@ def test_run_from_the_list_shows_live_in_its_page(served, page_factory, tmp_path
 
 
 @pytest.mark.guarantee("N18")
-def test_hostile_texts_do_nothing_on_any_screen(served, page_factory, tmp_path):
+def test_hostile_texts_do_nothing_on_any_screen(own, page_factory):
     """Descriptions, tags, file contents and exceptions with script and images stay letters, on every screen."""
-    project = make_project(tmp_path, blocks=STEPS, files={"notes.md": HOSTILE})
+    project = own.make(blocks=STEPS, files={"notes.md": HOSTILE})
     file = project / "pipelines/main/metadata.yaml"
     file.write_text(file.read_text() + f"description: '{HOSTILE}'\ntags: ['{HOSTILE}']\n")
-    page = page_factory(served().address)
+    page = page_factory(own.address)
     expect(page.locator(".st-key-row_0")).to_contain_text("<img src=x", timeout=SLOW_S)
     for screen in ("Library", "Files", "Runs", "Settings", "Pipelines"):
         page.locator(".st-key-nav").get_by_role("link", name=screen, exact=True).click()
@@ -77,10 +78,10 @@ def test_empty_workspace_leads_to_a_first_pipeline(served, page_factory, tmp_pat
 
 
 @pytest.mark.guarantee("F15")
-def test_file_is_saved_and_a_change_outside_is_never_overwritten(served, page_factory, tmp_path):
+def test_file_is_saved_and_a_change_outside_is_never_overwritten(own, page_factory):
     """Ctrl+S writes; a change by someone else under unsaved typing asks instead of winning or losing."""
-    notes = make_project(tmp_path, files={"notes.md": "one\n"}) / "notes.md"
-    page = page_factory(served().address)
+    notes = own.make(files={"notes.md": "one\n"}) / "notes.md"
+    page = page_factory(own.address)
     page.locator(".st-key-nav").get_by_role("link", name="Files", exact=True).click()
     page.get_by_role("button", name="notes.md").click()
     editor = page.locator(".cm-content")
@@ -101,10 +102,10 @@ def test_file_is_saved_and_a_change_outside_is_never_overwritten(served, page_fa
     wait_until(lambda: notes.read_text() == "one\ntwo three", what="the save of mine")
 
 
-def test_pipeline_is_renamed_while_the_list_changes_then_deleted_and_comes_back(served, page_factory, tmp_path):
-    project = make_project(tmp_path, blocks=STEPS)
+def test_pipeline_is_renamed_while_the_list_changes_then_deleted_and_comes_back(own, page_factory):
+    project = own.make(blocks=STEPS)
     pipelines = project / "pipelines"
-    page = page_factory(served().address)
+    page = page_factory(own.address)
 
     def choose(pipeline, act):
         page.locator(f".st-key-menu_{pipeline} button").click()
@@ -130,25 +131,27 @@ def test_pipeline_is_renamed_while_the_list_changes_then_deleted_and_comes_back(
     assert (pipelines / "best/metadata.yaml").is_file()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_address_opens_by_itself(served, page_factory, tmp_path, theme):
-    """Deep links show their screen, without an error in the console or a request to another machine."""
-    make_project(tmp_path, blocks=STEPS)
-    address = served().address
-    page = page_factory(address, theme=theme, width=1024)
-    origin = address.split("/?")[0]
+def test_every_address_opens_by_itself(own, page_factory):
+    """Deep links show their screen in both themes, without an error in the console or a request to another machine."""
+    own.make(blocks=STEPS)
+    page = page_factory(own.address, width=1024)
     for path, heading in (
-        ("/?project=demo&q=main", "Pipelines"),
-        ("/runs?project=demo&view=Grid", "Runs"),
-        ("/library?project=demo&source=Templates", "Library"),
-        ("/files?project=demo&path=metadata.yaml", "Files"),
+        (f"/?project={own.name}&q=main", "Pipelines"),
+        (f"/runs?project={own.name}&view=Grid", "Runs"),
+        (f"/library?project={own.name}&source=Templates", "Library"),
+        (f"/files?project={own.name}&path=metadata.yaml", "Files"),
         ("/settings", "Settings"),
+        (f"/run?project={own.name}&id=777777", None),
     ):
-        page.goto(origin + path)
-        expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible(timeout=SLOW_S)
+        page.emulate_media(color_scheme="light")
+        page.goto(own.origin + path)
+        title = page.get_by_role("heading", name=heading, exact=True) if heading else page.get_by_text("Run not found")
+        expect(title).to_be_visible(timeout=SLOW_S)
         page_factory.idle(page)
-    page.goto(origin + "/run?id=77")
-    expect(page.get_by_text("Run not found")).to_be_visible(timeout=SLOW_S)
+        page.emulate_media(color_scheme="dark")
+        expect(page.get_by_test_id("stApp")).to_have_css("color-scheme", "dark", timeout=SLOW_S)
+        expect(title).to_be_visible(timeout=SLOW_S)
+        page_factory.idle(page)
 
 
 def fill(page: Page, selector: str, value: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.conftest import BlockFile, make_project
+from tests.conftest import BlockFile
 from tests.e2e.steps import SLOW_MS, open_editor
 
 pytestmark = pytest.mark.e2e
@@ -19,9 +19,9 @@ def load():
 """
 
 
-def test_chart_is_added_drawn_and_removed(tmp_path, served, page_factory):
-    project = make_project(tmp_path, blocks={"load": BlockFile(LOAD, "data_loader")})
-    page = open_editor(page_factory, served().address)
+def test_chart_is_added_drawn_and_removed(own, page_factory):
+    project = own.make(blocks={"load": BlockFile(LOAD, "data_loader")})
+    page = open_editor(page_factory, own.address)
     page.locator(".st-key-run_load button").first.click()
     add = page.locator(".st-key-add_chart_load button").first
     expect(add).to_be_visible(timeout=SLOW_MS)

@@ -79,13 +79,27 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def cards(faulty: Served, browser: Browser) -> Iterator[Page]:
     """The editor of the faulty pipeline, opened once for the tests that only look."""
+    yield from looked_at(browser, faulty, "faults", "unstorable")
+
+
+@pytest.fixture(scope="module")
+def names(faulty: Served, browser: Browser) -> Iterator[Page]:
+    """The editor of the chain, opened once for the tests that are refused a name; each leaves it without a dialog."""
+    yield from looked_at(browser, faulty, "chain", "third")
+
+
+def looked_at(browser: Browser, faulty: Served, pipeline: str, block: str) -> Iterator[Page]:
     factory = PageFactory(browser)
-    page = factory(faulty.address)
-    page.goto(f"{faulty.origin}/editor?project=demo&pipeline=faults")
-    expect(state_of(page, "unstorable")).to_be_visible(timeout=SLOW_MS)
+    page = factory(address_of(faulty, "editor", pipeline=pipeline))
+    expect(state_of(page, block)).to_be_visible(timeout=SLOW_MS)
     yield page
     factory.close()
     assert factory.problems == []
+
+
+def address_of(faulty: Served, screen: str, **query: str) -> str:
+    given = "&".join(f"{name}={value}" for name, value in query.items())
+    return faulty.address.replace("/?", f"/{screen}?project=demo&{given}&", 1)
 
 
 @pytest.fixture
@@ -93,11 +107,7 @@ def visit(faulty: Served, page_factory: PageFactory):
     """`visit("editor", pipeline="chain")` opens a screen of the faulty workspace."""
 
     def open_screen(screen: str, **query: str) -> Page:
-        page = page_factory(faulty.address)
-        given = "&".join(f"{name}={value}" for name, value in query.items())
-        page.goto(f"{faulty.origin}/{screen}?project=demo&{given}")
-        page_factory.idle(page)
-        return page
+        return page_factory(address_of(faulty, screen, **query))
 
     return open_screen
 
@@ -192,40 +202,30 @@ def test_missing_file_is_named_and_made_again(visit, faulty):
         ("first", "first"),
         ("FIRST", "first"),
         ("..", "reads like a path to another folder"),
+        ("../way_out", "reads like a path to another folder"),
         ("가" * 100, "more than 240 bytes"),
     ],
-    ids=["duplicate", "other case", "dots", "too long"],
+    ids=["duplicate", "other case", "dots", "way out", "too long"],
 )
-def test_name_that_cannot_be_is_refused_in_the_dialog(visit, faulty, name, message):
+def test_name_that_cannot_be_is_refused_in_the_dialog(names, faulty, name, message):
     file = faulty.root / "projects/demo/pipelines/chain/metadata.yaml"
-    before = yaml.safe_load(file.read_text())
-    page = visit("editor", pipeline="chain")
-    dialog = open_add_dialog(page, "data_loader")
-    field = page.locator(".st-key-add_name input")
+    before, files = yaml.safe_load(file.read_text()), set(faulty.root.rglob("*.py"))
+    dialog = open_add_dialog(names, "data_loader")
+    field = names.locator(".st-key-add_name input")
     field.fill(name)
     field.press("Tab")
-    page.locator(".st-key-add_confirm button").click()
+    names.locator(".st-key-add_confirm button").click()
     alert = dialog.get_by_test_id("stAlert")
     expect(alert).to_contain_text(message, timeout=SLOW_MS)
     expect(alert).to_contain_text("Do this:")
     assert yaml.safe_load(file.read_text()) == before
+    assert set(faulty.root.rglob("*.py")) == files
+    names.locator(".st-key-add_confirm_cancel button").click()
+    expect(dialog).to_have_count(0)
 
 
-def test_name_with_a_way_out_is_refused(visit, faulty):
-    page = visit("editor", pipeline="chain")
-    before = set(faulty.root.rglob("*.py"))
-    open_add_dialog(page, "data_loader")
-    field = page.locator(".st-key-add_name input")
-    field.fill("../way_out")
-    field.press("Tab")
-    page.locator(".st-key-add_confirm button").click()
-    alert = page.get_by_role("dialog").get_by_test_id("stAlert")
-    expect(alert).to_contain_text("reads like a path to another folder", timeout=SLOW_MS)
-    assert set(faulty.root.rglob("*.py")) == before
-
-
-def test_empty_name_is_refused(visit):
-    page = visit("editor", pipeline="chain")
+def test_empty_name_is_refused(names):
+    page = names
     page.locator(".st-key-name_second button").first.click()
     field = page.locator(".st-key-rename_name input")
     field.fill("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.conftest import BlockFile, make_project, wait_until
+from tests.conftest import BlockFile, wait_until
 from tests.e2e.steps import SLOW_MS, code_of, expect_states, open_editor, state_of
 
 pytestmark = pytest.mark.e2e
@@ -18,14 +18,14 @@ HAS_CURSOR = """(key) => {
 }"""
 
 
-def test_notebook_by_keyboard(served, page_factory, tmp_path):
+def test_notebook_by_keyboard(own, page_factory):
     blocks = {
         "load": BlockFile(LOAD, "data_loader"),
         "first": BlockFile(PASS, "transformer", ("load",)),
         "second": BlockFile(PASS, "transformer", ("first",)),
     }
-    project = make_project(tmp_path, blocks=blocks)
-    page = open_editor(page_factory, served().address)
+    project = own.make(blocks=blocks)
+    page = open_editor(page_factory, own.address)
     type_at_the_end(page, "load", "# one")
     page.keyboard.press("Control+Enter")
     expect_states(page, {"load": "Completed"})

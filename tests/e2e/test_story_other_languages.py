@@ -9,7 +9,8 @@ import pytest
 import yaml
 from playwright.sync_api import expect
 
-from tests.conftest import BlockFile, make_project, wait_until
+from tests.conftest import BlockFile, wait_until
+from tests.e2e.conftest import OwnProject
 from tests.e2e.steps import SLOW_MS, card, expect_states, open_add_dialog, open_editor, run, write
 from tests.unit.ui.test_markdown_text import HOSTILE
 
@@ -19,18 +20,18 @@ PARENT = "select unnest([1, 2, 3]) as n, 'x' as s"
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Path:
+def other(own: OwnProject) -> Path:
     blocks = {
         "numbers": BlockFile(PARENT, "data_loader", language="sql"),
         "notes": BlockFile(f"# Notes\n\n**Bold** words.\n\n{HOSTILE}", "markdown", language="markdown"),
     }
-    return make_project(tmp_path, blocks=blocks, variables={"least": 2})
+    return own.make(blocks=blocks, variables={"least": 2})
 
 
 @pytest.mark.guarantee("N19")
-def test_sql_shell_and_text_are_edited_run_and_read(other, served, page_factory):
+def test_sql_shell_and_text_are_edited_run_and_read(other, own, page_factory):
     """The page factory fails the test when the page asks another address, a picture's in a text included."""
-    page = open_editor(page_factory, served().address)
+    page = open_editor(page_factory, own.address)
     text = card(page, "notes")
     expect(text.get_by_role("heading", name="Notes")).to_be_visible(timeout=SLOW_MS)
     expect(text.locator("strong").get_by_text("Bold")).to_be_visible()
@@ -66,8 +67,8 @@ def test_sql_shell_and_text_are_edited_run_and_read(other, served, page_factory)
     expect(text.get_by_role("heading", name="Other words")).to_be_visible(timeout=SLOW_MS)
 
 
-def test_database_of_a_sql_block_is_set_on_its_card(other, served, page_factory):
-    page = open_editor(page_factory, served().address)
+def test_database_of_a_sql_block_is_set_on_its_card(other, own, page_factory):
+    page = open_editor(page_factory, own.address)
     card(page, "numbers").get_by_role("button", name="more_vert").click()
     page.get_by_role("menuitem").filter(has_text="Settings").click()
     dialog = page.get_by_role("dialog")

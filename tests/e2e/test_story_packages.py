@@ -25,28 +25,27 @@ def shelf(tmp_path, monkeypatch) -> Path:
 
 
 def picture(page: Page, name: str) -> None:
-    """Keep a screenshot where a person asked for them."""
+    """Keep a screenshot in each theme where a person asked for them."""
     folder = os.environ.get("SPELLBOOK_SCREENSHOTS")
-    if folder:
+    for theme in ("dark", "light") if folder else ():
+        page.emulate_media(color_scheme=theme)
         page.wait_for_timeout(700)
-        page.screenshot(path=f"{folder}/{name}.png")
+        page.screenshot(path=f"{folder}/{name}-{theme}.png")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_missing_package_is_installed_with_one_click(served, page_factory, tmp_path, shelf, theme):
+def test_missing_package_is_installed_with_one_click(served, page_factory, tmp_path, shelf):
     project = make_project(tmp_path, blocks={"a": TINY, "b": "import no_such_package\n" + ADD})
-    base = served()
-    page = page_factory(base.address, theme=theme)
+    page = page_factory(served().address)
     page.locator(".st-key-row_0").get_by_role("link", name="main").click()
     banner = page.locator(".st-key-packages_ready")
     expect(banner).to_contain_text("This project needs", timeout=SLOW_S)
     expect(banner).to_contain_text("tinypack")
-    picture(page, f"packages-missing-{theme}")
+    picture(page, "packages-missing")
 
     page.get_by_role("button", name="Install into this project's environment").click()
     failed = page.locator(".st-key-packages_failed")
     expect(failed).to_contain_text("No matching distribution found for no_such_package", timeout=SLOW_S)
-    picture(page, f"packages-failed-{theme}")
+    picture(page, "packages-failed")
     assert "packages" not in (project / "metadata.yaml").read_text()
 
     page.locator(".st-key-packages_failed").get_by_role("button", name="no_such_package", exact=True).click()
@@ -65,4 +64,4 @@ def test_missing_package_is_installed_with_one_click(served, page_factory, tmp_p
     expect(card).to_contain_text("tinypack", timeout=SLOW_S)
     expect(card).to_contain_text("used by demo")
     card.scroll_into_view_if_needed()
-    picture(page, f"environments-{theme}")
+    picture(page, "environments")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.conftest import BlockFile, make_project
+from tests.conftest import BlockFile
 from tests.e2e.steps import SLOW_MS, expect_states, run, show_tab
 
 pytestmark = pytest.mark.e2e
@@ -28,10 +28,10 @@ def load(*args, **kwargs):
 
 @pytest.mark.guarantee("N31")
 @pytest.mark.guarantee("N20")
-def test_secret_is_used_and_never_shown(tmp_path, served, page_factory):
+def test_secret_is_used_and_never_shown(own, page_factory):
     """Kept in a form, asked for by a block: stars in the log and the table; the file downloaded runs no formula."""
-    project = make_project(tmp_path, blocks={"load": BlockFile(SOURCE, "data_loader")})
-    page = page_factory(served().address)
+    project = own.make(blocks={"load": BlockFile(SOURCE, "data_loader")})
+    page = page_factory(own.address)
     page.locator(".st-key-nav").get_by_role("link", name="Settings", exact=True).click()
     card = page.locator(".st-key-settings_secrets")
     card.get_by_label("Name", exact=True).fill("API_KEY")
@@ -48,7 +48,7 @@ def test_secret_is_used_and_never_shown(tmp_path, served, page_factory):
     shown = show_tab(page, "load", "Table")
     expect(shown.locator("canvas").first).to_be_visible(timeout=SLOW_MS)
     assert VALUE not in page.content()
-    for path in (tmp_path / ".spellbook").rglob("*"):
+    for path in (own.root / ".spellbook").rglob("*"):
         assert not path.is_file() or path.name.startswith("data.") or VALUE.encode() not in path.read_bytes(), path
 
     shown.get_by_role("button", name="Download").click()

@@ -5,15 +5,13 @@ from __future__ import annotations
 import yaml
 from playwright.sync_api import expect
 
-from tests.conftest import BlockFile, chain, make_project, wait_until
+from tests.conftest import BlockFile, chain, wait_until
 from tests.e2e import steps
 
 
-def test_settings_of_a_card_are_saved(served, page_factory, tmp_path):
-    project = make_project(tmp_path, blocks={**chain(1), "look": BlockFile("", "sensor")})
-    page = page_factory(served().address)
-    page.goto(f"{page.url.split('/?')[0].rstrip('/')}/editor?project=demo&pipeline=main")
-    page_factory.idle(page)
+def test_settings_of_a_card_are_saved(own, page_factory):
+    project = own.make(blocks={**chain(1), "look": BlockFile("", "sensor")})
+    page = steps.open_editor(page_factory, own.address)
     dialog = page.get_by_role("dialog")
     retries = dialog.get_by_role("spinbutton", name="Retries")
 
@@ -51,13 +49,11 @@ def test_settings_of_a_card_are_saved(served, page_factory, tmp_path):
     wait_until(lambda: entry(1).get("configuration") == {"watch": "data/*.csv"}, what="the file says it")
 
 
-def test_what_is_typed_outlasts_a_redrawn_page_and_a_save_comes_first(served, page_factory, tmp_path):
+def test_what_is_typed_outlasts_a_redrawn_page_and_a_save_comes_first(own, page_factory):
     """The file changes outside under an open dialog; then something else is sent together with the click on Save."""
-    project = make_project(tmp_path, blocks=chain(1))
+    project = own.make(blocks=chain(1))
     file = project / "pipelines/main/metadata.yaml"
-    page = page_factory(served().address)
-    page.goto(f"{page.url.split('/?')[0].rstrip('/')}/editor?project=demo&pipeline=main")
-    page_factory.idle(page)
+    page = steps.open_editor(page_factory, own.address)
     page.get_by_role("button", name="more_vert").first.click()
     page.get_by_role("menuitem").filter(has_text="Settings").click()
     dialog = page.get_by_role("dialog")
