@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import streamlit as st
 
@@ -10,6 +11,9 @@ from spellbook_core.ui.runs.chart_data import ChartRow, block_order
 from spellbook_core.ui.status import STATUSES
 
 _BAR_PX = 26
+_SQUARE_PX = 34
+"""Of a run in the grid: wide enough for its number, and 25 of them fit beside the names."""
+
 _LEAST_PX = 3
 """Width of a bar's outline in its own colour, so that a run of a second is seen among hours."""
 
@@ -53,9 +57,9 @@ def grid(rows: Sequence[ChartRow], *, key: str) -> int | None:
             tooltip=["block:N", "run:O", "status:N", "duration:N"],
         )
         .add_params(pick)
-        .properties(height=alt.Step(_BAR_PX))
+        .properties(height=alt.Step(_BAR_PX), width=alt.Step(_SQUARE_PX))
     )
-    event = st.altair_chart(chart, key=key, on_select="rerun", selection_mode="pick")
+    event = st.altair_chart(chart, key=key, on_select="rerun", selection_mode="pick", width="content")
     picked = event.selection.get("pick") if event else None
     return int(picked[0]["run_id"]) if picked else None
 
@@ -102,12 +106,12 @@ def run_spans(rows: Sequence[ChartRow], *, key: str) -> int | None:
         alt.Chart(_frame(rows))
         .mark_bar(cornerRadius=3, height=12, strokeWidth=_LEAST_PX, cursor="pointer")
         .encode(
-            x=alt.X("begin:T", title=None, axis=alt.Axis(orient="top", tickCount=8)),
+            x=alt.X("begin:T", title=None, axis=alt.Axis(orient="top", tickCount=8, format=_clock(rows))),
             x2="end:T",
             y=alt.Y("run:N", title=None, sort=[row["run"] for row in rows], axis=_names()),
             color=alt.Color("status:N", scale=_colors(), legend=None),
             stroke=alt.Stroke("status:N", scale=_colors(), legend=None),
-            tooltip=["run:N", "status:N", "duration:N", "begin:T"],
+            tooltip=["run:N", "status:N", "duration:N", alt.Tooltip("begin:T", format="%Y-%m-%d %H:%M:%S")],
         )
         .add_params(pick)
         .properties(height=alt.Step(_BAR_PX))
@@ -117,9 +121,18 @@ def run_spans(rows: Sequence[ChartRow], *, key: str) -> int | None:
     return int(picked[0]["run_id"]) if picked else None
 
 
+def _clock(rows: Sequence[ChartRow]) -> str:
+    """Return how the times below the bars are written: Vega's own way names an hour of twelve, or only a second."""
+    moments = [datetime.fromisoformat(str(_plain(row[name]))) for row in rows for name in ("begin", "end")]
+    span = max(moments) - min(moments)
+    if span < timedelta(minutes=10):
+        return "%H:%M:%S"
+    return "%H:%M" if span < timedelta(days=1) else "%b %d, %H:%M" if span < timedelta(days=7) else "%b %d"
+
+
 def legend(statuses: Sequence[str]) -> None:
     """Draw what the colours mean, with icons and words."""
     from spellbook_core.ui.parts import word
     from spellbook_core.ui.status import status_look
 
-    st.caption("  ".join(word(status_look(status)) for status in statuses))
+    st.caption("\u2003".join(word(status_look(status)) for status in statuses))
