@@ -18,6 +18,7 @@ from spellbook_core.model.naming import BlockRunId, BlockUuid
 from spellbook_core.model.run import BlockRun, PipelineRun, Status
 from spellbook_core.model.task import OUTCOME_FILE, BlockInput, BlockTask, Environment, HangsOn, Outcome, OutputInfo
 from spellbook_core.model.values import YamlValue
+from spellbook_core.project.kept_modules import is_used
 from spellbook_core.project.layout import ProjectLayout
 from spellbook_core.runs.records import BlockEnd, BlockSpec, Fingerprint, Waiting
 
@@ -174,6 +175,7 @@ class ActiveRun:
             child=block.spec.child,
             child_index=block.index,
             hangs_on=self._hangs_on(block),
+            is_as_it_was=is_used(self.run),
         )
 
     def environment_of(self, block: ActiveBlock) -> Environment:

@@ -9,6 +9,7 @@ from spellbook_core.engine.environment import Environments
 from spellbook_core.engine.recovery import stored_inputs
 from spellbook_core.engine.repeating import prepare
 from spellbook_core.model.naming import RunId
+from spellbook_core.project import kept_modules
 from spellbook_core.project.layout import Workspace
 from spellbook_core.runs.store import RunStore
 
@@ -25,6 +26,8 @@ def begin(
     prepared = prepare(workspace, store, asked, now=now)
     intake, shared = prepared.intake, prepared.shared
     environment = environments.of(intake.project, asked.pipeline)
+    if asked.again is not None and kept_modules.is_used(asked):
+        kept_modules.hand_on(workspace, asked.again.run_id, run_id)
     with store.transaction():
         numbers = store.begin_run(run_id, intake.blocks, now=now, variables=intake.pipeline.variables)
         for number, new in zip(numbers, intake.blocks, strict=True):

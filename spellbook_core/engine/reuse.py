@@ -23,6 +23,7 @@ from spellbook_core.model.naming import BlockUuid, RunId
 from spellbook_core.model.run import BlockRun, PipelineRun, Share, Status
 from spellbook_core.model.task import ArtifactRef, BlockInput, OutputInfo
 from spellbook_core.model.values import YamlValue
+from spellbook_core.project import kept_modules
 from spellbook_core.project.closure import Closure, CodeIndex, index_of
 from spellbook_core.project.installed import environment_of
 from spellbook_core.project.layout import ProjectLayout, Workspace
@@ -42,6 +43,9 @@ class Reuse:
 
     def __init__(self, workspace: Workspace, store: RunStore, clock: Clock) -> None:
         """Read nothing yet."""
+        self._workspace = workspace
+        self._keeper = kept_modules.Keeper(workspace)
+        self._then: dict[RunId, kept_modules.Kept] = {}
         self._store = store
         self._clock = clock
         self._artifacts = LocalArtifactStore(workspace.artifacts_dir)
@@ -53,8 +57,6 @@ class Reuse:
         Call once per block, when its parents have ended; what its result depends on is kept in the block.
         """
         block.is_decided = True
-        if block.spec.hangs_on:
-            return None  # a condition looks anew, a callback is there for what it does
         try:
             return self._decide(run, block)
         except (OSError, ValueError, TypeError, RecursionError, SpellbookError) as cause:
@@ -66,7 +68,10 @@ class Reuse:
         index = index_of(run.project)
         index.look()
         facts = _facts(block)
-        closure = index.closure(facts.imports)
+        closure = self._closure(run, block, index, facts)
+        self._keep(run, block, closure, index)
+        if block.spec.hangs_on:
+            return None  # a condition looks anew, a callback is there for what it does
         text = _parts(run, block, facts, closure).text
         known = Fingerprint(fingerprint.digest_of(text), text, meanings=closure.meanings)
         block.fingerprint = known
@@ -86,6 +91,24 @@ class Reuse:
         if is_dynamic(block.spec.configuration) and not any(output.items is not None for output in found.outputs):
             return None
         return _reused(found, known, now)
+
+    def _closure(self, run: ActiveRun, block: ActiveBlock, index: CodeIndex, facts: SourceFacts) -> Closure:
+        """Return the modules that a block runs with: today's, or those that the run which it repeats has kept."""
+        if kept_modules.is_used(run.run):
+            if run.run.id not in self._then:
+                self._then = {run.run.id: kept_modules.read(self._workspace.modules_file(run.run.id))}
+            closure = self._then[run.run.id].closure(self._workspace, block.block)
+            if closure is not None:
+                return closure
+        return index.closure(facts.imports)
+
+    def _keep(self, run: ActiveRun, block: ActiveBlock, closure: Closure, index: CodeIndex) -> None:
+        if kept_modules.is_used(run.run):
+            return  # it was handed what to use as it began
+        try:
+            self._keeper.keep(run.run.id, block.block, closure, index)
+        except OSError as cause:
+            _LOG.warning("the modules of block run %s are not kept: %s", block.id, cause)
 
     def _shared_child(self, run: PipelineRun, block: ActiveBlock, known: Fingerprint) -> BlockEnd | None:
         """Return the end of a child that the run which is retried has sealed; whatever its policy: it was done then.
@@ -131,10 +154,10 @@ class Reuse:
         index = index_of(run.project)
         index.look()
         facts = _facts(block)
-        closure = index.closure(facts.imports)
+        closure = self._closure(run, block, index, facts)
         known = block.fingerprint
         if not block.is_decided:  # another engine began it: what it wrote is lost, but not what it read
-            if not _is_older(index, closure, end.started_at):
+            if not kept_modules.is_used(run.run) and not _is_older(index, closure, end.started_at):
                 return end
             text = _parts(run, block, facts, closure).text
             known = Fingerprint(fingerprint.digest_of(text), text, meanings=closure.meanings)

@@ -345,6 +345,7 @@ class BlockTask:
             place among them, from 0. Empty and None for every other block.
         hangs_on: Of a condition or callback: the block it belongs to.
         timeout_s: Seconds one attempt may take; None for no limit.
+        is_as_it_was: Whether it imports the project's modules as its run kept them, instead of today's.
     """
 
     run_id: RunId
@@ -371,6 +372,7 @@ class BlockTask:
     child: str = ""
     child_index: int | None = None
     hangs_on: HangsOn | None = None
+    is_as_it_was: bool = False
 
 
 def _item(entry: object) -> Item:

@@ -185,10 +185,22 @@ class CodeIndex:
             self._stamps[path] = stamp
         return stamp
 
-    def _read(self, path: str, stamp: _Stamp, language: str) -> SourceFacts | None:
+    def data(self, path: str) -> bytes | None:
+        """Return the text of a file; None when it is too large, is not there, or leads out of the project."""
+        if not self._may_read(path, self._stamp(path)):
+            return None
+        try:
+            return Path(path).read_bytes()
+        except OSError:
+            return None
+
+    def _may_read(self, path: str, stamp: _Stamp) -> bool:
         place = os.path.realpath(path)
         tops = [os.path.realpath(top) for top in (self.root, self._parent) if top is not None]
-        if stamp[1] > MAX_MODULE_BYTES or not any(place.startswith(f"{top}/") for top in tops):
+        return stamp[1] <= MAX_MODULE_BYTES and any(place.startswith(f"{top}/") for top in tops)
+
+    def _read(self, path: str, stamp: _Stamp, language: str) -> SourceFacts | None:
+        if not self._may_read(path, stamp):
             return SourceFacts(content_hash(repr(stamp).encode()))
         try:
             text = Path(path).read_bytes().decode("utf-8", "replace")
@@ -287,13 +299,13 @@ class _Search:
 
 
 @lru_cache(maxsize=64)
-def _index(root: Path, parent: Path | None) -> CodeIndex:
-    return CodeIndex(root, parent)
+def _index(root: str, is_alone: bool) -> CodeIndex:
+    return CodeIndex(Path(root), None if is_alone else Path(root).parent)
 
 
 def index_of(project: ProjectLayout) -> CodeIndex:
     """Return the index of a project that this process shares."""
-    return _index(project.root, None if project.workspace.is_single_project else project.root.parent)
+    return _index(str(project.root), project.workspace.is_single_project)
 
 
 def _is_settled(stamp: _Stamp) -> bool:

@@ -174,6 +174,21 @@ class Workspace:
         """Return the folder with the files of a run's attempts; the number is checked to be one."""
         return self.attempt_dir(run_id, 0, 0).parent
 
+    @property
+    def modules_dir(self) -> Path:
+        """Texts of project modules as runs imported them, by content."""
+        return self.state_dir / "modules"
+
+    def module_file(self, digest: str) -> Path:
+        """Return the file of such a text; `digest` is 32 hexadecimal digits."""
+        if not _ENVIRONMENT_DIGEST.fullmatch(digest):
+            raise BadNameError(f"'{ascii(digest[:40])[1:-1]}' is no module's text.", hint="run the pipeline again.")
+        return self.modules_dir / digest[:2] / digest
+
+    def modules_file(self, run_id: RunId | int) -> Path:
+        """Return the file that says which modules the blocks of a run imported."""
+        return self.run_dir(run_id) / "modules.jsonl"
+
     def ensure_state_dir(self) -> Path:
         """Return the state folder, made with mode 0700 and a `.gitignore` that hides everything in it.
 

@@ -17,6 +17,7 @@ from spellbook_core.engine.supervise import identity
 from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.model.naming import PipelineUuid, ProjectName, RunId
 from spellbook_core.model.task import LOCK_FILE, OUTCOME_FILE
+from spellbook_core.project import kept_modules
 from spellbook_core.project.periods import Periods, periods_of
 from spellbook_core.runs.records import OutputHolder
 from spellbook_core.runs.retention import EndedRun, Retention, expired, kept_digests, over_budget
@@ -207,6 +208,7 @@ def remove(ctx: Context, plan: Plan, progress: Callable[[str], None]) -> None:
     if plan.environments:
         progress("Removing Python environments")
         plan.environments = _remove_environments(ctx, plan)
+    kept_modules.sweep(workspace, unless_held_since=plan.cutoff)
     progress("Tidying the run store")
     upkeep.tidy()
     if not upkeep.unended_ids():

@@ -1,4 +1,4 @@
-"""What of an earlier run's code is gone: a run stores the text of its blocks, not that of the project's modules."""
+"""What of an earlier run's code is gone: a run keeps its blocks and the modules that their import statements reach."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from spellbook_core.errors import SpellbookError
 from spellbook_core.model.naming import RunId
 from spellbook_core.model.run import BlockRun
 from spellbook_core.model.task import OUTCOME_FILE
+from spellbook_core.project import kept_modules
 from spellbook_core.project.closure import index_of
 from spellbook_core.services import runs
 from spellbook_core.services.wiring import Context
@@ -20,9 +21,10 @@ MAX_NAMED = 4
 
 
 def modules_written_since(ctx: Context, run_id: RunId) -> tuple[str, ...]:
-    """Return the project modules that blocks of a run imported and that were written or removed since, sorted.
+    """Return the modules that blocks of a run imported, that it did not keep and that were written since, sorted.
 
-    Told by the times of the files: a module that was written with the same text counts too.
+    Told by the times of the files: one that was written with the same text, or removed, counts too. Not kept is what
+    no import statement names, what is too large, and all of a run of an earlier version, or whose files were removed.
 
     Raises:
         RunNotFoundError: There is no such run. [SB-RUN-001]
@@ -30,6 +32,7 @@ def modules_written_since(ctx: Context, run_id: RunId) -> tuple[str, ...]:
     index = index_of(ctx.workspace.project(ctx.store.run(run_id).project))
     index.look()
     found: set[str] = set()
+    kept = kept_modules.read(ctx.workspace.modules_file(run_id))
     for block_run in runs.block_runs(ctx, run_id):
         executed = block_run
         if block_run.reused_from is not None:
@@ -37,7 +40,10 @@ def modules_written_since(ctx: Context, run_id: RunId) -> tuple[str, ...]:
                 executed = ctx.store.block_run(block_run.reused_from)
             except SpellbookError:  # its run was removed: what it imported is not known
                 continue
+        texts = kept.texts(ctx.workspace, block_run.block) or {}
         for path in _modules(ctx, executed):
+            if path in texts:
+                continue
             written = index.changed_at(f"{index.root}/{path}")
             if written is None or _is_after(written, executed.started_at):
                 found.add(path)

@@ -138,6 +138,7 @@ def _used(ctx: Context, plan: Plan) -> dict[str, int]:
     workspace = ctx.workspace
     folders = {
         "files of runs": workspace.runs_dir,
+        "modules of runs": workspace.modules_dir,
         "charts": workspace.charts_dir,
         "environments": workspace.environments_dir,
         "trash": workspace.trash_dir,

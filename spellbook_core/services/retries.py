@@ -32,7 +32,7 @@ def repeat_of(
         run_id: The run to repeat.
         share: What is taken over of it; `start` makes it `Share.ABOVE`.
         start: This block and all below it run again, whether they completed or not.
-        code: Which text of the block files runs. Project modules are always today's: no run stores them.
+        code: Which text of the block files and of the project's modules runs; what a run did not keep is today's.
         trigger: Who asks; a run of the notebook stays one, so that its blocks see the same `env`.
         request_id: As in `NewRun`.
 

@@ -113,6 +113,10 @@ def load_block(task: BlockTask, names: Mapping[str, object] | None = None) -> tu
         BaseException: Whatever the block's own top-level code raises.
     """
     remember(task)
+    if task.is_as_it_was:
+        from spellbook_core.worker import modules_then
+
+        modules_then.install(task)
     source = source_of(task)
     path = task.source_path
     linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)

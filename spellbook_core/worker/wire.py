@@ -44,6 +44,7 @@ def task_to_json(task: BlockTask) -> JsonObject:
         "child": task.child,
         "child_index": task.child_index,
         "hangs_on": None if task.hangs_on is None else _hangs_on_to_json(task.hangs_on),
+        "is_as_it_was": task.is_as_it_was,
     }
 
 
@@ -80,6 +81,7 @@ def task_from_json(data: Mapping[str, object]) -> BlockTask:
         child=str(data.get("child", "")),
         child_index=cast("int | None", data.get("child_index")),
         hangs_on=None if hangs_on is None else _hangs_on_from_json(hangs_on),
+        is_as_it_was=bool(data.get("is_as_it_was", False)),
     )
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from spellbook_core.engine.plan import NothingToRunError
 from spellbook_core.engine.policy import BadCacheSettingError
-from spellbook_core.model.run import NewRun, Selection, Status, Upstream
+from spellbook_core.model.run import Code, NewRun, Selection, Share, Status, Upstream
 from spellbook_core.model.staleness import Freshness
-from spellbook_core.services import code_then, engines, runs
+from spellbook_core.services import code_then, engines, retries, runs
 from spellbook_core.services.wiring import open_context
 from tests.conftest import BlockFile, FrozenClock, make_project, wait_until
 
@@ -268,10 +268,42 @@ def test_unknown_cache_setting_is_refused(ran):
         ran.run()
 
 
-def test_modules_written_since_a_run_are_named_before_it_runs_as_it_was(ran):
-    ran.run()
+def repeated(place, run_id):
+    """Repeat a run as it was; return block -> block run."""
+    new = retries.repeat_of(place.ctx, run_id, share=Share.NOTHING, code=Code.THEN)
+    ended = runs.run_here(place.ctx, new, lambda event: None)
+    return ended.status, {found.block: found for found in runs.block_runs(place.ctx, ended.id)}
+
+
+@pytest.mark.guarantee("F17")
+def test_run_as_it_was_imports_the_modules_of_then(ran):
+    then = ran.run(is_fresh=True)
+    assert ran.executed() == "load double train export"
+    (ran.project / "utils/variables.py").unlink()
+    ran.edit("utils/trace.py", "name + ' '", "name + '! '")
     assert code_then.modules_written_since(ran.ctx, 2) == ()
+    status, again = repeated(ran, 2)
+    assert (status, ran.executed()) == (Status.COMPLETED, "load double train export"), "the texts of then"
+    assert again["double"].outputs == then["double"].outputs
+
+    (ran.project / "utils/variables.py").write_text(VARIABLES.replace("FACTOR = 2", "FACTOR = 3"))
+    assert "utils/variables.py changed: FACTOR" in " ".join(ran.states()["double"].reasons)
+    assert ran.run()["double"].outputs != then["double"].outputs, "nothing of then passes for today's"
+    assert ran.executed() == "load! double! train! export!"
+
+    status, third = repeated(ran, 4)
+    assert [name for name, found in third.items() if found.reused] == ["double", "train"]
+    _, fourth = repeated(ran, 1)
+    assert fourth["double"].outputs == then["double"].outputs
+    assert [name for name, found in fourth.items() if found.reused] == ["double", "train"], "of the runs of then"
+
+
+def test_modules_that_a_run_did_not_keep_are_named_before_it_runs_as_it_was(ran):
+    ran.run()
     ran.edit("utils/variables.py", "FACTOR = 2", "FACTOR = 3")
+    for run_id in (1, 2):
+        assert code_then.modules_written_since(ran.ctx, run_id) == ()
+        ran.ctx.workspace.modules_file(run_id).unlink()
     assert code_then.modules_written_since(ran.ctx, 1) == ("utils/variables.py",)
     found = code_then.modules_written_since(ran.ctx, 2)
     assert found == ("utils/variables.py",), "run 2 reused what run 1 made with it"

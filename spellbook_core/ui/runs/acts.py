@@ -58,7 +58,7 @@ def retry_from(run: PipelineRun, block: str) -> None:
 
 
 _NOW_HELP = "A new run with the files as they are now, and the variables and execution date of this run"
-_THEN_HELP = "A new run with the blocks, their code and the variables that this run stored; project modules are today's"
+_THEN_HELP = "A new run with the blocks, their code, the project modules they import and the variables of this run"
 
 
 def _button(
