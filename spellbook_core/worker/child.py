@@ -28,8 +28,8 @@ from spellbook_core.worker.rehearsal import rehearse, rehearse_training
 from spellbook_core.worker.strays import MARKER
 
 _BLAS_USERS = re.compile(r"\b(numpy|scipy|sklearn|statsmodels)\b")
-"""Blocks that get OpenBLAS's threads. Each spins for about 100 ms of CPU after it is made, so others go without; torch
-has threads of its own."""
+"""Blocks that get OpenBLAS's threads, whose making costs the others more than they would gain; torch has threads of its
+own."""
 
 REHEARSE_AFTER_S = 0.02
 """How long nobody must have wanted a new child before it rehearses. A chain of short blocks wants each sooner, and

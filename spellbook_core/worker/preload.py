@@ -35,10 +35,14 @@ _OWN = (
 
 ENVIRONMENT: Mapping[str, str] = {
     "OPENBLAS_NUM_THREADS": "1",
+    "OPENBLAS_THREAD_TIMEOUT": "20",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
-"""Set for a zygote, so that imports start no thread (first two) and forks copy fewer page tables (third)."""
+"""Set for a zygote. The number of threads and jemalloc's setting: so that imports start no thread. The timeout: so that
+OpenBLAS's threads spin for 2^20 cycles of the processor, 0.5 ms, before they sleep; by default it is 80 ms of a core each
+time, which a block pays that only imports numpy, and large products are no quicker for it. The last: so that forks copy
+fewer page tables."""
 
 
 _MADV_DONTNEED = 4
