@@ -40,9 +40,9 @@ ENVIRONMENT: Mapping[str, str] = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
 """Set for a zygote. The number of threads and jemalloc's setting: so that imports start no thread. The timeout: so that
-OpenBLAS's threads spin for 2^20 cycles of the processor, 0.5 ms, before they sleep; by default it is 80 ms of a core each
-time, which a block pays that only imports numpy, and large products are no quicker for it. The last: so that forks copy
-fewer page tables."""
+OpenBLAS's threads spin for 2^20 cycles of the processor, 0.5 ms, before they sleep; by default they take 80 ms of a
+core each time, also from a block that only imports numpy, and large products are no quicker for it. The last: so that
+forks copy fewer page tables."""
 
 
 _MADV_DONTNEED = 4
