@@ -190,7 +190,6 @@ def _run_buttons(editor: Editor, block: Block) -> None:
             [choice for choice in _MENU if choice not in skipped],
             key=keys.widget("menu", uuid),
             icon=":material/more_vert:",
-            help="More actions",
             format_func=_MENU.__getitem__,
             on_click=partial(_on_menu, editor, uuid),
         )

@@ -64,7 +64,6 @@ def _bar(editor: Editor) -> None:
             list(_MORE),
             key="toolbar_more",
             icon=":material/more_horiz:",
-            help="More",
             format_func=_MORE.__getitem__,
             on_click=partial(_on_more, editor),
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from spellbook_core.errors import NotFoundError
 from spellbook_core.model.naming import PipelineUuid
 from spellbook_core.services import pipelines as pipeline_service
-from spellbook_core.ui import state, text
+from spellbook_core.ui import boundary, state, text
 from spellbook_core.ui.editor import page
 
 
@@ -21,8 +22,18 @@ def render() -> None:
     if wanted is None or (wanted not in names and "pipeline" not in st.query_params):
         _choose(found)
         return
+    if wanted not in names:
+        boundary.show_error(_unknown(project, wanted, found).to_dict())
+        _choose(found)
+        return
     st.session_state["last_pipeline"] = wanted
     page.draw(ctx, project, PipelineUuid(wanted), st.query_params.get("block"))
+
+
+def _unknown(project: str, wanted: str, found) -> NotFoundError:
+    hint = "choose one of these." if found else "create one on the Pipelines page."
+    message = f"Project '{project}' has no pipeline '{wanted[:200]}'."
+    return NotFoundError(message, hint=hint, project=project, pipeline=wanted[:200])
 
 
 def _choose(found) -> None:

@@ -171,7 +171,7 @@ def _preview(project: ProjectName, item: Item) -> None:
         parts.type_badge(item.block_type)
         st.markdown(f"**{text.escape(item.title)}**", width="content")
     if item.description:
-        st.text(item.description)
+        st.markdown("\n\n".join(text.prose(line) for line in item.description.splitlines() if line.strip()))
     code = item.code
     if code is None:
         code = files.read(state.context(), project, item.relative_path)[0]
