@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -93,17 +94,17 @@ def show(project: str, pipeline: str, as_json: bool) -> None:
 
 def _row(layout: ProjectLayout, pipeline: Pipeline, block: Block) -> tuple[str, str, str, str]:
     found = _block(layout, pipeline, block)
-    missing = "" if found["file_exists"] or block.type in FILELESS_TYPES else " (missing)"
-    return str(block.uuid), str(block.type), ", ".join(block.upstream_blocks), f"{found['file']}{missing}"
+    file = "" if block.type in FILELESS_TYPES else f"{found['file']}{'' if found['file_exists'] else ' (missing)'}"
+    return str(block.uuid), str(block.type), ", ".join(block.upstream_blocks), file
 
 
 def _block(layout: ProjectLayout, pipeline: Pipeline, block: Block) -> JsonObject:
     """Return what a program needs of a block; a file that may not be looked at is one that is not there."""
-    try:
-        path = layout.block_file(block)
-        file, exists = layout.relative(path), path.is_file()
-    except SpellbookError:
-        file, exists = None, False
+    file, exists = None, False
+    with suppress(SpellbookError):
+        if block.type not in FILELESS_TYPES:
+            path = layout.block_file(block)
+            file, exists = layout.relative(path), path.is_file()
     return {
         "uuid": block.uuid,
         "name": block.name,

@@ -1,7 +1,7 @@
 """Strict YAML: what could change meaning, run code or exhaust memory is an error with path, line and column.
 
 PyYAML reads `uuid: no` as False, keeps the last of two equal keys, and lets 306 bytes of aliases grow to gigabytes
-when written out again. Here: safe types only, text keys, no duplicate keys, no aliases, limits on size and nesting.
+when written out again. Here: safe types only, text keys, no duplicate keys, and limits on size and nesting, of aliases too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ except ImportError:  # PyYAML built without libyaml: seven times slower, the sam
 
 
 class _Fast(_FastDumper):
-    """libyaml's writer. Values that occur twice are written twice: our reader refuses aliases."""
+    """libyaml's writer. Values that occur twice are written twice."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
@@ -38,6 +38,10 @@ class _Exact(yaml.SafeDumper):
 
     def ignore_aliases(self, data: object) -> bool:
         return True
+
+
+class _Sharing(yaml.SafeDumper):
+    """PyYAML's own writer as it is: the second time, a list or mapping that occurs twice is an alias of the first."""
 
 
 MAX_NESTING = 60
@@ -146,35 +150,53 @@ def _check_depth(text: str, path: Path) -> None:
 
 
 def _check(root: yaml.MappingNode, path: Path) -> None:
-    """Refuse aliases, foreign tags, duplicate keys, keys that are no text, and deep nesting."""
-    seen: set[int] = set()
-    stack: list[tuple[yaml.Node, int]] = [(root, 1)]
-    while stack:
-        node, depth = stack.pop()
-        if id(node) in seen:
-            fail(path, node, "an alias (*name) points here", "write the value out at each place")
-        seen.add(id(node))
+    """Refuse foreign tags, duplicate keys, keys that are no text, deep nesting, and aliases that grow or go round."""
+    weight, _ = _weigh(root, path, 1, {}, set())
+    if weight > MAX_YAML_BYTES:
+        fail(
+            path,
+            root,
+            f"written out, its aliases (*name) make more than {MAX_YAML_BYTES:,} characters of it",
+            "write the values out where they are needed, and fewer of them",
+        )
+
+
+def _weigh(
+    node: yaml.Node, path: Path, depth: int, known: dict[int, tuple[int, int]], above: set[int]
+) -> tuple[int, int]:
+    """Return how much a checked node is when its aliases are written out, in characters, and how many levels deep."""
+    if id(node) in above:
+        fail(path, node, "an alias (*name) points to what it is part of", "write the value out")
+    if id(node) not in known:
         if node.tag not in _SAFE_TAGS:
             shown = node.tag.replace("tag:yaml.org,2002:", "!!")
             fail(path, node, f"the tag '{shown[:80]}' is refused", "use plain text, numbers, lists and mappings")
         if isinstance(node, yaml.ScalarNode):
-            continue
-        if depth > MAX_NESTING:
-            fail(path, node, f"nested more than {MAX_NESTING} levels deep", "flatten it")
-        if isinstance(node, yaml.SequenceNode):
-            stack.extend((child, depth + 1) for child in node.value)
-            continue
-        keys: set[str] = set()
-        for key, value in node.value:
-            if id(key) in seen:
-                fail(path, key, "an alias (*name) is used as a key", "write the key out")
-            if key.tag != _TEXT_TAG:
-                fail(path, key, f"the key '{str(key.value)[:40]}' is no text", "put it in quotes")
-            if key.value in keys:
-                fail(path, key, f"the key '{key.value[:80]}' is there twice", "remove one of the two")
-            keys.add(key.value)
-            seen.add(id(key))
-            stack.append((value, depth + 1))
+            known[id(node)] = (1 + len(node.value), 0)
+        else:
+            if depth > MAX_NESTING:
+                fail(path, node, f"nested more than {MAX_NESTING} levels deep", "flatten it")
+            above.add(id(node))
+            inner = [_weigh(child, path, depth + 1, known, above) for child in _children(node, path)]
+            above.remove(id(node))
+            known[id(node)] = (1 + sum(each for each, _ in inner), 1 + max((deep for _, deep in inner), default=0))
+    weight, deep = known[id(node)]
+    if depth + deep - 1 > MAX_NESTING:
+        fail(path, node, f"nested more than {MAX_NESTING} levels deep", "flatten it")
+    return weight, deep
+
+
+def _children(node: yaml.Node, path: Path) -> list[yaml.Node]:
+    if isinstance(node, yaml.SequenceNode):
+        return list(node.value)
+    keys: set[str] = set()
+    for key, _ in node.value:
+        if key.tag != _TEXT_TAG:
+            fail(path, key, f"the key '{str(key.value)[:40]}' is no text", "put it in quotes")
+        if key.value in keys:
+            fail(path, key, f"the key '{key.value[:80]}' is there twice", "remove one of the two")
+        keys.add(key.value)
+    return [each for pair in node.value for each in pair]
 
 
 def _construct(root: yaml.MappingNode) -> dict[str, object]:
@@ -240,7 +262,8 @@ def _is_raw(text: str) -> bool:
 def _styles(text: str) -> list[tuple[type, bool]]:
     order = [True, False] if _is_raw(text) else [False, True]
     # libyaml and PyYAML differ on a few texts (emoji, some folds); mage writes with PyYAML.
-    return [(dumper, raw) for dumper in (_Fast, _Exact) for raw in order]
+    dumpers = (_Sharing, _Fast, _Exact) if "&id" in text else (_Fast, _Exact)
+    return [(dumper, raw) for dumper in dumpers for raw in order]
 
 
 def _dump(document: object, dumper: type, *, raw: bool) -> str:

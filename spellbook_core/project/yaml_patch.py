@@ -44,9 +44,9 @@ def patch(text: str, root: yaml.Node, before: object, after: object, dump: Dump)
     lines = plain.split("\n")
     try:
         edits = _Patch(lines, dump).node(root, before, after)
+        changed = "\n".join(_applied(lines, 0, len(lines), edits))
     except _CoarseError:
         return None
-    changed = "\n".join(_applied(lines, 0, len(lines), edits))
     return changed.replace("\n", "\r\n") if "\r\n" in text else changed
 
 

@@ -132,7 +132,7 @@ def _table(frame: Any, columns: list[str], settings: Settings) -> Picture:
 def rows(frame: Any, *, total: int | None = None) -> Picture:
     """Return a table's rows as they are."""
     shown = frame.head(MAX_ROWS)
-    cells = [[cell(value) for value in row] for row in shown.itertuples(index=False, name=None)]
+    cells = [[_shown(value) for value in row] for row in shown.itertuples(index=False, name=None)]
     count = len(frame) if total is None else total
     return {"kind": "table", "columns": [text(name) for name in shown.columns], "rows": cells, "total": count}
 
@@ -147,12 +147,32 @@ def _grouped(frame: Any, columns: list[str], settings: Settings, *, is_line: boo
     values = {title_of(metric): _aggregated(groups, metric) for metric in metrics}
     keys = list(groups.groups)
     picture = series(
-        [", ".join(text(part) for part in key) if isinstance(key, tuple) else cell(key) for key in keys],
+        _labels(frame, columns, keys, is_line=is_line),
         {name: [cell(number) for number in found.reindex(keys)] for name, found in values.items()},
         settings,
         is_line=is_line,
     )
-    return {**picture, "x_title": ", ".join(columns)}
+    is_time = is_line and len(columns) == 1 and _has_times(frame[columns[0]])
+    return {**picture, **({"is_time": True} if is_time else {}), "x_title": ", ".join(columns)}
+
+
+def _labels(frame: Any, columns: list[str], keys: Sequence[Any], *, is_line: bool) -> list[Any]:
+    """Return what stands below each bar or point: a line of times gets an axis of time, bars get short texts."""
+    if len(columns) == 1 and _has_times(frame[columns[0]]):
+        import pandas as pd
+
+        moments = pd.Series(list(keys)).dt.tz_localize(None)  # as a clock there shows them, and as tables do
+        if is_line:
+            return [cell(moment) for moment in moments]
+        whole_days = bool((moments == moments.dt.normalize()).all())
+        return [str(moment.date()) if whole_days else str(moment) for moment in moments]
+    return [", ".join(text(part) for part in key) if isinstance(key, tuple) else cell(key) for key in keys]
+
+
+def _has_times(column: Any) -> bool:
+    import pandas as pd
+
+    return bool(pd.api.types.is_datetime64_any_dtype(column))
 
 
 def _over_time(frame: Any, column: str, settings: Settings, *, is_line: bool) -> Picture:
@@ -279,6 +299,12 @@ def cell(value: Any) -> str | int | float | bool | None:
             return str(value)[:19]
         return cell(value.item())
     return None if type(value).__name__ in {"NAType", "NaTType"} else text(value)
+
+
+def _shown(value: Any) -> str | int | float | bool | None:
+    """Return a value as a table shows it: as `cell`, times as the tables of outputs write them."""
+    found = cell(value)
+    return found.replace("T", " ", 1) if isinstance(value, datetime) and isinstance(found, str) else found
 
 
 def text(value: Any) -> str:

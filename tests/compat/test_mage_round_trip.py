@@ -134,18 +134,20 @@ FILES = st.fixed_dictionaries(
 )
 
 
-def dumped(document, **options) -> str:
+def dumped(document, *, shares=False, **options) -> str:
+    """Return the document as `safe_dump` writes it; with `shares` also the aliases of what occurs twice."""
+
     class Plain(yaml.SafeDumper):
         def ignore_aliases(self, data):
             return True
 
-    return yaml.dump(document, Dumper=Plain, **options)
+    return yaml.dump(document, Dumper=yaml.SafeDumper if shares else Plain, **options)
 
 
 @settings(max_examples=60, deadline=None)
-@given(FILES, st.booleans(), st.booleans())
-def test_generated_files_keep_their_bytes_and_edits_their_place(document, is_raw, is_sorted):
-    text = dumped(document, allow_unicode=is_raw, sort_keys=is_sorted)
+@given(FILES, st.booleans(), st.booleans(), st.booleans())
+def test_generated_files_keep_their_bytes_and_edits_their_place(document, shares, is_raw, is_sorted):
+    text = dumped(document, shares=shares, allow_unicode=is_raw, sort_keys=is_sorted)
     file = parse_pipeline(text.encode("utf-8"), PLACE)
     assert render_pipeline(file.document, file.pipeline, text=file.text, old=file.pipeline) == text
 
@@ -218,10 +220,10 @@ def bare(text) -> Counter[str]:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
-@given(FILES, st.booleans(), st.data())
-def test_links_and_removals_touch_only_the_blocks_they_name(document, is_raw, data):
+@given(FILES, st.booleans(), st.booleans(), st.data())
+def test_links_and_removals_touch_only_the_blocks_they_name(document, shares, is_raw, data):
     """Entries of other blocks, and every key of the edited ones but the links, stay as they are, unknown ones too."""
-    file = parse_pipeline(dumped(document, allow_unicode=is_raw).encode("utf-8"), PLACE)
+    file = parse_pipeline(dumped(document, shares=shares, allow_unicode=is_raw).encode("utf-8"), PLACE)
     names = [block.uuid for block in file.pipeline.blocks]
     assume(len(names) > 1)
     place = data.draw(st.integers(1, len(names) - 1))

@@ -43,6 +43,8 @@ def test_tags_are_refused_without_effect(tmp_path, value, place):
     [
         "a: &a [x,x,x,x,x,x,x,x,x]\n"
         + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9)),
+        "a: &a " + "x" * 100_000 + "\nb: [" + ", ".join(["*a"] * 100) + "]\n",
+        "a0: &a0 [[x]]\n" + "".join(f"a{n}: &a{n} [[*a{n - 1}]]\n" for n in range(1, 40)),
         "[" * 10_000,
         "a: " + "[" * 3_000_000,
         "{a: " * 100_000,
@@ -51,7 +53,18 @@ def test_tags_are_refused_without_effect(tmp_path, value, place):
         "? " * 50_000,
         "a: " + "x" * (5 * 1024 * 1024),
     ],
-    ids=["alias bomb", "10,000 brackets", "3M brackets", "maps", "dashes", "indents", "keys", "5 MB"],
+    ids=[
+        "alias bomb",
+        "long alias",
+        "deep alias",
+        "10,000 brackets",
+        "3M brackets",
+        "maps",
+        "dashes",
+        "indents",
+        "keys",
+        "5 MB",
+    ],
 )
 def test_bombs_are_refused_quickly(data):
     started = time.process_time()

@@ -53,10 +53,10 @@ def test_code_of_a_callback_that_no_list_names_opens_and_is_saved(everything, op
     app = open_screen("editor", project="demo", pipeline="main")
     next(button for button in app.button if "items\\_callback" in button.label).click().run()
     assert "has_callback" in texts(app)
-    area = next(area for area in app.text_area if area.key == "addon_code")
+    area = next(area for area in app.text_area if area.key == "hanging_code")
     assert area.value == "# called\n"
     area.set_value("# changed\n").run()
-    next(button for button in app.button if button.key == "addon_confirm").click().run()
+    next(button for button in app.button if button.key == "hanging_confirm").click().run()
     assert not app.exception
     assert file.read_text() == "# changed\n"
 

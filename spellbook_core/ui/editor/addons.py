@@ -77,15 +77,15 @@ def code(editor: Editor, request: DialogRequest) -> None:
     st.caption(f"{text.code_span(file.relative_path)} {_role(editor, add_on)}")
     if not file.exists:
         st.warning("The file is missing; Save creates it.", icon=":material/file_present:")
-    written = st.text_area("Code", file.text, key="addon_code", height=360, label_visibility="collapsed")
+    written = st.text_area("Code", file.text, key="hanging_code", height=360, label_visibility="collapsed")
 
     def act() -> None:
-        new = st.session_state.get("addon_code", written)
+        new = st.session_state.get("hanging_code", written)
         save = partial(block_service.save_source_of, editor.ctx, editor.project, add_on, new)
         if scope.guarded_by(editor, "dialog", lambda: save(expected_hash=file.content_hash)):
             confirm.finish(editor)
 
-    confirm.buttons(editor, "Save", key="addon_confirm", icon=":material/save:", act=act)
+    confirm.buttons(editor, "Save", key="hanging_confirm", icon=":material/save:", act=act)
 
 
 def _role(editor: Editor, add_on: Block) -> str:

@@ -106,16 +106,20 @@ def _line(
 ) -> None:
     look = type_look(kind)
     known = [name for name in names if editor.pipeline.has(name)]
-    with st.container(key=keys.widget(f"addonline_{look.word}", uuid), horizontal=True, vertical_alignment="center"):
-        st.badge(look.word, icon=look.icon, color=look.color)
-        st.markdown(f"**{text.escape(uuid, max_chars=50)}**", width="content")
+    with st.container(key=keys.widget(f"addonline_{look.word}", uuid), gap=None):
+        with st.container(
+            key=keys.widget(f"addontitle_{look.word}", uuid), horizontal=True, vertical_alignment="center"
+        ):
+            st.badge(look.word, icon=look.icon, color=look.color)
+            with st.container(key=keys.widget(f"path_{look.word}", uuid), width="stretch"):
+                st.markdown(f"**{text.escape(uuid, max_chars=50)}**")
+            if opens is not None:
+                st.button(
+                    "Code",
+                    key=keys.widget(f"addonopen_{look.word}", uuid),
+                    icon=":material/code:",
+                    type="tertiary",
+                    on_click=partial(addons.show_code, editor, opens),
+                )
         listed = ", ".join(known) if known else "no block of this pipeline"
-        st.caption(text.escape(f"{what} {listed}", max_chars=90), width="content")
-        if opens is not None:
-            st.button(
-                "Code",
-                key=keys.widget(f"addonopen_{look.word}", uuid),
-                icon=":material/code:",
-                type="tertiary",
-                on_click=partial(addons.show_code, editor, opens),
-            )
+        st.caption(text.escape(f"{what} {listed}", max_chars=120))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 import streamlit as st
 
@@ -20,6 +22,9 @@ _MOST_LABELS = 60
 
 _CHARACTERS = 90
 """Characters of labels that have room in a row."""
+
+_BAR_PART = 0.85
+"""Of the time between two bars of a time series, what the bar takes."""
 
 _COLOURS = [
     "#6d5ae6",
@@ -117,10 +122,29 @@ def _series(picture):
         if not is_line and kind == "O":
             side, offset = ("yOffset", alt.YOffset) if is_lying else ("xOffset", alt.XOffset)
             encoding[side] = offset("s:N", sort=names)
+    if kind == "T" and not is_line:
+        rows = _spans(picture)
+        encoding |= {"x2": alt.X2("e"), "y2": alt.Y2Datum(0)}
+        encoding["tooltip"][0] = alt.Tooltip("t:T", title="x")
     base = alt.Chart(alt.Data(values=rows))
     mark = base.mark_line(point=has_few, strokeWidth=2) if is_line else base.mark_bar()
     tall = max(150, min(560, 70 + 26 * len(picture["x"]))) if is_lying else _HEIGHT_PX
     return mark.encode(**encoding).properties(height=tall)
+
+
+def _spans(picture) -> list[dict[str, object]]:
+    """Return the bars of a time series, each as wide as the time up to the next one, shared by the series."""
+    starts = [datetime.fromisoformat(moment) for moment in picture["x"]]
+    gaps = [after - before for before, after in pairwise(starts)] or [timedelta(days=1)]
+    usual = sorted(gaps)[len(gaps) // 2]
+    rows: list[dict[str, object]] = []
+    for number, series in enumerate(picture["series"]):
+        for start, gap, value in zip(starts, [*gaps[: len(starts) - 1], usual], series["values"], strict=True):
+            wide = min(gap, usual) * _BAR_PART / len(picture["series"])
+            begin = start + number * wide
+            span = {"x": begin.isoformat(), "e": (begin + wide).isoformat(), "t": start.isoformat()}
+            rows.append({**span, "s": series["name"], "v": value})
+    return rows
 
 
 def _angle(labels) -> int:

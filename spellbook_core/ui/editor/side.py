@@ -142,7 +142,7 @@ def _node(editor: Editor, block) -> DagNode:
         uuid=block.uuid,
         label=text.one_line(block.name or block.uuid, max_chars=40),
         block_type=block.type,
-        state=editor.status_key(block.uuid),
+        state="note" if block.type == BlockType.MARKDOWN else editor.status_key(block.uuid),
         sublabel=text.one_line(code_pane.short_shape(shape), max_chars=28),
     )
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.block import BlockType
+from spellbook_core.model import not_run
+from spellbook_core.model.block import Block, BlockType
 from spellbook_core.model.run import BlockRun, Code, PipelineRun, Share, Status
 from spellbook_core.services import pipelines, runs
 from spellbook_core.ui import boundary, children, parts, reuse, state, text, waiting
@@ -88,8 +89,9 @@ def graph(run: PipelineRun, block_runs: Sequence[BlockRun], chosen: str | None) 
         pipeline = pipelines.load(state.context(), run.project, run.pipeline).pipeline
         parents: Mapping[str, Sequence[str]] = pipeline.parents()
         kinds = {str(block.uuid): (block.name, block.type) for block in pipeline.blocks}
+        left_out = {str(block.uuid): _why_left_out(block) for block in pipeline.blocks}
     except SpellbookError:  # the pipeline was renamed, deleted or broken since: the run still has its blocks
-        parents, kinds = {}, {}
+        parents, kinds, left_out = {}, {}, {}
     for block_run in block_runs:
         kinds.setdefault(block_run.key, (block_run.block, block_run.block_type))
     nodes = [
@@ -97,7 +99,7 @@ def graph(run: PipelineRun, block_runs: Sequence[BlockRun], chosen: str | None) 
             uuid,
             name,
             block_type,
-            by_block[uuid].status.value if uuid in by_block else "never_run",
+            by_block[uuid].status.value if uuid in by_block else left_out[uuid],
             _sublabel(by_block.get(uuid), counts),
         )
         for uuid, (name, block_type) in kinds.items()
@@ -110,6 +112,13 @@ def graph(run: PipelineRun, block_runs: Sequence[BlockRun], chosen: str | None) 
             links[child].append(parent)
     focus = _worth_a_look(block_runs)
     dag(nodes, links, key="run_graph", selected=chosen, focus=focus, height_px=PANE_PX, is_snug=True, on_click=_choose)
+
+
+def _why_left_out(block: Block) -> str:
+    """Return the word of `dag.palette` for a block that a run does not have."""
+    if block.type == BlockType.MARKDOWN:
+        return "note"
+    return "not_run" if not_run.of_block(block) is not None else "left_out"
 
 
 def _worth_a_look(block_runs: Sequence[BlockRun]) -> str | None:

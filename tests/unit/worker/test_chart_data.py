@@ -153,3 +153,16 @@ def test_settings_that_do_not_fit_are_named(settings, message):
 )
 def test_cells_are_json(value, expected):
     assert cell(value) == expected
+
+
+def test_dates_are_an_axis_of_time_in_lines_and_short_texts_in_bars():
+    days = pd.to_datetime(["2024-01-02", "2024-01-01", "2024-01-02"])
+    frame = pd.DataFrame({"day": days, "n": [1, 2, 3]})
+    settings = {"group_by": ["day"], "metrics": [{"aggregation": "sum", "column": "n"}]}
+    line = by_settings(frame, {**settings, "chart_type": "line chart"})
+    assert (line["is_time"], line["x"]) == (True, ["2024-01-01T00:00:00", "2024-01-02T00:00:00"])
+    bars = by_settings(frame, {**settings, "chart_type": "bar chart"})
+    assert (bars.get("is_time"), bars["x"], bars["series"][0]["values"]) == (None, ["2024-01-01", "2024-01-02"], [2, 4])
+    frame["day"] = frame["day"].dt.tz_localize("Asia/Seoul")
+    assert by_settings(frame, {**settings, "chart_type": "bar chart"})["x"] == ["2024-01-01", "2024-01-02"]
+    assert by_settings(frame.head(1), {"chart_type": "table"})["rows"][0][0] == "2024-01-02 00:00:00+09:00"

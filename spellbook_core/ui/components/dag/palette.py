@@ -45,6 +45,8 @@ _VIOLET = (Colours("#ede9fe", "#7c3aed", "#4c1d95"), Colours("#2a2150", "#a78bfa
 STATES: dict[str, State] = {
     "never_run": State("○", "never run", *_GREY),
     "not_run": State("–", "not run here", *_GREY),
+    "left_out": State("–", "not in this run", *_GREY),
+    "note": State("≡", "note", *_GREY),
     "fresh": State("✓", "fresh", *_GREEN),
     "stale": State("↻", "stale", *_AMBER),
     "initial": State("…", "queued", *_VIOLET),
