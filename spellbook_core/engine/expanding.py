@@ -12,6 +12,8 @@ from spellbook_core.engine.expansion import Child, Row, combine, rows_of
 from spellbook_core.model.block import BlockType
 from spellbook_core.model.children import Over, node_key
 from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.run import Status
+from spellbook_core.model.task import OutputInfo
 from spellbook_core.runs.records import BlockSpec, NewBlockRun
 from spellbook_core.runs.store import RunStore
 
@@ -37,7 +39,7 @@ class Growth:
             run.blocks[block.key] = block
         for key, names in self.children.items():
             run.blocks[key].children = names
-            run.blocks[key].first_started_at = now
+            run.blocks[key].first_started_at = run.blocks[key].first_started_at or now
 
 
 def grow(run: ActiveRun, store: RunStore, *, now: datetime) -> Growth | None:
@@ -54,8 +56,10 @@ def grow(run: ActiveRun, store: RunStore, *, now: datetime) -> Growth | None:
 
 
 def _expand(run: ActiveRun, growth: Growth, group: ActiveBlock, store: RunStore, now: datetime) -> None:
-    children = _children(run, growth, group)
-    names = tuple(child.name for child in children)
+    earlier = growth.children.get(group.key) or group.children or ()
+    every = _children(run, growth, group)
+    children = every[len(earlier) :]
+    names = tuple(child.name for child in every)
     specs = [_spec(group.spec, child) for child in children]
     new = [
         NewBlockRun(
@@ -71,16 +75,15 @@ def _expand(run: ActiveRun, growth: Growth, group: ActiveBlock, store: RunStore,
     numbers = store.expand_block(group.id, names, new, now=now)
     made = [
         replace(group, id=number, spec=spec, index=index)
-        for index, (number, spec) in enumerate(zip(numbers, specs, strict=True))
+        for index, (number, spec) in enumerate(zip(numbers, specs, strict=True), len(earlier))
     ]
     by_key = {block.key: block.spec for block in made}
     bonds = bonds_of(by_key)
     if group.block_type == BlockType.CALLBACK:
         bonds = replace(bonds, after={block.key: block.hangs_on for block in made if block.hangs_on is not None})
-    growth.state = state.apply(
-        growth.state,
-        state.BlockExpanded(group.key, tuple(by_key), {key: waits_for(spec) for key, spec in by_key.items()}, bonds),
-    )
+    members = tuple(node_key(group.block, name, group.spec.hangs_on) for name in names)
+    links = {key: waits_for(spec) for key, spec in by_key.items()}
+    growth.state = state.apply(growth.state, state.BlockExpanded(group.key, members, links, bonds))
     growth.children[group.key] = names
     growth.blocks += made
 
@@ -98,11 +101,22 @@ def _children(run: ActiveRun, growth: Growth, group: ActiveBlock) -> list[Child]
 
 
 def _rows(run: ActiveRun, growth: Growth, group: ActiveBlock, over: Over) -> list[Row]:
-    names = growth.children.get(over.parent)
+    parent, statuses = over.parent, growth.state.statuses
+    names = growth.children.get(parent)
     if names is None:
-        names = run.children_of(group, over.parent) or ()
-    items = {output.child: len(output.items) for output in run.given(group, over.parent) if output.items is not None}
+        names = run.children_of(group, parent) or ()
+    outputs = run.given(group, parent)
+    if over.is_group and over.is_dynamic and statuses.get(parent) is Status.RUNNING:  # the first of them have ended
+        names = names[: len(state.leading(growth.state, parent))]
+        outputs = tuple(replace(each, child=name) for name in names for each in _of_child(run, group, parent, name))
+    items = {output.child: len(output.items) for output in outputs if output.items is not None}
     return rows_of(over, children=names, items=items)
+
+
+def _of_child(run: ActiveRun, group: ActiveBlock, parent: BlockUuid, child: str) -> tuple[OutputInfo, ...]:
+    """Return what one child of a parent brought; the parent as a whole may not have ended yet."""
+    inside = run.outputs.get(node_key(parent, child))
+    return tuple(each for each in run.given(group, parent) if each.child == child) if inside is None else inside
 
 
 def _reason(run: ActiveRun, group: ActiveBlock, child: Child) -> str:
@@ -112,7 +126,7 @@ def _reason(run: ActiveRun, group: ActiveBlock, child: Child) -> str:
         if pick.item is None:
             continue
         of = f"'{node_key(parent, pick.child)}'"
-        items = next((o.items for o in run.given(group, parent) if o.child == pick.child and o.items is not None), ())
+        items = next((o.items for o in _of_child(run, group, parent, pick.child) if o.items is not None), ())
         label = items[pick.item].label if items and pick.item < len(items) else ""
         told.append(f"{label}: item {pick.item} of {of}" if label else f"item {pick.item} of {of}")
     return "; ".join(told) or f"child {child.name}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import TypeAlias
 
 from spellbook_core.model import graph
@@ -57,11 +58,17 @@ class Group:
         over: Blocks whose outputs tell how many children there are; they must have completed before.
         like: Groups whose children it follows one by one, so that it need not wait for their end.
         members: Its children; None until they are known.
+        is_open: Whether more may come: it runs once per item of children, the last of which have not ended.
+        seen: Of how many of these children it has the items.
+        fate: How it ends at best, because no more can come: what it runs once per item of did not complete.
     """
 
     over: tuple[BlockUuid, ...] = ()
     like: tuple[BlockUuid, ...] = ()
     members: tuple[BlockUuid, ...] | None = None
+    is_open: bool = False
+    seen: int = 0
+    fate: Status | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +88,11 @@ class Bonds:
 
 @dataclass(frozen=True, slots=True)
 class BlockExpanded:
-    """The children of a group are known.
+    """The children of a group are known, all or the first ones; see `expandable`.
 
     Attributes:
-        members: Its children, in order.
-        parents: Child, or condition or callback of one -> what it waits for, in the order of the plan.
+        members: Its children so far, in order.
+        parents: New child, or condition or callback of one -> what it waits for, in the order of the plan.
         bonds: Of these conditions and callbacks.
     """
 
@@ -141,7 +148,7 @@ def begin(
         parents=inside,
         statuses={block: known.get(block, Status.INITIAL) for block in inside},
         children=graph.children_of(inside),
-        bonds=bonds or Bonds(),
+        bonds=_reopened(bonds or Bonds(), known),
     )
     for block, status in list(state.statuses.items()):
         if status.is_terminal and status is not Status.COMPLETED:
@@ -175,16 +182,23 @@ def apply(state: RunState, event: Event) -> RunState:
 
 
 def expandable(state: RunState) -> list[BlockUuid]:
-    """Return the groups whose children can be known now, in the order of the plan."""
-    groups, statuses = state.bonds.groups, state.statuses
+    """Return the groups whose children, or more of them, can be known now, in the order of the plan.
+
+    One that runs once per item of children need not wait for all of these: it grows with the leading ones that have
+    ended, so that the place of a child among the others is known when it starts.
+    """
     return [
         name
-        for name, group in groups.items()
-        if group.members is None
-        and statuses[name] is Status.INITIAL
-        and all(statuses[parent] is Status.COMPLETED for parent in group.over)
-        and all(groups[parent].members is not None for parent in group.like if parent in groups)
+        for name, group in state.bonds.groups.items()
+        if group.is_open or (group.members is None and state.statuses[name] is Status.INITIAL)
+        if _is_whole(state, group) or _leading_completed(state, group) > group.seen
     ]
+
+
+def leading(state: RunState, block: BlockUuid) -> tuple[BlockUuid, ...]:
+    """Return the first children of a group, up to the one that has not ended well."""
+    ended = {Status.COMPLETED, Status.CONDITION_FAILED}
+    return tuple(takewhile(lambda name: state.statuses[name] in ended, state.bonds.groups[block].members or ()))
 
 
 def ready(state: RunState, free: int) -> list[BlockUuid]:
@@ -202,6 +216,41 @@ def outcome(state: RunState) -> Status | None:
     if found & {Status.FAILED, Status.UPSTREAM_FAILED}:
         return Status.FAILED
     return Status.CANCELLED if Status.CANCELLED in found else Status.COMPLETED
+
+
+def _is_whole(state: RunState, group: Group) -> bool:
+    """Return whether all children of a group can be known."""
+    groups = state.bonds.groups
+    return all(state.statuses[parent] is Status.COMPLETED for parent in group.over) and not any(
+        groups[parent].members is None or groups[parent].is_open for parent in group.like if parent in groups
+    )
+
+
+def _grows(group: Group, groups: Mapping[BlockUuid, Group]) -> bool:
+    """Return whether a group may grow by and by: with one other, whose children come first in the order of its own."""
+    return len(group.over) == 1 and not group.like and group.over[0] in groups
+
+
+def _leading_completed(state: RunState, group: Group) -> int:
+    if state.is_cancelling or not _grows(group, state.bonds.groups):
+        return 0
+    if state.statuses[group.over[0]] is not Status.RUNNING:
+        return 0
+    return sum(state.statuses[name] is Status.COMPLETED for name in leading(state, group.over[0]))
+
+
+def _reopened(bonds: Bonds, statuses: Mapping[BlockUuid, Status]) -> Bonds:
+    """Return `bonds` with the groups open that had begun and may not have all their children."""
+    groups = {
+        name: replace(group, is_open=True)
+        if group.members is not None
+        and statuses.get(name) is Status.RUNNING
+        and _grows(group, bonds.groups)
+        and statuses.get(group.over[0]) is not Status.COMPLETED
+        else group
+        for name, group in bonds.groups.items()
+    }
+    return replace(bonds, groups=groups)
 
 
 _WAITS = frozenset({Status.INITIAL, Status.QUEUED})
@@ -243,6 +292,7 @@ def _cancelling(state: RunState) -> RunState:
     begun = state.waiting
     statuses = {**state.statuses, **closed}
     state = replace(state, statuses=statuses, is_cancelling=True, waiting=frozenset())
+    state = _closed(state, state.bonds.groups, Status.CANCELLED)
     state = _silence(state, {block: status for block, status in closed.items() if block not in begun})
     return _end_groups(state)
 
@@ -260,14 +310,22 @@ def _silence(state: RunState, closed: Mapping[BlockUuid, Status]) -> RunState:
 def _expanded(state: RunState, event: BlockExpanded) -> RunState:
     if event.block not in expandable(state):
         return state
+    group = state.bonds.groups[event.block]
+    last = group.members[-1] if group.members else event.block
     parents: dict[BlockUuid, tuple[BlockUuid, ...]] = {}
     for block, its_parents in state.parents.items():
         parents[block] = its_parents
-        if block == event.block:
+        if block == last:
             parents.update(event.parents)
     inside = {block: tuple(name for name in names if name in parents) for block, names in parents.items()}
     old, new = state.bonds, event.bonds
-    groups = {**old.groups, event.block: replace(old.groups[event.block], members=event.members)}
+    group = replace(
+        group,
+        members=event.members,
+        is_open=not _is_whole(state, group),
+        seen=_leading_completed(state, group),
+    )
+    groups = {**old.groups, event.block: group}
     known = {**state.statuses, event.block: Status.RUNNING}
     state = replace(
         state,
@@ -285,12 +343,14 @@ def _expanded(state: RunState, event: BlockExpanded) -> RunState:
 
 def _end_groups(state: RunState) -> RunState:
     """End the groups whose children have all ended, and what can never run because of that."""
-    for name, group in state.bonds.groups.items():
-        if state.statuses[name] is not Status.RUNNING or group.members is None:
+    for name in state.bonds.groups:
+        group = state.bonds.groups[name]  # one above may just have closed it
+        if state.statuses[name] is not Status.RUNNING or group.members is None or group.is_open:
             continue
         if not all(state.statuses[member].is_terminal for member in group.members):
             continue
-        status = _together({state.statuses[member] for member in group.members})
+        fate = {group.fate} if group.fate is not None else set()
+        status = _together({state.statuses[member] for member in group.members} | fate)
         state = replace(state, statuses={**state.statuses, name: status})
         if status is not Status.COMPLETED:
             state = _close_descendants(state, name, status)
@@ -303,6 +363,17 @@ def _together(found: set[Status]) -> Status:
         if status in found:
             return status
     return Status.CONDITION_FAILED if found == {Status.CONDITION_FAILED} else Status.COMPLETED
+
+
+def _closed(state: RunState, names: Iterable[BlockUuid], fate: Status) -> RunState:
+    """Let no more children come to those of the groups `names` that are open."""
+    groups = state.bonds.groups
+    closed = {name: replace(groups[name], is_open=False, fate=fate) for name in names if _is_open(groups, name)}
+    return replace(state, bonds=replace(state.bonds, groups={**groups, **closed})) if closed else state
+
+
+def _is_open(groups: Mapping[BlockUuid, Group], name: BlockUuid) -> bool:
+    return name in groups and groups[name].is_open
 
 
 def _postponed(state: RunState, block: BlockUuid) -> RunState:
@@ -325,4 +396,6 @@ def _close_descendants(state: RunState, block: BlockUuid, status: Status) -> Run
     if guarded in closed and status is Status.FAILED:
         closed[guarded] = Status.FAILED
     state = replace(state, statuses={**state.statuses, **closed})
+    if any(group.is_open for group in state.bonds.groups.values()):
+        state = _closed(state, graph.reachable(state.children, [block]), inherited)
     return _silence(state, {name: ended for name, ended in closed.items() if ended is not Status.FAILED})

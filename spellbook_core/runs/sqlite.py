@@ -159,7 +159,8 @@ class SqliteRunStore(SqliteRunReader):
         with self.transaction():
             row = self._block_run_row(block_run_id)
             self._database.execute(
-                "UPDATE block_runs SET status = ?, started_at = ?, first_started_at = ?, children = ? WHERE id = ?",
+                "UPDATE block_runs SET status = ?, started_at = coalesce(started_at, ?),"
+                " first_started_at = coalesce(first_started_at, ?), children = ? WHERE id = ?",
                 (Status.RUNNING.value, to_text(now), to_text(now), codec.dump(list(names)), block_run_id),
             )
             run = self.run(RunId(row["run_id"]))

@@ -88,12 +88,12 @@ class RunStore(Protocol):
     def expand_block(
         self, block_run_id: BlockRunId, names: Sequence[str], blocks: Sequence[NewBlockRun], *, now: datetime
     ) -> list[BlockRunId]:
-        """Add the children of a block that runs once per item, and mark it as running.
+        """Add children of a block that runs once per item, all or more of them, and mark it as running.
 
         Args:
             block_run_id: The block as a whole.
-            names: Of its children, in order.
-            blocks: One per child, at the block's own position.
+            names: Of its children so far, in order.
+            blocks: One per new child, at the block's own position.
             now: When the children became known.
         """
 

@@ -215,19 +215,37 @@ def test_children_of_children_follow_one_by_one_and_reduce_gathers(workspace):
     assert found["again"].children == ("0", "1", "2", "3")
 
 
-def test_nested_dynamic_blocks_multiply(workspace):
-    inner = "@transformer\ndef inner(number, *args, **kwargs):\n    return [[f'{number}{c}' for c in 'ab'[:number]]]\n"
+def test_nested_dynamic_blocks_multiply_and_do_not_wait_for_each_other(workspace):
+    inner = """
+import pathlib, time
+
+@transformer
+def inner(number, *args, **kwargs):
+    until = time.monotonic() + 60
+    while number == 2 and not (pathlib.Path(__file__).parent / '1a').exists():
+        assert time.monotonic() < until, 'the child of 1 waits for 2'
+        time.sleep(0.01)
+    return [[f'{number}{c}' for c in 'ab'[:number]]]
+"""
+    leaf = """
+import pathlib
+
+@transformer
+def leaf(name, *args, **kwargs):
+    (pathlib.Path(__file__).parent / name).touch()
+    return f"{name}{kwargs['dynamic_block_index']}"
+"""
     blocks = {
         "items": BlockFile(ITEMS, "data_loader", settings=DYNAMIC),
         "inner": BlockFile(inner, parents=("items",), settings=DYNAMIC),
-        "leaf": BlockFile(PASS_ON, parents=("inner",), settings=REDUCED),
+        "leaf": BlockFile(leaf, parents=("inner",), settings=REDUCED),
         "all": BlockFile(ALL, "custom", ("leaf",)),
     }
     workspace.make(blocks)
     run, found = workspace.run()
     assert run.status is Status.COMPLETED
     assert found["leaf"].children == ("1:0", "2:0", "2:1")
-    assert workspace.value(found["all"]) == {"all": ["1a", "2a", "2b"]}
+    assert workspace.value(found["all"]) == {"all": ["1a0", "2a1", "2b2"]}
 
 
 def test_two_dynamic_parents_are_combined_each_with_each(workspace):

@@ -21,15 +21,25 @@ from tests.unit.engine.conftest import FakeExecutor
 
 LIMIT = 3
 ITEMS = 3
-BEFORE = {"items": ["look"], "each": ["items"], "then": ["each"], "all": ["then", "side", "holds@all"], "out": ["all"]}
+BEFORE = {
+    "items": ["look"],
+    "each": ["items"],
+    "then": ["each"],
+    "deep": ["each"],
+    "deeper": ["deep"],
+    "all": ["then", "side", "holds@all"],
+    "out": ["all"],
+}
 """Block -> what must have completed before it; of a child, the child of the same item."""
+DEPTH = {"then": "each", "deep": "each", "deeper": "deep"}
+"""Block of which a child follows one child of another."""
 
 
 def retried():
     return {"retry_config": {"retries": 2, "delay": 3, "max_delay": 600}}
 
 
-def make(tmp_path):
+def make(tmp_path, *, is_nested):
     dynamic, reduced = {"configuration": {"dynamic": True}}, {"configuration": {"reduce_output": True}}
     blocks = {
         "look": BlockFile("", "sensor", settings={"configuration": {"poll_interval": 5}}),
@@ -40,13 +50,19 @@ def make(tmp_path):
         "all": BlockFile("", "custom", ("then", "side"), settings=retried()),
         "out": BlockFile("", "data_exporter", ("all",)),
     }
+    if is_nested:
+        blocks["each"] = BlockFile("", "transformer", ("items",), settings={**dynamic, **retried()})
+        blocks["deep"] = BlockFile("", "transformer", ("each",), settings={**dynamic, **retried()})
+        blocks["deeper"] = BlockFile("", "transformer", ("deep",), settings=reduced)
+        blocks["all"] = BlockFile("", "custom", ("deeper", "side"))
+        del blocks["then"]
     project = make_project(tmp_path, blocks=blocks)
     heard = "@callback('success', 'failure', 'cancelled')\ndef f(*args, **kwargs):\n    pass\n"
     condition = "@condition\ndef f(*args, **kwargs):\n    return True\n"
     add_ons(
         project,
         conditionals=[("holds", condition, ["all"]), ("fits", condition, ["each"])],
-        callbacks=[("tell", heard, ["each"]), ("told", heard, ["all"])],
+        callbacks=[("tell", heard, ["deep" if is_nested else "each"]), ("told", heard, ["all"])],
     )
 
 
@@ -67,7 +83,14 @@ class Attempts(FakeExecutor):
         rows = {each.key: each for each in self.context.store.block_runs(task.run_id)}
         if not task.hangs_on:
             for name in BEFORE.get(task.block, ()):
-                child = task.child if task.block == "then" and name == "each" else ""
+                if name not in rows:
+                    continue
+                child = task.child if DEPTH.get(task.block) == name else ""
+                if task.block in {"deep", "deeper"}:
+                    child = child.rpartition(":")[0]
+                    before = [row for row in rows.values() if row.block == task.block and row.child]
+                    assert sorted(before, key=lambda row: places(row.child)) == before, "they are made in their order"
+                    assert task.child_index == [row.child for row in before].index(task.child)
                 parent = rows[node_key(name, child) if "@" not in name else name]
                 assert parent.status is Status.COMPLETED, f"{task.block} before {parent.key}"
         return {"block": task.block, "number": number}
@@ -104,18 +127,23 @@ def chance_of(task, count):
 
 
 def output(task):
-    items = tuple(Item(f"d{number}") for number in range(ITEMS)) if task.block == "items" else None
+    count = {"items": ITEMS, "each": 1 + task.block_run_id % 2, "deep": task.block_run_id % 3}.get(task.block)
+    items = None if count is None else tuple(Item(f"d{number}") for number in range(count))
     ref = ArtifactRef(f"{task.block_run_id:032x}", "json")
     return OutputInfo(0, ref, OutputKind.JSON, "int", None, (), 1, "1", items=items)
 
 
-@pytest.mark.parametrize("seed", range(24))
-def test_run_of_every_kind_ends_and_no_attempt_is_made_twice(tmp_path, context, clock, settings, seed):
+def places(child):
+    return [int(number) for number in child.split(":")]
+
+
+@pytest.mark.parametrize(("seed", "is_nested"), [*((n, False) for n in range(24)), *((n, True) for n in range(30))])
+def test_run_of_every_kind_ends_and_no_attempt_is_made_twice(tmp_path, context, clock, settings, seed, is_nested):
     chance = random.Random(seed)
-    calm = chance.choice([6, 30, 100])
+    calm = chance.choice([30, 100] if is_nested else [6, 30, 100])
     made, sealed = Counter(), set()
     settings = dataclasses.replace(settings, max_parallel_blocks=LIMIT)
-    make(tmp_path)
+    make(tmp_path, is_nested=is_nested)
 
     def new_runner():
         executor = Attempts(clock, context, made, sealed)
@@ -127,7 +155,7 @@ def test_run_of_every_kind_ends_and_no_attempt_is_made_twice(tmp_path, context, 
     run = context.store.create_run(new, now=clock.now())
     runner.take_new()
     is_cancelled = False
-    for _ in range(600):
+    for _ in range(1200):
         if context.store.run(run.id).status.is_terminal:
             break
         running = [each for each in context.store.block_runs(run.id) if each.status is Status.RUNNING]
@@ -168,6 +196,6 @@ def test_run_of_every_kind_ends_and_no_attempt_is_made_twice(tmp_path, context, 
             assert each.status is Status.COMPLETED, f"{each.key} had sealed its success"
     plain = {each.status for each in found.values() if each.block_type != "callback"}
     assert (ended is Status.COMPLETED) == (plain <= {Status.COMPLETED, Status.CONDITION_FAILED})
-    for block in ("each", "then"):
+    for block in ("each",) if is_nested else ("each", "then"):
         if found[block].status is Status.COMPLETED and ended is Status.COMPLETED:
             assert {key for key in found if key.startswith(f"{block}:")} == {f"{block}:{n}" for n in range(ITEMS)}

@@ -113,6 +113,62 @@ def test_groups_are_expanded_once_and_never_started():
         assert state.apply(current, event) is current
 
 
+def nested() -> state.RunState:
+    parents = {"items": (), "each": ("items",), "deep": ("each",), "all": ("deep",)}
+    groups = {"each": Group(over=("items",)), "deep": Group(over=("each",))}
+    current = end(state.begin(parents, bonds=Bonds(groups=groups)), "items")
+    links = {f"each:{n}": ("items",) for n in range(3)}
+    return state.apply(current, BlockExpanded("each", tuple(links), links))
+
+
+def deeper(current: state.RunState, *names: str) -> state.RunState:
+    """Have `deep` grow by children of these names."""
+    known = current.bonds.groups["deep"].members or ()
+    links = {f"deep:{name}": (f"each:{name[0]}",) for name in names}
+    return state.apply(current, BlockExpanded("deep", (*known, *links), links))
+
+
+def test_nested_group_grows_with_the_leading_children_of_the_one_above():
+    current = end(nested(), "each:1")
+    assert state.expandable(current) == [], "how many come before those of each:1 is not known"
+    current = end(current, "each:0")
+    assert state.expandable(current) == ["deep"]
+    current = deeper(current, "0:0", "1:0", "1:1")
+    assert state.expandable(current) == []
+    assert state.ready(current, 8) == ["each:2", "deep:0:0", "deep:1:0", "deep:1:1"]
+    for block in ("deep:0:0", "deep:1:0", "deep:1:1"):
+        current = end(current, block)
+    assert current.statuses["deep"] is Status.RUNNING, "more may come"
+    current = deeper(end(current, "each:2"), "2:0")
+    assert list(current.statuses)[-3:] == ["deep:1:1", "deep:2:0", "all"]
+    assert state.ready(end(current, "deep:2:0"), 8) == ["all"]
+
+
+def test_nested_group_ends_when_no_more_can_come():
+    for status, ends in (
+        (Status.FAILED, Status.UPSTREAM_FAILED),
+        (Status.CANCELLED, Status.CANCELLED),
+        (Status.CONDITION_FAILED, Status.COMPLETED),
+    ):
+        current = deeper(end(nested(), "each:0"), "0:0")
+        current = state.apply(state.apply(current, BlockStarted("deep:0:0")), BlockStarted("each:1"))
+        current = end(state.apply(current, BlockEnded("each:1", status)), "each:2")
+        if ends is Status.COMPLETED:
+            current = deeper(current)
+        assert state.expandable(current) == []
+        assert current.statuses["deep"] is Status.RUNNING
+        current = state.apply(current, BlockEnded("deep:0:0", Status.COMPLETED))
+        assert current.statuses["deep"] is ends
+
+
+def test_nested_group_of_a_cancelled_run_grows_no_more():
+    current = deeper(end(nested(), "each:0"), "0:0")
+    current = state.apply(state.apply(current, BlockStarted("each:1")), CancelRequested())
+    current = state.apply(current, BlockEnded("each:1", Status.COMPLETED))
+    assert state.expandable(current) == []
+    assert state.outcome(current) is Status.CANCELLED
+
+
 @st.composite
 def pipelines(draw):
     """A graph of plain blocks and groups, some guarded, some with a callback; and how many children a group gets."""
@@ -140,14 +196,21 @@ def pipelines(draw):
 
 
 def expand(current: state.RunState, block: str, counts: dict[str, int], add_on: str) -> state.RunState:
-    """Have a group grow; its children get a callback each, or a condition each, or neither."""
+    """Have a group grow; its children get a callback each, or a condition each, or neither.
+
+    One that grows with the leading children of another gets one more, which waits for the last of these.
+    """
     group = current.bonds.groups[block]
     source = group.like[0] if group.like else None
     number = len(current.bonds.groups[source].members) if source else counts[block]
+    above = {}
+    if group.over and current.statuses[group.over[0]] is Status.RUNNING:
+        number = min(number, len(group.members or ()) + 1)
+        above = {group.over[0]: state.leading(current, group.over[0])[-1]}
     members = tuple(f"{block}:{n}" for n in range(number))
     links, after, guards = {}, {}, {}
-    for n, member in enumerate(members):
-        others = tuple(parent for parent in current.parents[block] if parent != source)
+    for n, member in list(enumerate(members))[len(group.members or ()) :]:
+        others = tuple(above.get(parent, parent) for parent in current.parents[block] if parent != source)
         links[member] = (*others, f"{source}:{n}") if source else others
         if add_on == "callbacks":
             links[f"k@{member}"] = ()
@@ -238,6 +301,7 @@ def check_end(current: state.RunState) -> None:
         found = {current.statuses[member] for member in group.members or ()}
         if current.statuses[name] is Status.COMPLETED:
             assert found <= {Status.COMPLETED, Status.CONDITION_FAILED}
+            assert all(current.statuses[parent] is Status.COMPLETED for parent in group.over)
     for name, status in current.statuses.items():
         if status is Status.COMPLETED and name not in current.bonds.groups and name not in current.bonds.after:
             assert all(current.statuses[parent] is Status.COMPLETED for parent in current.parents[name])
