@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from spellbook_core.artifacts.formats import frame_rule, json_values
-from spellbook_core.artifacts.formats.arrow_file import open_table, write_table
+from spellbook_core.artifacts.formats.arrow_file import write_table
 from spellbook_core.artifacts.formats.duplicates import merge_frame
 from spellbook_core.artifacts.formats.encoded import Encoded, count
+from spellbook_core.artifacts.formats.mapped import read_frame
 from spellbook_core.artifacts.formats.table_preview import preview_table
 from spellbook_core.artifacts.sketch import label_text
 from spellbook_core.model.task import Column, OutputKind
@@ -145,10 +146,9 @@ def _notes(frame: Any) -> dict[str, JsonValue]:
 
 
 def decode(path: Path) -> object:
-    """Return a new frame or series: writable, consolidated, independent of the file."""
-    table = open_table(path)
+    """Return a new frame or series: writable, and what is written to it does not reach the file."""
+    frame, table = read_frame(path)
     notes = json.loads(table.schema.metadata[_NOTES])
-    frame = table.to_pandas()
     _restore_columns(frame, table, notes)
     _restore_labels(frame, notes)
     if notes["utc_index"]:
