@@ -205,7 +205,8 @@ def _line(kind: str, facts: list[object]) -> bytes:
 
 def _write(file: Path, data: bytes) -> None:
     """Not synced: what a power loss damages is noticed by its digest."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (file.parent.parent, file.parent):
+        folder.mkdir(exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(prefix=".", dir=file.parent)
     try:
         with os.fdopen(handle, "wb") as draft:
