@@ -26,12 +26,10 @@ def card() -> None:
             for one in found:
                 _row(project, one)
         with st.form("secret_form", clear_on_submit=True, border=False):
-            fields = st.columns([2, 3, 1], vertical_alignment="bottom")
+            fields = st.columns([2, 2.6, 1.4], vertical_alignment="bottom", gap="small")
             fields[0].text_input("Name", key=_NAME, placeholder="API_KEY", max_chars=200)
             fields[1].text_input("Value", key=_VALUE, type="password", autocomplete="off")
-            fields[2].form_submit_button(
-                "Keep", icon=":material/key:", on_click=_keep, args=(project,), width="stretch"
-            )
+            fields[2].form_submit_button("Keep", on_click=_keep, args=(project,), width="stretch")
         st.caption(
             f"Kept in {text.code_span('.env')} of the project, readable by you alone and ignored by git. "
             f"A block asks for it with {text.code_span(_ASK)}; a block that runs already keeps the old value."
