@@ -28,6 +28,7 @@ RULES = {
     "unknown keys survive at every level; unedited files keep their bytes, an edit changes its own lines": [
         "compat/test_mage_round_trip.py::test_generated_files_keep_their_bytes_and_edits_their_place",
         "compat/test_mage_round_trip.py::test_links_and_removals_touch_only_the_blocks_they_name",
+        "compat/test_mage_round_trip.py::test_every_edit_changes_its_own_lines_only",
         "compat/test_mage_files.py::test_unedited_file_keeps_its_bytes",
         "compat/test_mage_files.py::test_new_block_has_every_key_of_mage",
         "unit/project/test_yaml_patch.py::test_edit_changes_its_own_lines",
@@ -35,6 +36,11 @@ RULES = {
     ],
     "triggers.yaml, io_config.yaml and the project's metadata.yaml are text": [
         "compat/test_mage_text_files.py::test_file_keeps_its_bytes_and_an_edit_its_place",
+        "compat/test_mage_text_files.py::test_generated_file_keeps_its_bytes",
+        "compat/test_mage_text_files.py::test_the_one_edit_of_a_project_file_adds_its_section_and_nothing_else",
+    ],
+    "environment variables are filled into the project's metadata.yaml": [
+        "unit/project/test_project_file.py::test_environment_variables_are_filled_in",
     ],
     "names that YAML would retype are refused with their line": [
         "compat/test_mage_odd_projects.py::test_names_that_yaml_retypes_are_refused_with_their_line",
@@ -70,6 +76,11 @@ RULES = {
         "compat/test_mage_contract.py::test_replica_runs_the_code_of_its_original",
         "compat/test_mage_kinds.py::test_callbacks_of_both_spellings_are_called",
         "engine/test_block_kinds.py",
+    ],
+    "a callback that only has_callback names is shown, checked, called, renamed and deleted with its block": [
+        "compat/test_mage_own_callbacks.py",
+        "compat/test_mage_kinds.py::test_callbacks_of_both_spellings_are_called",
+        "ui/test_editor_marks.py::test_code_of_a_callback_that_no_list_names_opens_and_is_saved",
     ],
     "charts are drawn by settings, variables and decorators, outside of runs": [
         "compat/test_mage_charts.py::test_charts_are_drawn_by_their_settings",

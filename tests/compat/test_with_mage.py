@@ -47,6 +47,10 @@ def test_mage_loads_what_the_services_write(context):
     blocks.set_variables(*at, {"rows": 3, "day": "2024-01-01", "flag": True, "names": ["a"], "text": "010"})
     settings = {"chart_type": "bar chart", "group_by": ["g"], "metrics": [{"aggregation": "sum", "column": "v"}]}
     charts.add(*at, parent="load_데이터", name="by group", settings=settings)
+    path = context.workspace.project(project).pipeline_file(uuid)
+    path.write_text(path.read_text().replace("has_callback: false", "has_callback: true"))
+    (root / "callbacks").mkdir(exist_ok=True)
+    (root / "callbacks" / "train_callback.py").write_text("# called\n")
     blocks.rename(*at, "train", "train model")
     blocks.set_parents(*at, "export", ["train_model", "api/clean"])
     found = mage("read", root, uuid)
@@ -60,6 +64,10 @@ def test_mage_loads_what_the_services_write(context):
         assert seen["upstream"] == list(block.upstream_blocks)
         assert sorted(seen["downstream"]) == sorted(children[block.uuid])
         assert seen["content"] == blocks.source(*at, block.uuid).text
+    assert {name: seen["called"] for name, seen in found["blocks"].items()} == {
+        **dict.fromkeys(found["blocks"], ""),
+        "train_model": "# called\n",
+    }
     assert found["widgets"] == {"by_group": settings}
 
 

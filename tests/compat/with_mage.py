@@ -22,6 +22,7 @@ def read(repo, uuid):
             "configuration": block.configuration,
             "replicated": block.replicated_block,
             "content": block.content,
+            "called": block.callback_block.content if block.has_callback else None,
         }
         for name, block in pipeline.blocks_by_uuid.items()
     }
