@@ -26,7 +26,8 @@ SPELLBOOK = Path(sys.executable).with_name("spellbook")
 STEP = int(os.environ.get("SPELLBOOK_FAULT_STEP", "11"))
 SEED = int(os.environ.get("SPELLBOOK_FAULT_SEED", "1"))
 
-LOAD = "@data_loader\ndef f(*args, **kwargs):\n    return {'rows': 50}\n"
+LOAD = "from demo.utils.rows import ROWS\n@data_loader\ndef f(*args, **kwargs):\n    return {'rows': ROWS}\n"
+MODULES = {"utils/__init__.py": "", "utils/rows.py": "ROWS = 50\n"}
 FRAME = """
 import pandas as pd
 
@@ -56,7 +57,7 @@ def library(tmp_path_factory):
 
 @pytest.fixture
 def workspace(tmp_path):
-    make_project(tmp_path / "base", blocks=BLOCKS)
+    make_project(tmp_path / "base", blocks=BLOCKS, files=MODULES)
     return tmp_path / "base"
 
 

@@ -25,6 +25,7 @@ from spellbook_core.engine.solo import run_alone
 from spellbook_core.errors import SpellbookError
 from spellbook_core.executors.inline import InlineExecutor
 from spellbook_core.model.run import NewRun, Status
+from spellbook_core.project import kept_modules
 from spellbook_core.services import runs
 from spellbook_core.services.wiring import Context, open_context
 
@@ -82,6 +83,9 @@ def look(workspace: Path) -> dict[str, object]:
             problems.append(f"run {run.id} completed, its blocks did not")
         if run.status is Status.FAILED and not run.error and not any(each.error for each in block_runs):
             problems.append(f"run {run.id} failed without a reason")
+        kept = kept_modules.read(ctx.workspace.modules_file(run.id)).texts(ctx.workspace, "load") or {}
+        if any(text != (ctx.workspace.project("demo").root / path).read_bytes() for path, text in kept.items()):
+            problems.append(f"run {run.id} kept another text than that of its module")
         for each in block_runs:
             if each.status is Status.COMPLETED:
                 problems += damaged(ctx, each.block, [output.artifact for output in each.outputs])
