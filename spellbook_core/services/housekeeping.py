@@ -137,18 +137,17 @@ def _report(plan: Plan, used: dict[str, int], *, is_done: bool) -> Report:
 def _used(ctx: Context, plan: Plan) -> dict[str, int]:
     workspace = ctx.workspace
     folders = {
-        "files of runs": workspace.runs_dir,
-        "modules of runs": workspace.modules_dir,
-        "charts": workspace.charts_dir,
-        "environments": workspace.environments_dir,
-        "trash": workspace.trash_dir,
+        "files of runs": (workspace.runs_dir, workspace.modules_dir),
+        "charts": (workspace.charts_dir,),
+        "environments": (workspace.environments_dir,),
+        "trash": (workspace.trash_dir,),
     }
-    measured = {name: sweep.measure(folder) for name, folder in folders.items()}
+    measured = {name: [sweep.measure(folder) for folder in those] for name, those in folders.items()}
     store = workspace.database_path
     files = [store, store.with_name(f"{store.name}-wal")]
     return {
         "outputs": sum(found.size_bytes for found in plan.stored.values()),
-        **{name: 0 if found is None else found.size_bytes for name, found in measured.items()},
+        **{name: sum(each.size_bytes for each in found if each is not None) for name, found in measured.items()},
         "run store": sum(path.stat().st_size for path in files if path.exists()),
     }
 
