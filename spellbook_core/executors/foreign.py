@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from spellbook_core.project.layout import environment_digest
+from spellbook_core.project.state_folder import environment_digest
 from spellbook_core.worker import boot
 
 OWN_PYTHON = "SPELLBOOK_PYTHON"

@@ -11,11 +11,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from spellbook_core.atomic import content_hash
-from spellbook_core.project.layout import ProjectLayout, environment_digest
+from spellbook_core.project.layout import ProjectLayout
 from spellbook_core.project.packages import install_name, normalized
 from spellbook_core.project.secret_digests import secret_digests
 from spellbook_core.project.site_packages import site_folders
 from spellbook_core.project.sourcefacts import ALL_SECRETS, NAMED
+from spellbook_core.project.state_folder import environment_digest
 
 LOCK_FILES = ("requirements.txt", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock")
 

@@ -1,7 +1,8 @@
 """Strict YAML: what could change meaning, run code or exhaust memory is an error with path, line and column.
 
 PyYAML reads `uuid: no` as False, keeps the last of two equal keys, and lets 306 bytes of aliases grow to gigabytes
-when written out again. Here: safe types only, text keys, no duplicate keys, and limits on size and nesting, of aliases too.
+when written out again. Here: safe types only, text keys, no duplicate keys, and limits on size and nesting, of aliases
+too.
 """
 
 from __future__ import annotations

@@ -92,12 +92,12 @@ def test_roots_are_not_checked_by_prefix(sources):
     assert found(sources, wanted) == []
 
 
-def test_only_layout_knows_the_state_folder(sources):
+def test_only_one_module_knows_the_state_folder(sources):
     """Paths inside the state folder are joined in one module, so containment is checked in one module."""
     hits = [
         str(path).split("spellbook_core/", 1)[-1]
         for path, (text, _) in sources.items()
-        if "STATE_FOLDER" in text and path.name not in {"settings.py", "layout.py"}
+        if "STATE_FOLDER" in text and path.name not in {"settings.py", "state_folder.py"}
     ]
     assert hits == []
 
