@@ -26,7 +26,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
     type=click.Choice([code.value for code in Code]),
     default=Code.NOW.value,
     show_default=True,
-    help="The block files of today, or their text when RUN began.",
+    help="The block files and project modules of today, or those of RUN.",
 )
 @_PATH
 @_JSON
