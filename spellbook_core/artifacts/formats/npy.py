@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from spellbook_core.artifacts.formats.encoded import Encoded
+from spellbook_core.artifacts.formats.mapped import MIN_MAPPED_BYTES
 from spellbook_core.artifacts.formats.table_preview import preview_array
 from spellbook_core.model.task import OutputKind
 
@@ -36,9 +38,12 @@ def encode(value: object) -> Encoded | None:
 
 
 def decode(path: Path) -> object:
-    """Return a new, writable array."""
+    """Return a writable array; a large one is the file itself, mapped copy-on-write as in `mapped`."""
     import numpy as np
 
+    if path.stat().st_size >= MIN_MAPPED_BYTES:
+        with suppress(OSError):  # a limit on memory: the map counts as if all of it were written to
+            return np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
     return np.load(path, allow_pickle=False)
 
 

@@ -80,6 +80,20 @@ def test_frame_outlives_its_file(store, large):
     assert_frame_equal(back, large, check_exact=True)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_large_array_is_mapped_and_may_be_written_to(store, order):
+    array = np.asarray(np.random.default_rng(3).random((1000, 1200)), order=order)
+    info = store.put(array)
+    before = store.data_path(info.artifact).read_bytes()
+    back = store.get(info.artifact)
+    assert type(back) is np.ndarray
+    assert (back.dtype, back.flags.writeable, back.flags.f_contiguous) == (array.dtype, True, order == "F")
+    assert np.array_equal(back, array)
+    back[0, 0] = -1.0
+    assert back[0, 0] == -1.0
+    assert store.data_path(info.artifact).read_bytes() == before
+
+
 def test_small_and_wide_frames_are_copied(store):
     small = pd.DataFrame({"a": [1.0], "b": [2.0]})
     wide = pd.DataFrame(np.ones((20_000, MAX_MAPPED_COLUMNS + 1)))
