@@ -61,6 +61,8 @@ def merged(configs: Iterable[Mapping[str, YamlValue]]) -> RetryPolicy:
     found: dict[str, YamlValue] = {}
     for config in configs:
         found |= {key: value for key, value in config.items() if key in KEYS and value not in (None, "")}
+    if not found:
+        return ONCE
     return RetryPolicy(
         retries=int(_number(found, "retries", ONCE.retries)),
         delay_s=_number(found, "delay", ONCE.delay_s),
