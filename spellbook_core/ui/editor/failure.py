@@ -21,7 +21,8 @@ _NEEDS_UPSTREAM = "upstream"
 
 def draw(editor: Editor, block: Block, run: BlockRun) -> None:
     """Draw the failed, cancelled or passed-over run of a block."""
-    with st.container(key=keys.widget("failure", block.uuid)):
+    edged = "failure" if run.status is Status.UPSTREAM_FAILED else "ended"  # an error has a frame of its own
+    with st.container(key=keys.widget(edged, block.uuid)):
         if run.status is Status.CANCELLED:
             st.info("The run was cancelled before this block ended.", icon=":material/cancel:")
             return
@@ -29,7 +30,8 @@ def draw(editor: Editor, block: Block, run: BlockRun) -> None:
             _upstream(editor, block, run)
             return
         if run.status is Status.CONDITION_FAILED:
-            st.info(text.escape(run.reason or "A condition was false."), icon=":material/step_over:")
+            reason = run.reason or "a condition was false"
+            st.info(f"Skipped: {text.escape(reason)}.", icon=":material/alt_route:")
             return
         if run.error is not None:
             _error(editor, block, run.error, run)
