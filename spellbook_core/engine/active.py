@@ -236,7 +236,8 @@ def bonds_of(specs: Mapping[BlockUuid, BlockSpec], expanded: Collection[BlockUui
         like = tuple(each.parent for each in spec.over if not each.is_dynamic and each.parent in specs)
         if key in after:
             over, like = (), (after[key],)
-        groups[key] = state.Group(over, (*like, *spec.conditions), () if key in expanded else None)
+        grows = len(spec.over) == 1  # with another parent, also one of an earlier run, the last may come first
+        groups[key] = state.Group(over, (*like, *spec.conditions), grows, () if key in expanded else None)
     for key, spec in specs.items():
         whole = node_key(key.partition(":")[0]) if spec.child else None
         if whole in groups:

@@ -57,6 +57,8 @@ class Group:
     Attributes:
         over: Blocks whose outputs tell how many children there are; they must have completed before.
         like: Groups whose children it follows one by one, so that it need not wait for their end.
+        grows: Whether its children come in the order of those of the one block that it runs once per item of, so that
+            it need not wait for the last of these.
         members: Its children; None until they are known.
         is_open: Whether more may come: it runs once per item of children, the last of which have not ended.
         seen: Of how many of these children it has the items.
@@ -65,6 +67,7 @@ class Group:
 
     over: tuple[BlockUuid, ...] = ()
     like: tuple[BlockUuid, ...] = ()
+    grows: bool = False
     members: tuple[BlockUuid, ...] | None = None
     is_open: bool = False
     seen: int = 0
@@ -227,8 +230,8 @@ def _is_whole(state: RunState, group: Group) -> bool:
 
 
 def _grows(group: Group, groups: Mapping[BlockUuid, Group]) -> bool:
-    """Return whether a group may grow by and by: with one other, whose children come first in the order of its own."""
-    return len(group.over) == 1 and not group.like and group.over[0] in groups
+    """Return whether a group grows by and by, with the children of another one of the run."""
+    return group.grows and len(group.over) == 1 and not group.like and group.over[0] in groups
 
 
 def _leading_completed(state: RunState, group: Group) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spellbook_core.engine.active import bonds_of
 from spellbook_core.engine.expansion import combine, rows_of, spread_over
 from spellbook_core.model.block import Block
 from spellbook_core.model.children import Over, Pick
+from spellbook_core.runs.records import BlockSpec
 
 
 def block(uuid: str, *parents: str, **configuration: object) -> Block:
@@ -93,3 +95,15 @@ def test_every_child_has_a_name_of_its_own_and_a_pick_of_each_parent(left, right
     for child in found:
         assert set(child.picks) == {"a", "b", "left"}
         assert child.picks["left"].child == str(child.picks["a"].item)
+
+
+def test_block_grows_with_the_children_of_its_only_parent_and_of_no_other():
+    """Met with another parent, the children of the last one above may be among the first: `0:2`, `1:0`, `1:2`."""
+    inner = Over("inner", ("items", "inner"), is_dynamic=True, is_group=True)
+    letters = Over("letters", ("letters",), is_dynamic=True, is_group=False)
+    items = Over("items", ("items",), is_dynamic=True, is_group=False)
+    above = {"items": BlockSpec(), "inner": BlockSpec(over=(items,))}
+    for given_over, grows in (((inner,), True), ((letters, inner), False)):  # letters ran in an earlier run
+        bonds = bonds_of({**above, "leaf": BlockSpec(over=given_over)})
+        assert bonds.groups["leaf"].over == ("inner",)
+        assert bonds.groups["leaf"].grows is grows

@@ -115,7 +115,7 @@ def test_groups_are_expanded_once_and_never_started():
 
 def nested() -> state.RunState:
     parents = {"items": (), "each": ("items",), "deep": ("each",), "all": ("deep",)}
-    groups = {"each": Group(over=("items",)), "deep": Group(over=("each",))}
+    groups = {"each": Group(over=("items",)), "deep": Group(over=("each",), grows=True)}
     current = end(state.begin(parents, bonds=Bonds(groups=groups)), "items")
     links = {f"each:{n}": ("items",) for n in range(3)}
     return state.apply(current, BlockExpanded("each", tuple(links), links))
@@ -187,7 +187,7 @@ def pipelines(draw):
         parents[name] = (*above, *conditions)
         if is_group:
             like = tuple(p for p in above[:1] if p in groups and draw(st.booleans()))
-            groups[name] = Group(over=tuple(p for p in above[:1] if p not in like), like=like)
+            groups[name] = Group(tuple(p for p in above[:1] if p not in like), like, draw(st.booleans()))
             counts[name] = draw(st.integers(0, 3))
         elif draw(st.integers(0, 3)) == 0:
             parents[f"k@{name}"] = ()
