@@ -217,6 +217,10 @@ class RunStoreContract:
         assert store.specs(run.id)[second].picks == picks[1]
         assert store.specs(run.id)[each].over == over
         assert store.latest_block_runs(run.project, run.pipeline)["each"].id == each
+        (third,) = store.expand_block(each, (*names, "2"), [new_block("each", child="2")], now=LATER)
+        whole = store.block_run(each)
+        assert (whole.children, whole.started_at, whole.first_started_at) == ((*names, "2"), NOW, NOW)
+        assert [found.id for found in store.children(whole)] == [first, second, third]
         store.end_block(each, BlockEnd(Status.COMPLETED, NOW, children=("0",)))
         assert store.latest_outputs(run.project, run.pipeline)["each"].children == ("0",)
 
