@@ -98,6 +98,8 @@ def _look(store: RunStore) -> tuple[dict[RunId, Unended], Counter[ProjectName]]:
     awaited: dict[RunId, set[RunId]] = defaultdict(set)
     waiting: Counter[ProjectName] = Counter()
     for run_id, block_run_id, attempt in store.upkeep.running_attempts():
+        if run_id not in found:
+            continue  # it has just begun
         runs = {number for number in _noted(run_id, block_run_id, attempt) if number in found}
         awaited[run_id] |= runs
         if runs and found[run_id].owner is None:
