@@ -107,6 +107,7 @@ def test_change_from_outside_is_never_lost(own, page_factory):
     assert file.read_text().endswith("# theirs\n")
 
 
+@pytest.mark.guarantee("F51")
 def test_removed_block_comes_back_with_its_links(own, page_factory):
     blocks = {
         "load": BlockFile(LOAD, "data_loader"),

@@ -1,4 +1,7 @@
-"""N2: every route and websocket refuses a request without the token, and nothing changes. N3: exemptions are exact."""
+"""N2: every route and websocket refuses a request without the token, and nothing changes. N3: exemptions are exact.
+
+N8: a wrong token starts no run.
+"""
 
 from __future__ import annotations
 
@@ -140,6 +143,17 @@ def test_guessing_is_slowed_down(serve):
     answer = httpx.get(f"{page.address}/", headers=page.bearer)
     assert answer.status_code == 429, "also the right one is not looked at, or guessing would go on"
     assert 0 < int(answer.headers["retry-after"]) <= 60
+
+
+@pytest.mark.guarantee("N8")
+def test_wrong_token_starts_no_run_and_is_slowed_down(serve):
+    page = serve()
+    cookies = page.sign_in()
+    start = f"{page.address}/api/projects/demo/pipelines/plain/runs"
+    answers = [httpx.post(start, json={}, headers={"Authorization": f"Bearer guess-{number}"}) for number in range(11)]
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429]
+    assert httpx.get(f"{page.address}/api/runs", cookies=cookies).json()["total"] == 0
+    assert not page.canary.exists()
 
 
 @pytest.mark.guarantee("N2")

@@ -186,6 +186,7 @@ def test_half_done_rename_is_taken_back(ctx):
     assert blocks.source(ctx, "demo", "main", "load").text == "x"
 
 
+@pytest.mark.guarantee("F51")
 def test_removed_block_comes_back_byte_for_byte(ctx):
     for name, links in {"a": (), "b": ("a",), "c": ("a", "b")}.items():
         add(ctx, name, *links, text=name)
