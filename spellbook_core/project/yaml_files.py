@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +17,7 @@ import yaml
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.project.containment import UnreadableFileError, decode
+from spellbook_core.project.yaml_aliases import without_aliases
 from spellbook_core.project.yaml_patch import is_same, patch
 from spellbook_core.settings import MAX_YAML_BYTES
 
@@ -243,7 +245,18 @@ def write(document: dict[str, object], *, like: tuple[dict[str, object], str] | 
 
 
 def _patched(text: str, before: dict[str, object], document: dict[str, object]) -> str | None:
-    """Return a text that a person wrote, changed where the document differs; None when that fails."""
+    """Return a text that a person wrote, changed where the document differs; None when that fails.
+
+    What an edit takes an alias from is written out there: a change of one place would be one of all.
+    """
+    made = _patched_as_it_is(text, before, document)
+    if made is None and re.search(r"(?:^|[\s\[{,])\*\w", text):
+        with suppress(yaml.YAMLError):
+            made = _patched_as_it_is(without_aliases(text), before, document)
+    return made
+
+
+def _patched_as_it_is(text: str, before: dict[str, object], document: dict[str, object]) -> str | None:
     place, raw = Path("metadata.yaml"), _is_raw(text)
     try:
         root = _compose(text.encode("utf-8"), text, place)

@@ -136,3 +136,43 @@ def test_any_text_with_comments_takes_any_edit(before, more, style, is_flow, dat
     again, _, _ = yaml_files.read(after.encode(), yaml_files.Path("x.yaml"))
     assert yaml_files.is_same(again, edited)
     assert is_flow or not edited or after.startswith("# head\n")
+
+
+SHARED = """\
+# the shop
+base: &base {limit: 10}   # of all
+first: &list
+- a  # why
+- &inner {b: 1}
+second: *list
+third: [*base, *inner, 'x']
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "gone", "come"),
+    [
+        (lambda d: d.update(name="x"), 0, ["+ name: x"]),
+        (
+            lambda d: d["second"].append("c"),
+            5,
+            [
+                *("+ base: {limit: 10}   # of all", "+ first:", "+ - {b: 1}"),
+                *("+ second:", "+ - a", "+ - b: 1", "+ - c", "+ third: [{limit: 10}, {b: 1}, 'x']"),
+            ],
+        ),
+    ],
+)
+def test_edit_beside_aliases_keeps_the_comments(change, gone, come):
+    """What points elsewhere is left alone where it can be, and else written out; a tab stops only the fineness."""
+    document = yaml.safe_load(SHARED)
+    edited = yaml.safe_load(yaml.safe_dump(document, sort_keys=False))
+    edited["second"] = list(edited["second"])
+    change(edited)
+    after = yaml_files.write(edited, like=(document, SHARED))
+    assert yaml.safe_load(after) == edited
+    lines = list(difflib.ndiff(SHARED.splitlines(), after.splitlines()))
+    assert sum(line[0] == "-" for line in lines) == gone
+    assert sorted(line for line in lines if line[0] == "+") == sorted(come)
+    tabbed = yaml_files.write(edited, like=(document, SHARED.replace("base: &", "base:\t&")))
+    assert yaml_files.read(tabbed.encode(), yaml_files.Path("x.yaml"))[0] == edited
