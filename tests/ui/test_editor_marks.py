@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from spellbook_core.services import pipelines
+from spellbook_core.ui.editor.session import DialogRequest
 from tests.conftest import LOADER, BlockFile, make_project
 from tests.ui.conftest import texts
 
@@ -59,6 +60,9 @@ def test_code_of_a_callback_that_no_list_names_opens_and_is_saved(everything, op
     next(button for button in app.button if button.key == "hanging_confirm").click().run()
     assert not app.exception
     assert file.read_text() == "# changed\n"
+    app.session_state["_editors"]["demo", "main"].dialogs.open(DialogRequest("delete", "items"))
+    app.run()
+    assert "Its callback `items_callback` goes with it" in texts(app)
 
 
 @pytest.mark.parametrize("kind", ["streaming", "integration", "pyspark"])

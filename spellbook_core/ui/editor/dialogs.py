@@ -10,6 +10,7 @@ from functools import partial
 
 import streamlit as st
 
+from spellbook_core.model.block import BlockType
 from spellbook_core.services import pipelines as pipeline_service
 from spellbook_core.ui import boundary, open_dialog, text
 from spellbook_core.ui.editor import (
@@ -116,6 +117,7 @@ def _rename(editor: Editor, request: DialogRequest) -> None:
     block = editor.pipeline.block(request.block or "")
     st.text_input("Name", value=block.name or block.uuid, key="rename_name", max_chars=200)
     st.caption("The file and every pipeline that uses it are renamed together.")
+    _callback_note(editor, block.uuid, "is renamed with it")
 
     def act() -> None:
         if actions.rename(editor, block.uuid, st.session_state["rename_name"]):
@@ -138,6 +140,7 @@ def _delete(editor: Editor, request: DialogRequest) -> None:
     name = request.block or ""
     st.markdown(f"Remove **{text.escape(name)}** from this pipeline and delete its file?")
     _children_note(editor, name)
+    _callback_note(editor, name, "goes with it, unless another block asks for it")
     st.caption("You can undo this afterwards.")
     _buttons(editor, "Delete file", "delete_confirm", ":material/delete:", partial(_act_remove, editor, name, True))
 
@@ -153,6 +156,13 @@ def _children_note(editor: Editor, name: str) -> None:
     if children:
         names = ", ".join(text.code_span(child) for child in children[:6])
         st.markdown(f":orange[:material/warning:] It feeds {names}.")
+
+
+def _callback_note(editor: Editor, name: str, what: str) -> None:
+    """Draw what becomes of the callback that the block's name means; see `project.own_callbacks`."""
+    for callback in editor.add_ons(name):
+        if callback.type == BlockType.CALLBACK and not editor.is_listed(callback):
+            st.caption(f"Its callback {text.code_span(callback.uuid)} {what}.")
 
 
 def _variables(editor: Editor, request: DialogRequest) -> None:
