@@ -24,7 +24,7 @@ from typing import NoReturn
 from spellbook_core.worker import preload
 from spellbook_core.worker.control import SEALED
 from spellbook_core.worker.entry import read_task, run_task
-from spellbook_core.worker.rehearsal import rehearse, rehearse_training
+from spellbook_core.worker.rehearsal import rehearse, rehearse_training, tidy
 from spellbook_core.worker.strays import MARKER
 
 _BLAS_USERS = re.compile(r"\b(numpy|scipy|sklearn|statsmodels)\b")
@@ -63,7 +63,7 @@ def serve(ends: Ends, restore: Mapping[str, str | None], raise_threads: Callable
     try:
         _settle(ends, restore)
         _reseed()
-        for step, wait_s in ((rehearse, REHEARSE_AFTER_S), (rehearse_training, 0.0)):
+        for step, wait_s in ((rehearse, REHEARSE_AFTER_S), (rehearse_training, 0.0), (tidy, 0.0)):
             if not select.select([ends.control], [], [], wait_s)[0]:  # nobody waits for this child yet
                 step()
                 _reseed()

@@ -7,6 +7,7 @@ first training step.
 
 from __future__ import annotations
 
+import gc
 import json
 import linecache
 import os
@@ -102,3 +103,12 @@ def rehearse_training() -> None:
         optimizer.step()
         loss.item()
     torch.set_num_threads(threads)
+
+
+def tidy() -> None:
+    """Collect the garbage of the rehearsals, so that the block does not: it would fall into its first lines.
+
+    What stays is not looked at again, which would copy its memory.
+    """
+    gc.collect()
+    gc.freeze()
