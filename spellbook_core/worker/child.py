@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import json
 import os
 import re
@@ -60,6 +61,7 @@ def serve(ends: Ends, restore: Mapping[str, str | None], raise_threads: Callable
         raise_threads: Undoes the zygote's limit on native threads.
     """
     status = 1
+    gc.freeze()  # what is shared with the zygote: to look at it, as a collection does, would copy it
     try:
         _settle(ends, restore)
         _reseed()
