@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import cast
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model import not_run
@@ -22,6 +23,11 @@ from spellbook_core.project.metadata import PipelineFile
 from spellbook_core.project.otherfiles import missing_table
 from spellbook_core.project.own_callbacks import heard_by_name, with_own_callbacks
 from spellbook_core.project.project_file import problems_of
+
+LOCAL_EXECUTORS = frozenset({"local_python", "local_python_force"})
+"""mage's words for a process on the machine that it runs on; all other executors are passed over, with a note."""
+
+_MOST_NAMED = 5
 
 WITHOUT_FILE = frozenset({"global_data_product"})
 """Block types that have no file of their own."""
@@ -56,6 +62,7 @@ def validate_pipeline(project: ProjectLayout, file: PipelineFile, mage: MageOffe
         )
         for each in extensions_of(file.document)
     )
+    found.extend(_executors(file, name))
     found.extend(_concurrency(file, name))
     found.extend(_graph(file, name))
     imports = ImportCheck(project, pipeline.uuid, name, mage)
@@ -106,6 +113,26 @@ def _add_on(project: ProjectLayout, block: Block, imports: ImportCheck) -> list[
     if source.problem is not None:
         return _source(block, source, relative, 0)
     return imports.findings(block.uuid, text, relative)
+
+
+def _executors(file: PipelineFile, name: str) -> list[Finding]:
+    """Return one finding per executor of mage that is another than the local process."""
+    entries = cast("list[Mapping[str, object]]", file.document.get("blocks") or [])
+    wanted: dict[str, list[str | None]] = {}
+    if file.document.get("executor_type"):
+        wanted[str(file.document["executor_type"])] = [None]
+    for block, entry in zip(file.pipeline.blocks, entries, strict=True):
+        if entry.get("executor_type") and block.is_runnable:
+            wanted.setdefault(str(entry["executor_type"]), []).append(block.uuid)
+    found = []
+    for executor, who in wanted.items():
+        if executor not in LOCAL_EXECUTORS:
+            names = ", ".join(f"'{each}'" for each in who[:_MOST_NAMED] if each) or "the pipeline"
+            more = f" and {len(who) - _MOST_NAMED} more" if len(who) > _MOST_NAMED else ""
+            message = f"The executor '{executor[:60]}' of {names}{more} is not used: blocks run on this machine."
+            hint = "nothing, when that is meant; run it with mage where the executor is needed."
+            found.append(Finding("SB-PRJ-064", "warning", who[0] if len(who) == 1 else None, message, hint, name))
+    return found
 
 
 def _concurrency(file: PipelineFile, name: str) -> list[Finding]:

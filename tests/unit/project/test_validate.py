@@ -28,3 +28,16 @@ def test_missing_files_of_conditions_and_callbacks_are_found(tmp_path):
         ("SB-PRJ-012", "weekdays"),
         ("SB-PRJ-012", "tell"),
     }, "their files are not there; all else runs"
+
+
+def test_executors_that_are_passed_over_are_noted(tmp_path):
+    kinds = {"a": "k8s", "b": "k8s", "c": "local_python_force", "d": None, "e": "{{ env_var('X') }}"}
+    blocks = {name: BlockFile(LOADER, "data_loader", settings={"executor_type": kind}) for name, kind in kinds.items()}
+    make_project(tmp_path, blocks=blocks)
+    layout = Workspace.open(tmp_path).project(ProjectName("demo"))
+    found = validate_pipeline(layout, load_pipeline(layout.pipeline_file(PipelineUuid("main"))))
+    assert [(each.code, each.severity, each.block) for each in found] == [
+        ("SB-PRJ-064", "warning", None),
+        ("SB-PRJ-064", "warning", "e"),
+    ]
+    assert "'k8s' of 'a', 'b' is not used" in found[0].message
