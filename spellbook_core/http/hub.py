@@ -138,13 +138,14 @@ class EventHub:
         path = await asyncio.to_thread(engines.event_socket, context)
         reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE_BYTES)
         try:
-            writer.write(b'{"op":"subscribe"}\n')
+            writer.write(b'{"op":"subscribe"}\n{"op":"ping"}\n')
             await writer.drain()
-            self._publish({"kind": "engine", "status": "connected"})
             while line := await reader.readline():
                 event = json.loads(line)
                 if isinstance(event, dict) and event.get("op") is None:
                     self._publish(event)
+                else:  # the pong: from now on all is told, and who reads the store now misses nothing
+                    self._publish({"kind": "engine", "status": "connected"})
         finally:
             writer.close()
             with suppress(OSError):

@@ -6,6 +6,7 @@ import fcntl
 import os
 import select
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -128,24 +129,45 @@ def subscribed(ctx: Context) -> Iterator[Callable[[float], list[JsonObject]]]:
     """Receive the engine's events, the engine started when none leads.
 
     Yields a function that waits up to so many seconds and returns the events that came, none when none did. It raises
-    ConnectionError when the engine has gone.
+    ConnectionError when the engine has gone. What the store says from then on is told: the engine has answered behind
+    the subscription. One that has just begun acts on what waits in the store before it reads what anybody sent.
     """
     connection = _connect(ctx) or _start_and_connect(ctx)
     with connection:
-        connection.sendall(encode({"op": "subscribe"}))
-        received = b""
+        connection.sendall(encode({"op": "subscribe"}) + encode({"op": "ping"}))
+        received = _behind_the_pong(connection)
 
         def receive(timeout_s: float) -> list[JsonObject]:
             nonlocal received
-            if not select.select([connection], [], [], timeout_s)[0]:
-                return []
-            data = connection.recv(64 * 1024)
-            if not data:
-                raise ConnectionError("the engine has gone")
-            *lines, received = (received + data).split(b"\n")
+            if b"\n" not in received:
+                if not select.select([connection], [], [], timeout_s)[0]:
+                    return []
+                received += _received(connection)
+            *lines, received = received.split(b"\n")
             return [decode(line) for line in lines]
 
         yield receive
+
+
+def _behind_the_pong(connection: socket.socket) -> bytes:
+    """Read until the engine answered, and return what of later events has come."""
+    received = b""
+    connection.settimeout(START_TIMEOUT_S)
+    while b"\n" not in received or decode(received.split(b"\n", 1)[0]).get("op") != "pong":
+        line, end, rest = received.partition(b"\n")
+        received = rest if end else line + _received(connection)
+    connection.settimeout(ANSWER_TIMEOUT_S)
+    return received.partition(b"\n")[2]
+
+
+def _received(connection: socket.socket) -> bytes:
+    try:
+        data = connection.recv(64 * 1024)
+    except TimeoutError as late:
+        raise ConnectionError("the engine does not answer") from late
+    if not data:
+        raise ConnectionError("the engine has gone")
+    return data
 
 
 def wake(ctx: Context) -> None:
@@ -192,8 +214,11 @@ def _connect(ctx: Context) -> socket.socket | None:
 def _connection(info: EngineInfo) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.settimeout(ANSWER_TIMEOUT_S)
+        # A connection that may not wait is refused at once while others stand in the engine's queue, as if it had gone.
+        patience = struct.pack("ll", int(ANSWER_TIMEOUT_S), 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
         connection.connect(info.socket)
+        connection.settimeout(ANSWER_TIMEOUT_S)
     except BaseException:  # also KeyboardInterrupt: no open descriptor may stay
         connection.close()
         raise
