@@ -165,41 +165,55 @@ def _check(root: yaml.MappingNode, path: Path) -> None:
 
 
 def _weigh(
-    node: yaml.Node, path: Path, depth: int, known: dict[int, tuple[int, int]], above: set[int]
+    node: yaml.CollectionNode, path: Path, depth: int, known: dict[int, tuple[int, int]], above: set[int]
 ) -> tuple[int, int]:
     """Return how much a checked node is when its aliases are written out, in characters, and how many levels deep."""
     if id(node) in above:
         fail(path, node, "an alias (*name) points to what it is part of", "write the value out")
     if id(node) not in known:
-        if node.tag not in _SAFE_TAGS:
-            shown = node.tag.replace("tag:yaml.org,2002:", "!!")
-            fail(path, node, f"the tag '{shown[:80]}' is refused", "use plain text, numbers, lists and mappings")
-        if isinstance(node, yaml.ScalarNode):
-            known[id(node)] = (1 + len(node.value), 0)
-        else:
-            if depth > MAX_NESTING:
-                fail(path, node, f"nested more than {MAX_NESTING} levels deep", "flatten it")
-            above.add(id(node))
-            inner = [_weigh(child, path, depth + 1, known, above) for child in _children(node, path)]
-            above.remove(id(node))
-            known[id(node)] = (1 + sum(each for each, _ in inner), 1 + max((deep for _, deep in inner), default=0))
+        _check_tag(node, path)
+        if depth > MAX_NESTING:
+            fail(path, node, f"nested more than {MAX_NESTING} levels deep", "flatten it")
+        above.add(id(node))
+        children, weight = _children(node, path)
+        deepest = 0
+        for child in children:
+            if isinstance(child, yaml.ScalarNode):  # most are, and 500 blocks have 10,000
+                _check_tag(child, path)
+                weight += 1 + len(child.value)
+                continue
+            if not isinstance(child, yaml.CollectionNode):
+                raise AssertionError("a node is a scalar, a list or a mapping")
+            more, deep = _weigh(child, path, depth + 1, known, above)
+            weight, deepest = weight + more, max(deepest, deep)
+        above.remove(id(node))
+        known[id(node)] = (weight, deepest + 1)
     weight, deep = known[id(node)]
     if depth + deep - 1 > MAX_NESTING:
         fail(path, node, f"nested more than {MAX_NESTING} levels deep", "flatten it")
     return weight, deep
 
 
-def _children(node: yaml.Node, path: Path) -> list[yaml.Node]:
+def _check_tag(node: yaml.Node, path: Path) -> None:
+    if node.tag not in _SAFE_TAGS:
+        shown = node.tag.replace("tag:yaml.org,2002:", "!!")
+        fail(path, node, f"the tag '{shown[:80]}' is refused", "use plain text, numbers, lists and mappings")
+
+
+def _children(node: yaml.CollectionNode, path: Path) -> tuple[list[yaml.Node], int]:
+    """Return the values of a list or mapping, and how much its keys are."""
     if isinstance(node, yaml.SequenceNode):
-        return list(node.value)
+        return node.value, 1
     keys: set[str] = set()
+    weight = 1
     for key, _ in node.value:
         if key.tag != _TEXT_TAG:
             fail(path, key, f"the key '{str(key.value)[:40]}' is no text", "put it in quotes")
         if key.value in keys:
             fail(path, key, f"the key '{key.value[:80]}' is there twice", "remove one of the two")
         keys.add(key.value)
-    return [each for pair in node.value for each in pair]
+        weight += 1 + len(key.value)
+    return [value for _, value in node.value], weight
 
 
 def _construct(root: yaml.MappingNode) -> dict[str, object]:

@@ -44,6 +44,7 @@ def test_tags_are_refused_without_effect(tmp_path, value, place):
         "a: &a [x,x,x,x,x,x,x,x,x]\n"
         + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9)),
         "a: &a " + "x" * 100_000 + "\nb: [" + ", ".join(["*a"] * 100) + "]\n",
+        "a: &a\n" + "".join(f"  k{n:0>999}: 1\n" for n in range(100)) + "b: [" + ", ".join(["*a"] * 100) + "]\n",
         "a0: &a0 [[x]]\n" + "".join(f"a{n}: &a{n} [[*a{n - 1}]]\n" for n in range(1, 40)),
         "[" * 10_000,
         "a: " + "[" * 3_000_000,
@@ -56,6 +57,7 @@ def test_tags_are_refused_without_effect(tmp_path, value, place):
     ids=[
         "alias bomb",
         "long alias",
+        "long keys",
         "deep alias",
         "10,000 brackets",
         "3M brackets",
