@@ -13,20 +13,19 @@ from datetime import datetime
 
 from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.artifacts.problems import ArtifactMissingError, CorruptArtifactError
-from spellbook_core.clock import Clock, to_text
+from spellbook_core.clock import Clock
 from spellbook_core.engine import fingerprint, state
 from spellbook_core.engine.active import ActiveBlock, ActiveRun
+from spellbook_core.engine.dependence import environment_for, parts_of
 from spellbook_core.engine.policy import policy_of
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.block import is_dynamic
 from spellbook_core.model.naming import BlockUuid, RunId
 from spellbook_core.model.run import BlockRun, PipelineRun, Share, Status
-from spellbook_core.model.task import ArtifactRef, BlockInput, OutputInfo
-from spellbook_core.model.values import YamlValue
+from spellbook_core.model.task import ArtifactRef, OutputInfo
 from spellbook_core.project import kept_modules
 from spellbook_core.project.closure import Closure, CodeIndex, index_of
-from spellbook_core.project.installed import environment_of
-from spellbook_core.project.layout import ProjectLayout, Workspace
+from spellbook_core.project.layout import Workspace
 from spellbook_core.project.otherfiles import facts_in
 from spellbook_core.project.sourcefacts import SourceFacts
 from spellbook_core.runs.records import BlockEnd, Fingerprint, Reusable
@@ -72,7 +71,7 @@ class Reuse:
         self._keep(run, block, closure, index)
         if block.spec.hangs_on:
             return None  # a condition looks anew, a callback is there for what it does
-        text = _parts(run, block, facts, closure).text
+        text = parts_of(run, block, facts, closure).text
         known = Fingerprint(fingerprint.digest_of(text), text, meanings=closure.meanings)
         block.fingerprint = known
         block.modules = closure.digest
@@ -159,7 +158,7 @@ class Reuse:
         if not block.is_decided:  # another engine began it: what it wrote is lost, but not what it read
             if not kept_modules.is_used(run.run) and not _is_older(index, closure, end.started_at):
                 return end
-            text = _parts(run, block, facts, closure).text
+            text = parts_of(run, block, facts, closure).text
             known = Fingerprint(fingerprint.digest_of(text), text, meanings=closure.meanings)
         elif known is None or closure.digest != block.modules:
             return end
@@ -228,81 +227,8 @@ def recorded_change(index: CodeIndex, recorded: Mapping[str, str]) -> str | None
     return None
 
 
-def environment_for(
-    project: ProjectLayout, facts: SourceFacts, closure: Closure, python: str | None = None
-) -> dict[str, str]:
-    """Return what a block of these imports owes to its environment; see `environment_of`."""
-    packages = closure.packages | {ref.module.split(".")[0] for ref in facts.imports if not ref.level}
-    return environment_of(project, frozenset(packages), python)
-
-
-def compute_parts(
-    *,
-    block_type: str,
-    language: str,
-    facts: SourceFacts,
-    closure: Closure,
-    parents: Iterable[tuple[str, str]],
-    variables: Mapping[str, str],
-    configuration: Mapping[str, YamlValue],
-    environment: Mapping[str, str],
-    moments: Mapping[str, str] | None = None,
-    child: int | None = None,
-) -> fingerprint.Parts:
-    """Return all that a block's result depends on.
-
-    Args:
-        block_type: As the pipeline has it.
-        language: As the pipeline has it.
-        facts: Of the block's text.
-        closure: The modules that it reaches.
-        parents: Parent -> what names the content that it hands over, in argument order; see `content_id`.
-        variables: Digest of the value of every variable of the run.
-        configuration: The block's own.
-        environment: Of `environment_for`.
-        moments: Facts of the run; those that the block looks at count. None when there is no run.
-        child: Which child it is of a block that runs once per item.
-    """
-    looked_at = fingerprint.moments_of(facts, closure.mentions, closure.asked) if moments else []
-    return fingerprint.Parts(
-        block=f"{block_type}/{language}",
-        code=facts.digest,
-        modules=closure.digest,
-        parents=tuple(parents),
-        variables={name: variables[name] for name in fingerprint.visible(sorted(variables), facts)},
-        configuration=fingerprint.configuration_digest(configuration),
-        environment=environment,
-        moment={
-            **{name: (moments or {})[name] for name in looked_at},  # in a run they go over variables of that name
-            **({} if child is None else {"dynamic_block_index": str(child)}),
-        },
-    )
-
-
 def _facts(block: ActiveBlock) -> SourceFacts:
     return facts_in(block.source, block.spec.language)
-
-
-def _parts(run: ActiveRun, block: ActiveBlock, facts: SourceFacts, closure: Closure) -> fingerprint.Parts:
-    return compute_parts(
-        block_type=block.block_type,
-        language=block.spec.language,
-        facts=facts,
-        closure=closure,
-        parents=[(given.block, _content_of(given)) for given in run.inputs(block)],
-        variables={name: fingerprint.value_digest(value) for name, value in run.variables.items()},
-        configuration=block.spec.configuration,
-        environment=environment_for(run.project, facts, closure, run.environment_of(block).python),
-        moments=_moments(run.run),
-        child=block.index,
-    )
-
-
-def _content_of(given: BlockInput) -> str:
-    if given.item is not None:
-        return f"item:{given.outputs[0].items[0].digest}" if given.outputs and given.outputs[0].items else "item"
-    shape = None if given.children is None else [output.child for output in given.outputs]
-    return fingerprint.content_id([output.artifact for output in given.outputs], shape)
 
 
 def refs_of(outputs: Iterable[OutputInfo]) -> Iterator[ArtifactRef]:
@@ -314,20 +240,6 @@ def refs_of(outputs: Iterable[OutputInfo]) -> Iterator[ArtifactRef]:
                 yield item.artifact
 
 
-def _moments(run: PipelineRun) -> dict[str, str]:
-    """Return the facts of a run that blocks receive as keywords; see `worker.call.system_keywords`."""
-    at = run.execution_date
-    return {
-        "execution_date": to_text(at),
-        "ds": f"{at:%Y-%m-%d}",
-        "hr": f"{at:%H}",
-        "execution_partition": str(run.id),
-        "pipeline_run_id": str(run.id),
-        "trigger_name": run.trigger,
-        "env": "dev" if run.trigger == "notebook" else "prod",
-    }
-
-
 def completed_in(run_id: RunId, found: BlockRun, known: Fingerprint | None, *, now: datetime) -> BlockEnd:
     """Return the end of a block whose outputs an earlier run has sealed: it takes over all of that.
 
@@ -337,22 +249,16 @@ def completed_in(run_id: RunId, found: BlockRun, known: Fingerprint | None, *, n
         known: What the outputs depend on; None when that was not known.
         now: When the block ends.
     """
-    return BlockEnd(
-        status=Status.COMPLETED,
-        ended_at=now,
-        started_at=now,
-        duration_s=0.0,
-        outputs=found.outputs,
-        tests=found.tests,
-        warnings=found.warnings,
-        fingerprint=known,
-        reused_from=found.reused_from or found.id,
-        reason=f"completed in run {run_id}",
-        children=found.children,
-    )
+    reason, made_by = f"completed in run {run_id}", found.reused_from or found.id
+    return replace(_taken_over(found, known, now), reused_from=made_by, reason=reason, children=found.children)
 
 
 def _reused(found: Reusable, known: Fingerprint, now: datetime) -> BlockEnd:
+    reason = f"unchanged since run {found.run_id}, {ago((now - found.made_at).total_seconds())}"
+    return replace(_taken_over(found, known, now), reused_from=found.block_run_id, reason=reason)
+
+
+def _taken_over(found: BlockRun | Reusable, known: Fingerprint | None, now: datetime) -> BlockEnd:
     return BlockEnd(
         status=Status.COMPLETED,
         ended_at=now,
@@ -362,8 +268,6 @@ def _reused(found: Reusable, known: Fingerprint, now: datetime) -> BlockEnd:
         tests=found.tests,
         warnings=found.warnings,
         fingerprint=known,
-        reused_from=found.block_run_id,
-        reason=f"unchanged since run {found.run_id}, {ago((now - found.made_at).total_seconds())}",
     )
 
 

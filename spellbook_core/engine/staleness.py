@@ -8,9 +8,11 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from spellbook_core.engine import fingerprint, reuse
+from spellbook_core.engine import fingerprint
+from spellbook_core.engine.dependence import compute_parts, environment_for
 from spellbook_core.engine.plan import SILENT_TYPES
 from spellbook_core.engine.policy import policy_of
+from spellbook_core.engine.reuse import recorded_change
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model import products
 from spellbook_core.model.block import FILELESS_TYPES, Block
@@ -130,7 +132,7 @@ class _Assessment:
         if old is None:
             return [UNKNOWN], []
         closure, environment = self._reach(facts, None if block.language == "sql" else self._python)
-        new = reuse.compute_parts(
+        new = compute_parts(
             block_type=block.type,
             language=block.language,
             facts=facts,
@@ -146,7 +148,7 @@ class _Assessment:
             changed = [self._changed(f"{self._index.root}/{member}") for member in closure.members]
             times += [at for at in changed if at is not None and at > made.made_at]
         times += [self._latest[name].made_at for name in parents if name in self._latest and old.parents != new.parents]
-        moved = reuse.recorded_change(self._index, made.recorded)
+        moved = recorded_change(self._index, made.recorded)
         if moved is not None:
             found.append(f"{moved} changed")
         try:
@@ -159,7 +161,7 @@ class _Assessment:
         known = self._reached.get((facts.imports, python))
         if known is None:
             closure = self._index.closure(facts.imports)
-            known = closure, reuse.environment_for(self._project, facts, closure, python)
+            known = closure, environment_for(self._project, facts, closure, python)
             self._reached[facts.imports, python] = known
         return known
 

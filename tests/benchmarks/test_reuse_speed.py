@@ -9,7 +9,8 @@ import time
 import pytest
 
 from spellbook_core.artifacts.local import LocalArtifactStore
-from spellbook_core.engine import fingerprint, reuse
+from spellbook_core.engine import fingerprint
+from spellbook_core.engine.dependence import compute_parts, environment_for
 from spellbook_core.engine.fingerprint import content_id
 from spellbook_core.engine.intake import take_in
 from spellbook_core.model.run import NewRun, Selection, Status
@@ -189,7 +190,7 @@ def completed(ctx) -> None:
         for number, block in zip(numbers, intake.blocks, strict=True):
             facts = facts_of(block.source)
             closure = index.closure(facts.imports)
-            parts = reuse.compute_parts(
+            parts = compute_parts(
                 block_type=block.block_type,
                 language="python",
                 facts=facts,
@@ -197,7 +198,7 @@ def completed(ctx) -> None:
                 parents=[(parent, content_id([output.artifact])) for parent in block.spec.parents],
                 variables=variables,
                 configuration=block.spec.configuration,
-                environment=reuse.environment_for(intake.project, facts, closure),
+                environment=environment_for(intake.project, facts, closure),
             )
             known = Fingerprint(parts.digest, parts.text, meanings=closure.meanings)
             end = BlockEnd(Status.COMPLETED, ctx.clock.now(), outputs=(output,), fingerprint=known)

@@ -1,0 +1,111 @@
+"""All that a block's result depends on, gathered: from a block of a run, or as things are without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from spellbook_core.clock import to_text
+from spellbook_core.engine import fingerprint
+from spellbook_core.engine.active import ActiveBlock, ActiveRun
+from spellbook_core.model.run import PipelineRun
+from spellbook_core.model.task import BlockInput
+from spellbook_core.model.values import YamlValue
+from spellbook_core.project.closure import Closure
+from spellbook_core.project.installed import environment_of
+from spellbook_core.project.layout import ProjectLayout
+from spellbook_core.project.sourcefacts import SourceFacts
+
+
+def environment_for(
+    project: ProjectLayout, facts: SourceFacts, closure: Closure, python: str | None = None
+) -> dict[str, str]:
+    """Return what a block of these imports owes to its environment; see `environment_of`."""
+    packages = closure.packages | {ref.module.split(".")[0] for ref in facts.imports if not ref.level}
+    return environment_of(project, frozenset(packages), python)
+
+
+def compute_parts(
+    *,
+    block_type: str,
+    language: str,
+    facts: SourceFacts,
+    closure: Closure,
+    parents: Iterable[tuple[str, str]],
+    variables: Mapping[str, str],
+    configuration: Mapping[str, YamlValue],
+    environment: Mapping[str, str],
+    moments: Mapping[str, str] | None = None,
+    child: int | None = None,
+) -> fingerprint.Parts:
+    """Return all that a block's result depends on.
+
+    Args:
+        block_type: As the pipeline has it.
+        language: As the pipeline has it.
+        facts: Of the block's text.
+        closure: The modules that it reaches.
+        parents: Parent -> what names the content that it hands over, in argument order; see `content_id`.
+        variables: Digest of the value of every variable of the run.
+        configuration: The block's own.
+        environment: Of `environment_for`.
+        moments: Facts of the run; those that the block looks at count. None when there is no run.
+        child: Which child it is of a block that runs once per item.
+    """
+    looked_at = fingerprint.moments_of(facts, closure.mentions, closure.asked) if moments else []
+    return fingerprint.Parts(
+        block=f"{block_type}/{language}",
+        code=facts.digest,
+        modules=closure.digest,
+        parents=tuple(parents),
+        variables={name: variables[name] for name in fingerprint.visible(sorted(variables), facts)},
+        configuration=fingerprint.configuration_digest(configuration),
+        environment=environment,
+        moment={
+            **{name: (moments or {})[name] for name in looked_at},  # in a run they go over variables of that name
+            **({} if child is None else {"dynamic_block_index": str(child)}),
+        },
+    )
+
+
+def parts_of(run: ActiveRun, block: ActiveBlock, facts: SourceFacts, closure: Closure) -> fingerprint.Parts:
+    """Return what the result of a block of a run depends on; its parents have ended.
+
+    Args:
+        run: The run.
+        block: The block.
+        facts: Of its text.
+        closure: The modules that it runs with.
+    """
+    return compute_parts(
+        block_type=block.block_type,
+        language=block.spec.language,
+        facts=facts,
+        closure=closure,
+        parents=[(given.block, _content_of(given)) for given in run.inputs(block)],
+        variables={name: fingerprint.value_digest(value) for name, value in run.variables.items()},
+        configuration=block.spec.configuration,
+        environment=environment_for(run.project, facts, closure, run.environment_of(block).python),
+        moments=_moments(run.run),
+        child=block.index,
+    )
+
+
+def _content_of(given: BlockInput) -> str:
+    if given.item is not None:
+        return f"item:{given.outputs[0].items[0].digest}" if given.outputs and given.outputs[0].items else "item"
+    shape = None if given.children is None else [output.child for output in given.outputs]
+    return fingerprint.content_id([output.artifact for output in given.outputs], shape)
+
+
+def _moments(run: PipelineRun) -> dict[str, str]:
+    """Return the facts of a run that blocks receive as keywords; see `worker.call.system_keywords`."""
+    at = run.execution_date
+    return {
+        "execution_date": to_text(at),
+        "ds": f"{at:%Y-%m-%d}",
+        "hr": f"{at:%H}",
+        "execution_partition": str(run.id),
+        "pipeline_run_id": str(run.id),
+        "trigger_name": run.trigger,
+        "env": "dev" if run.trigger == "notebook" else "prod",
+    }
