@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from spellbook_core.clock import to_text
 from spellbook_core.engine import state
+from spellbook_core.engine.groups import Bonds, Group
 from spellbook_core.engine.ports import Handle
 from spellbook_core.model.block import BlockType
 from spellbook_core.model.children import node_key
@@ -220,7 +221,7 @@ def waits_for(spec: BlockSpec) -> tuple[BlockUuid, ...]:
     return (*picked, *spec.conditions)
 
 
-def bonds_of(specs: Mapping[BlockUuid, BlockSpec], expanded: Collection[BlockUuid] = ()) -> state.Bonds:
+def bonds_of(specs: Mapping[BlockUuid, BlockSpec], expanded: Collection[BlockUuid] = ()) -> Bonds:
     """Return what binds these blocks beside their links."""
     guards = {condition: key for key, spec in specs.items() for condition in spec.conditions}
     after = {
@@ -228,7 +229,7 @@ def bonds_of(specs: Mapping[BlockUuid, BlockSpec], expanded: Collection[BlockUui
         for key, spec in specs.items()
         if spec.hangs_on and node_key(spec.hangs_on, spec.child) in specs and key not in guards
     }
-    groups: dict[BlockUuid, state.Group] = {}
+    groups: dict[BlockUuid, Group] = {}
     for key, spec in specs.items():
         if not spec.over:
             continue
@@ -237,13 +238,13 @@ def bonds_of(specs: Mapping[BlockUuid, BlockSpec], expanded: Collection[BlockUui
         if key in after:
             over, like = (), (after[key],)
         grows = len(spec.over) == 1  # with another parent, also one of an earlier run, the last may come first
-        groups[key] = state.Group(over, (*like, *spec.conditions), grows, () if key in expanded else None)
+        groups[key] = Group(over, (*like, *spec.conditions), grows, () if key in expanded else None)
     for key, spec in specs.items():
         whole = node_key(key.partition(":")[0]) if spec.child else None
         if whole in groups:
             group = groups[whole]
             groups[whole] = replace(group, members=(*(group.members or ()), key))
-    return state.Bonds(guards, after, groups)
+    return Bonds(guards, after, groups)
 
 
 def completed_outputs(block_runs: list[BlockRun]) -> dict[BlockUuid, tuple[OutputInfo, ...]]:

@@ -9,6 +9,7 @@ from spellbook_core.atomic import content_hash
 from spellbook_core.engine import state
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, bonds_of, waits_for
 from spellbook_core.engine.expansion import Child, Row, combine, rows_of
+from spellbook_core.engine.groups import leading
 from spellbook_core.model.block import BlockType
 from spellbook_core.model.children import Over, node_key
 from spellbook_core.model.naming import BlockUuid
@@ -107,7 +108,7 @@ def _rows(run: ActiveRun, growth: Growth, group: ActiveBlock, over: Over) -> lis
         names = run.children_of(group, parent) or ()
     outputs = run.given(group, parent)
     if over.is_group and over.is_dynamic and statuses.get(parent) is Status.RUNNING:  # the first of them have ended
-        names = names[: len(state.leading(growth.state, parent))]
+        names = names[: len(leading(parent, growth.state.bonds, statuses))]
         outputs = tuple(replace(each, child=name) for name in names for each in _of_child(run, group, parent, name))
     items = {output.child: len(output.items) for output in outputs if output.items is not None}
     return rows_of(over, children=names, items=items)

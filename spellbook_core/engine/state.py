@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
 from typing import TypeAlias
 
+from spellbook_core.engine import groups
+from spellbook_core.engine.groups import NO_BONDS, Bonds, Group
 from spellbook_core.model import graph
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.run import Status
@@ -51,45 +52,6 @@ class CancelRequested:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
-    """A block that runs once per item: by itself it never starts, it ends when its children have.
-
-    Attributes:
-        over: Blocks whose outputs tell how many children there are; they must have completed before.
-        like: Groups whose children it follows one by one, so that it need not wait for their end.
-        grows: Whether its children come in the order of those of the one block that it runs once per item of, so that
-            it need not wait for the last of these.
-        members: Its children; None until they are known.
-        is_open: Whether more may come: it runs once per item of children, the last of which have not ended.
-        seen: Of how many of these children it has the items.
-        fate: How it ends at best, because no more can come: what it runs once per item of did not complete.
-    """
-
-    over: tuple[BlockUuid, ...] = ()
-    like: tuple[BlockUuid, ...] = ()
-    grows: bool = False
-    members: tuple[BlockUuid, ...] | None = None
-    is_open: bool = False
-    seen: int = 0
-    fate: Status | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bonds:
-    """What binds the blocks of a run beside their links.
-
-    Attributes:
-        guards: Condition -> the block it guards, which has it among its parents.
-        after: Callback -> the block whose end it hears of.
-        groups: Block that runs once per item -> what it consists of.
-    """
-
-    guards: Mapping[BlockUuid, BlockUuid] = field(default_factory=dict)
-    after: Mapping[BlockUuid, BlockUuid] = field(default_factory=dict)
-    groups: Mapping[BlockUuid, Group] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class BlockExpanded:
     """The children of a group are known, all or the first ones; see `expandable`.
 
@@ -102,7 +64,7 @@ class BlockExpanded:
     block: BlockUuid
     members: tuple[BlockUuid, ...]
     parents: Mapping[BlockUuid, tuple[BlockUuid, ...]]
-    bonds: Bonds = Bonds()
+    bonds: Bonds = NO_BONDS
 
 
 Event: TypeAlias = "BlockStarted | BlockEnded | BlockPostponed | BlockDue | BlockExpanded | CancelRequested"
@@ -123,7 +85,7 @@ class RunState:
     is_cancelling: bool = False
     children: Mapping[BlockUuid, tuple[BlockUuid, ...]] = field(default_factory=dict)
     waiting: frozenset[BlockUuid] = frozenset()
-    bonds: Bonds = Bonds()
+    bonds: Bonds = NO_BONDS
 
     def running(self) -> list[BlockUuid]:
         """Return the blocks that have an attempt under way."""
@@ -151,7 +113,7 @@ def begin(
         parents=inside,
         statuses={block: known.get(block, Status.INITIAL) for block in inside},
         children=graph.children_of(inside),
-        bonds=_reopened(bonds or Bonds(), known),
+        bonds=groups.reopened(bonds or NO_BONDS, known),
     )
     for block, status in list(state.statuses.items()):
         if status.is_terminal and status is not Status.COMPLETED:
@@ -194,14 +156,8 @@ def expandable(state: RunState) -> list[BlockUuid]:
         name
         for name, group in state.bonds.groups.items()
         if group.is_open or (group.members is None and state.statuses[name] is Status.INITIAL)
-        if _is_whole(state, group) or _leading_completed(state, group) > group.seen
+        if groups.is_whole(group, state.bonds, state.statuses) or _leading_completed(state, group) > group.seen
     ]
-
-
-def leading(state: RunState, block: BlockUuid) -> tuple[BlockUuid, ...]:
-    """Return the first children of a group, up to the one that has not ended well."""
-    ended = {Status.COMPLETED, Status.CONDITION_FAILED}
-    return tuple(takewhile(lambda name: state.statuses[name] in ended, state.bonds.groups[block].members or ()))
 
 
 def ready(state: RunState, free: int) -> list[BlockUuid]:
@@ -219,41 +175,6 @@ def outcome(state: RunState) -> Status | None:
     if found & {Status.FAILED, Status.UPSTREAM_FAILED}:
         return Status.FAILED
     return Status.CANCELLED if Status.CANCELLED in found else Status.COMPLETED
-
-
-def _is_whole(state: RunState, group: Group) -> bool:
-    """Return whether all children of a group can be known."""
-    groups = state.bonds.groups
-    return all(state.statuses[parent] is Status.COMPLETED for parent in group.over) and not any(
-        groups[parent].members is None or groups[parent].is_open for parent in group.like if parent in groups
-    )
-
-
-def _grows(group: Group, groups: Mapping[BlockUuid, Group]) -> bool:
-    """Return whether a group grows by and by, with the children of another one of the run."""
-    return group.grows and len(group.over) == 1 and not group.like and group.over[0] in groups
-
-
-def _leading_completed(state: RunState, group: Group) -> int:
-    if state.is_cancelling or not _grows(group, state.bonds.groups):
-        return 0
-    if state.statuses[group.over[0]] is not Status.RUNNING:
-        return 0
-    return sum(state.statuses[name] is Status.COMPLETED for name in leading(state, group.over[0]))
-
-
-def _reopened(bonds: Bonds, statuses: Mapping[BlockUuid, Status]) -> Bonds:
-    """Return `bonds` with the groups open that had begun and may not have all their children."""
-    groups = {
-        name: replace(group, is_open=True)
-        if group.members is not None
-        and statuses.get(name) is Status.RUNNING
-        and _grows(group, bonds.groups)
-        and statuses.get(group.over[0]) is not Status.COMPLETED
-        else group
-        for name, group in bonds.groups.items()
-    }
-    return replace(bonds, groups=groups)
 
 
 _WAITS = frozenset({Status.INITIAL, Status.QUEUED})
@@ -295,9 +216,13 @@ def _cancelling(state: RunState) -> RunState:
     begun = state.waiting
     statuses = {**state.statuses, **closed}
     state = replace(state, statuses=statuses, is_cancelling=True, waiting=frozenset())
-    state = _closed(state, state.bonds.groups, Status.CANCELLED)
+    state = replace(state, bonds=groups.closed(state.bonds, state.bonds.groups, Status.CANCELLED))
     state = _silence(state, {block: status for block, status in closed.items() if block not in begun})
     return _end_groups(state)
+
+
+def _leading_completed(state: RunState, group: Group) -> int:
+    return 0 if state.is_cancelling else groups.leading_completed(group, state.bonds, state.statuses)
 
 
 def _silence(state: RunState, closed: Mapping[BlockUuid, Status]) -> RunState:
@@ -325,17 +250,17 @@ def _expanded(state: RunState, event: BlockExpanded) -> RunState:
     group = replace(
         group,
         members=event.members,
-        is_open=not _is_whole(state, group),
+        is_open=not groups.is_whole(group, old, state.statuses),
         seen=_leading_completed(state, group),
     )
-    groups = {**old.groups, event.block: group}
+    grown = {**old.groups, event.block: group}
     known = {**state.statuses, event.block: Status.RUNNING}
     state = replace(
         state,
         parents=inside,
         statuses={block: known.get(block, Status.INITIAL) for block in inside},
         children=graph.children_of(inside),
-        bonds=Bonds({**old.guards, **new.guards}, {**old.after, **new.after}, groups),
+        bonds=Bonds({**old.guards, **new.guards}, {**old.after, **new.after}, grown),
     )
     for block in {parent for name in event.parents for parent in inside[name]}:
         status = state.statuses[block]
@@ -353,30 +278,11 @@ def _end_groups(state: RunState) -> RunState:
         if not all(state.statuses[member].is_terminal for member in group.members):
             continue
         fate = {group.fate} if group.fate is not None else set()
-        status = _together({state.statuses[member] for member in group.members} | fate)
+        status = groups.together({state.statuses[member] for member in group.members} | fate)
         state = replace(state, statuses={**state.statuses, name: status})
         if status is not Status.COMPLETED:
             state = _close_descendants(state, name, status)
     return state
-
-
-def _together(found: set[Status]) -> Status:
-    """Return how a group ended; children whose condition did not hold are left out of it unless all are."""
-    for status in (Status.FAILED, Status.CANCELLED, Status.UPSTREAM_FAILED):
-        if status in found:
-            return status
-    return Status.CONDITION_FAILED if found == {Status.CONDITION_FAILED} else Status.COMPLETED
-
-
-def _closed(state: RunState, names: Iterable[BlockUuid], fate: Status) -> RunState:
-    """Let no more children come to those of the groups `names` that are open."""
-    groups = state.bonds.groups
-    closed = {name: replace(groups[name], is_open=False, fate=fate) for name in names if _is_open(groups, name)}
-    return replace(state, bonds=replace(state.bonds, groups={**groups, **closed})) if closed else state
-
-
-def _is_open(groups: Mapping[BlockUuid, Group], name: BlockUuid) -> bool:
-    return name in groups and groups[name].is_open
 
 
 def _postponed(state: RunState, block: BlockUuid) -> RunState:
@@ -400,5 +306,6 @@ def _close_descendants(state: RunState, block: BlockUuid, status: Status) -> Run
         closed[guarded] = Status.FAILED
     state = replace(state, statuses={**state.statuses, **closed})
     if any(group.is_open for group in state.bonds.groups.values()):
-        state = _closed(state, graph.reachable(state.children, [block]), inherited)
+        below = graph.reachable(state.children, [block])
+        state = replace(state, bonds=groups.closed(state.bonds, below, inherited))
     return _silence(state, {name: ended for name, ended in closed.items() if ended is not Status.FAILED})

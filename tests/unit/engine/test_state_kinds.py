@@ -9,15 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spellbook_core.engine import state
+from spellbook_core.engine.groups import Bonds, Group, leading
 from spellbook_core.engine.state import (
     BlockDue,
     BlockEnded,
     BlockExpanded,
     BlockPostponed,
     BlockStarted,
-    Bonds,
     CancelRequested,
-    Group,
 )
 from spellbook_core.model.run import Status
 
@@ -206,7 +205,7 @@ def expand(current: state.RunState, block: str, counts: dict[str, int], add_on: 
     above = {}
     if group.over and current.statuses[group.over[0]] is Status.RUNNING:
         number = min(number, len(group.members or ()) + 1)
-        above = {group.over[0]: state.leading(current, group.over[0])[-1]}
+        above = {group.over[0]: leading(group.over[0], current.bonds, current.statuses)[-1]}
     members = tuple(f"{block}:{n}" for n in range(number))
     links, after, guards = {}, {}, {}
     for n, member in list(enumerate(members))[len(group.members or ()) :]:
