@@ -235,3 +235,14 @@ def test_nothing_is_called_stale_before_the_first_run(open_screen, tmp_path):
     app = open_screen("editor", pipeline="main")
     assert "run_stale" not in keys_of(app.button)
     assert "refresh_b0" not in keys_of(app.button)
+
+
+def test_variables_stand_in_the_side_column_and_in_a_dialog_at_once(open_screen, tmp_path):
+    make_project(tmp_path, blocks=chain(1), variables={"least": 2})
+    app = open_screen("editor", pipeline="main")
+    app.session_state["side_tab"] = "Variables"
+    app.run()
+    app.button(key="toolbar_variables").click().run()
+    app.run()
+    assert not app.exception
+    assert {"variables_save", "variables_dialog_save"} <= keys_of(app.button)

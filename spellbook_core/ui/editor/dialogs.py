@@ -166,7 +166,7 @@ def _callback_note(editor: Editor, name: str, what: str) -> None:
 
 
 def _variables(editor: Editor, request: DialogRequest) -> None:
-    variables.draw(editor, keys.DIALOGS)
+    variables.draw_dialog(editor)
 
 
 def _validate(editor: Editor, request: DialogRequest) -> None:

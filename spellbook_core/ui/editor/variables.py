@@ -65,22 +65,36 @@ def collect(rows: Iterable[tuple[str, str]]) -> dict[str, YamlValue]:
     return found
 
 
-def draw(editor: Editor, fragment: str = keys.SIDE) -> None:
-    """Draw the table of the pipeline's variables, saved by its button; `fragment` is the one it is drawn in."""
-    st.caption("Every block receives these as keyword arguments. Values are read as JSON, anything else as text.")
-    rows = _grid(editor.pipeline.variables, key=f"variables_{editor.uuid}_{editor.file_hash[:12]}")
+def draw(editor: Editor) -> None:
+    """Draw the table of the pipeline's variables in the side column, saved by its button."""
+    rows = _table(editor, "side")
+    key = "variables_save"
     st.button(
         "Save variables",
-        key="variables_save",
+        key=key,
         icon=":material/save:",
         type="primary",
-        on_click=partial(open_dialog.confirm, editor.session.dialogs, "variables_save", fragment),
+        on_click=partial(open_dialog.confirm, editor.session.dialogs, key, keys.SIDE),
     )
-    if editor.session.dialogs.taken("variables_save"):
-        worked = scope.guarded_by(editor, "variables", lambda: actions.set_variables(editor, collect(rows)))
-        if worked:
-            confirm.finish(editor)
+    if editor.session.dialogs.taken(key):
+        _save(editor, rows, "variables")
     scope.show_scope_error(editor, "variables")
+
+
+def draw_dialog(editor: Editor) -> None:
+    """Draw the same table as a dialog's content."""
+    save = partial(_save, editor, _table(editor, "dialog"), "dialog")
+    confirm.buttons(editor, "Save variables", key="variables_dialog_save", icon=":material/save:", act=save)
+
+
+def _table(editor: Editor, where: str) -> list[tuple[str, str]]:
+    st.caption("Every block receives these as keyword arguments. Values are read as JSON, anything else as text.")
+    return _grid(editor.pipeline.variables, key=f"variables_{where}_{editor.uuid}_{editor.file_hash[:12]}")
+
+
+def _save(editor: Editor, rows: list[tuple[str, str]], error_scope: str) -> None:
+    if scope.guarded_by(editor, error_scope, lambda: actions.set_variables(editor, collect(rows))):
+        confirm.finish(editor)
 
 
 def fields(declared: Mapping[str, YamlValue], *, remembered: Mapping[str, YamlValue]) -> dict[str, YamlValue]:
