@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spellbook_core.model.run import BlockRun, PipelineRun, Selection, Status
 from spellbook_core.runs.logs import LogLine
-from spellbook_core.ui.runs import chart_data, log_view, results
+from spellbook_core.ui.runs import chart_data, charts, log_view, results
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -68,3 +69,20 @@ def test_log_text_names_block_and_level():
 
 def test_diff_goes_from_what_ran_to_now():
     assert results.diff("a\nb\n", "a\nc\n").splitlines()[-2:] == ["-b", "+c"]
+
+
+@pytest.mark.parametrize(
+    ("span", "written"),
+    [
+        (timedelta(seconds=40), "12:00:05"),
+        (timedelta(hours=3), "12:00"),
+        (timedelta(days=3), "Nov 21, 12:00"),
+        (timedelta(days=90), "Nov 21"),
+    ],
+)
+def test_timeline_writes_as_much_of_a_moment_as_its_span_needs(span, written):
+    rows: list[chart_data.ChartRow] = [
+        {"begin": NOW, "end": NOW + timedelta(seconds=1)},
+        {"begin": NOW, "end": NOW + span},
+    ]
+    assert (NOW + timedelta(seconds=5)).strftime(charts._clock(rows)) == written
