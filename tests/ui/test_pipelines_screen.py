@@ -38,6 +38,15 @@ def test_broken_pipeline_is_listed_with_its_problem(open_screen, tmp_path):
     assert not app.exception
 
 
+def test_pipeline_that_is_not_run_here_has_no_run_button_to_press(open_screen, tmp_path):
+    make_project(tmp_path, blocks=chain(1))
+    file = make_project(tmp_path, blocks=chain(1), pipeline="stream") / "pipelines/stream/metadata.yaml"
+    file.write_text(file.read_text().replace("type: python\n", "type: streaming\n", 1))
+    app = open_screen()
+    assert (app.button(key="run_main").disabled, app.button(key="run_stream").disabled) == (False, True)
+    assert "Not run here: it is a streaming pipeline" in app.button(key="run_stream").help
+
+
 def test_search_comes_from_the_address(open_screen, tmp_path):
     make_project(tmp_path, pipeline="alpha", blocks=chain(1))
     make_project(tmp_path, pipeline="beta", blocks=chain(1))

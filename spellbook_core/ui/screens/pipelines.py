@@ -6,6 +6,7 @@ from functools import partial
 
 import streamlit as st
 
+from spellbook_core.model import not_run
 from spellbook_core.model.naming import ProjectName
 from spellbook_core.services import pipelines
 from spellbook_core.ui import boundary, open_dialog, parts, state, text
@@ -14,7 +15,7 @@ from spellbook_core.ui.pipelines import dialogs, overview
 from spellbook_core.ui.status import status_look
 
 ROWS_PER_PAGE = 25
-_WIDTHS = (4.0, 1.0, 1.0, 1.9, 2.0, 2.3)
+_WIDTHS = (3.7, 1.3, 1.0, 1.9, 2.0, 2.3)
 _HEADS = ("Name", "Type", "Blocks", "Last 14 runs", "Last run", "")
 
 
@@ -162,10 +163,13 @@ def _status(row: overview.Row) -> None:
 def _acts(project: ProjectName, summary: pipelines.PipelineSummary) -> None:
     uuid = summary.uuid
     if summary.problem is None:
+        told = not_run.PIPELINES.get(summary.type)
         st.button(
             "Run",
             key=f"run_{uuid}",
             icon=":material/play_arrow:",
+            disabled=told is not None,
+            help=None if told is None else f"Not run here: {told.why}.",
             on_click=_run,
             args=(project, uuid),
         )
