@@ -84,10 +84,11 @@ class Executor(Protocol):
     def prepare(self, environment: Environment) -> None:
         """Begin to warm processes for `environment` so that the next submit starts at once; returns at once."""
 
-    def submit(self, task: BlockTask, attempt_dir: Path) -> Handle:
+    def submit(self, task: BlockTask, attempt_dir: Path, *, ahead: Sequence[Path] = ()) -> Handle:
         """Start an attempt whose task file is in `attempt_dir`; returns before user code runs.
 
         Idempotent on (block_run_id, attempt). Failure to start is told as `Exited` with a reason, never raised.
+        `ahead` are the folders of attempts that may come next: an executor may make them while this one runs.
         """
 
     def fileno(self) -> int:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from spellbook_core.clock import Clock
 from spellbook_core.engine import postponing, state
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, Change, Under, read_outcome
-from spellbook_core.engine.attempts import Attempts, lay_out_children
+from spellbook_core.engine.attempts import Attempts
 from spellbook_core.engine.expanding import Growth, grow
 from spellbook_core.engine.kinds import judged
 from spellbook_core.engine.ports import Exited
@@ -223,8 +223,6 @@ class RunsUnderWay:
         started = self._start(attempts)
         self._tell_all(told, started)
         self._end_those_over(over)
-        for run, block in started:
-            lay_out_children(run, block)
 
     def _record_changes(self) -> None:
         for _, block, end in self._unrecorded:

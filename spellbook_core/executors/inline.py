@@ -39,7 +39,7 @@ class InlineExecutor(Executor):
     def prepare(self, environment: Environment) -> None:
         """Do nothing: this process is as warm as it is."""
 
-    def submit(self, task: BlockTask, attempt_dir: Path) -> Handle:
+    def submit(self, task: BlockTask, attempt_dir: Path, *, ahead: Sequence[Path] = ()) -> Handle:
         """Remember the attempt; the next `poll` runs it."""
         attempt_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (attempt_dir / TASK_FILE).exists():

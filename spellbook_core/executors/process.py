@@ -50,7 +50,7 @@ class ProcessExecutor(Executor):
         """Begin to warm a process for `environment`; returns at once."""
         self._warm(environment)
 
-    def submit(self, task: BlockTask, attempt_dir: Path) -> Handle:
+    def submit(self, task: BlockTask, attempt_dir: Path, *, ahead: Sequence[Path] = ()) -> Handle:
         """Start the attempt in a child of a warm process; see the port."""
         key = (task.block_run_id, task.attempt)
         handle: Handle = {"block_run_id": key[0], "attempt": key[1], "dir": str(attempt_dir)}
@@ -64,7 +64,7 @@ class ProcessExecutor(Executor):
             self._tell(Exited(task.block_run_id, task.attempt, None, reason=f"cannot start: {problem}"))
             return handle
         self._jobs[key] = process
-        process.run(key, attempt_dir, task.timeout_s)
+        process.run(key, attempt_dir, task.timeout_s, ahead)
         self._watch_unsent(process)
         if key in process.waiting and process.is_made_first:
             _say_waiting(process, attempt_dir)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,15 +122,25 @@ class WarmProcess:
         """Return whether everything that `other` can serve, this one can."""
         return self.python == other.python and set(other.preload) <= set(self.preload)
 
-    def run(self, key: tuple[int, int], attempt_dir: Path, timeout_s: float | None) -> None:
-        """Ask for an attempt; one that is still importing begins it when it has finished."""
+    def run(self, key: tuple[int, int], attempt_dir: Path, timeout_s: float | None, ahead: Sequence[Path] = ()) -> None:
+        """Ask for an attempt; one that is still importing begins it when it has finished.
+
+        The folders `ahead` are made while it runs, in the zygote's process instead of the engine's.
+        """
         self.folders[key] = str(attempt_dir)
         self.used_at = time.monotonic()
         if self.recipe is not None and not self.is_ready:
             self.waiting[key] = (attempt_dir, timeout_s)
             return
         self.channel.send(
-            {"op": "run", "id": key[0], "attempt": key[1], "dir": str(attempt_dir), "timeout_s": timeout_s}
+            {
+                "op": "run",
+                "id": key[0],
+                "attempt": key[1],
+                "dir": str(attempt_dir),
+                "timeout_s": timeout_s,
+                "ahead": [str(folder) for folder in ahead],
+            }
         )
 
     def take_back(self, key: tuple[int, int]) -> bool:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spellbook_core.model.task import METRICS_FILE
+from spellbook_core.model.task import METRICS_FILE, TASK_FILE
 from spellbook_core.worker.capture import LogWriter
 from spellbook_core.worker.control import ControlReader
 from spellbook_core.worker.memory import CHECK_S, MemoryWatch
@@ -179,6 +179,13 @@ def start_ticks(pid: int) -> int | None:
         return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
     except (OSError, IndexError):
         return None
+
+
+def lay_out(folder: str) -> None:
+    """Make the folder of an attempt that may come, with its task file: a file in a new folder costs 1.5 ms on ext4."""
+    with suppress(OSError):  # what is wrong with the disk is told when the attempt starts
+        os.mkdir(folder, 0o700)
+        os.close(os.open(f"{folder}/{TASK_FILE}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def read(descriptor: int) -> bytes:

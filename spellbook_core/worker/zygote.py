@@ -28,7 +28,7 @@ from spellbook_core.worker import preload
 from spellbook_core.worker.capture import LogWriter
 from spellbook_core.worker.child import become_subreaper, configure_streams
 from spellbook_core.worker.crash import report_crash
-from spellbook_core.worker.job import PROGRESS_INTERVAL_S, Job, read, signal_group
+from spellbook_core.worker.job import PROGRESS_INTERVAL_S, Job, lay_out, read, signal_group
 from spellbook_core.worker.options import Options
 from spellbook_core.worker.standby import Standby
 from spellbook_core.worker.strays import end_strays
@@ -112,6 +112,8 @@ class Zygote:
             self._selector.register(descriptor, selectors.EVENT_READ, _Reader(self, job, stream, descriptor))
         self._selector.register(child.control, selectors.EVENT_READ, _Reader(self, job, "control", child.control))
         self._tell("started", job, pid=child.pid, start_ticks=child.start_ticks)
+        for ahead in cast("list[str]", message.get("ahead") or []):
+            lay_out(ahead)
 
     def _forget(self) -> None:
         """Close what a fork copied: the engine's end and those of running blocks must not stay open in a block."""

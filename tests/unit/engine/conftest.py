@@ -27,7 +27,7 @@ class FakeExecutor:
     def prepare(self, environment):
         self.prepared.append(environment)
 
-    def submit(self, task, attempt_dir):
+    def submit(self, task, attempt_dir, *, ahead=()):
         self.tasks[task.block] = task
         self.folders[task.block] = attempt_dir
         if self.begins:

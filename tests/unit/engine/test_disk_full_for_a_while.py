@@ -41,7 +41,7 @@ class Counting(FakeExecutor):
         self.submitted = Counter()
         self.before_submit = lambda: None
 
-    def submit(self, task, attempt_dir):
+    def submit(self, task, attempt_dir, *, ahead=()):
         self.before_submit()
         self.submitted[task.block_run_id, task.attempt] += 1
         return super().submit(task, attempt_dir)

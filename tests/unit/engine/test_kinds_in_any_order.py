@@ -74,7 +74,7 @@ class Attempts(FakeExecutor):
         self.context, self.made, self.sealed = context, made, sealed
         self.under_way = {}
 
-    def submit(self, task, attempt_dir):
+    def submit(self, task, attempt_dir, *, ahead=()):
         number = task.block_run_id
         assert number not in self.sealed, f"{task.block} had sealed its success"
         self.made[number, task.attempt] += 1

@@ -49,7 +49,7 @@ def test_intent_is_stored_before_submit(context, tmp_path, start, executor, monk
     make_project(tmp_path, blocks=chain(1))
     seen = []
 
-    def submit(task, attempt_dir):
+    def submit(task, attempt_dir, *, ahead=()):
         seen.append((context.store.attempts(task.run_id), (attempt_dir / "task.json").exists()))
         return {}
 

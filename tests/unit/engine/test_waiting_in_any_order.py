@@ -22,7 +22,7 @@ class Recording(FakeExecutor):
 
     submitted: Counter
 
-    def submit(self, task, attempt_dir):
+    def submit(self, task, attempt_dir, *, ahead=()):
         self.submitted[task.block, task.attempt] += 1
         return super().submit(task, attempt_dir)
 
