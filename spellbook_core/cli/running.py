@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import Sequence
@@ -72,6 +73,7 @@ def carry(context: Context, wanted: NewRun, *, as_json: bool) -> None:
     told = _Teller(context, is_quiet=as_json)
     if not as_json:
         environments.make_ready(context, wanted.project, wanted.pipeline, lambda line: say(f"  · {clean(line)}"))
+    gc.freeze()  # what was imported stays: collections need not look at it
     ended = runs.run_here(context, wanted, told.event)
     told.rest(ended)
     _conclude(context, ended, as_json=as_json)
