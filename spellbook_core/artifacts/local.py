@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from spellbook_core.artifacts.formats import composites, registry
@@ -65,19 +66,20 @@ class LocalArtifactStore:
             return self._put(found, index, origin)
 
     def _put(self, encoded: Encoded, index: int, origin: str) -> OutputInfo:
-        draft = self._draft()
+        draft = self._root / "tmp" / f"{os.getpid()}.{secrets.token_hex(8)}"  # on the same file system
         try:
             try:
-                digest, size = self._write(encoded, draft)
+                digest, sink = self._write(encoded, draft)
             except UseFallbackError:
                 if encoded.fallback is None:
                     raise
                 encoded = encoded.fallback
-                self._data_file(draft, encoded.format).unlink(missing_ok=True)
-                digest, size = self._write(encoded, draft)
-            ref = ArtifactRef(digest.name() or "", encoded.format)
+                shutil.rmtree(draft, ignore_errors=True)
+                digest, sink = self._write(encoded, draft)
+            ref, size = ArtifactRef(digest.name() or "", encoded.format), sink.size_bytes
             hold(self._root, self.folder(ref))  # before it is looked at: housekeeping must not take it afterwards
             if not self._is_intact(ref):
+                sink.settle()
                 self._finish(encoded, draft, digest, size, origin)
                 self._move_in(draft, ref)
         except OSError as cause:
@@ -85,7 +87,8 @@ class LocalArtifactStore:
                 raise
             raise disk_error(cause, self._root) from cause
         finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            if os.path.lexists(draft):
+                shutil.rmtree(draft, ignore_errors=True)
         return OutputInfo(
             index=index,
             artifact=ref,
@@ -209,20 +212,17 @@ class LocalArtifactStore:
         except (ArtifactMissingError, CorruptArtifactError):
             return False
 
-    def _draft(self) -> Path:
-        """Return a new private folder on the same file system."""
-        drafts = self._root / "tmp"
+    def _make_draft(self, draft: Path) -> None:
         _make_private(self._root)
-        _make_private(drafts)
-        draft = drafts / f"{os.getpid()}.{secrets.token_hex(8)}"
+        _make_private(draft.parent)
         draft.mkdir(mode=0o700)
-        return draft
 
-    def _write(self, encoded: Encoded, draft: Path) -> tuple[Digest, int]:
+    def _write(self, encoded: Encoded, draft: Path) -> tuple[Digest, Sink]:
+        """Write a value into the folder `draft`, which is made when it is needed; a small one waits in memory."""
         digest = Digest(encoded.format, runs_code=encoded.format in registry.CODE_FORMATS)
-        with Sink(self._data_file(draft, encoded.format), digest) as sink:
+        with Sink(self._data_file(draft, encoded.format), digest, partial(self._make_draft, draft)) as sink:
             encoded.write(sink)
-        return digest, sink.size_bytes
+        return digest, sink
 
     def _finish(self, encoded: Encoded, draft: Path, digest: Digest, size: int, origin: str) -> None:
         problem = _write_preview(encoded.preview, draft)

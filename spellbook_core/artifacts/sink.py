@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,6 +20,9 @@ byte and the written bytes, so that equal bytes of two formats are two artifacts
 
 PLAIN_HASH_NAME = "blake2b_128"
 """Used instead in environments without the package xxhash; of the same length, over the same bytes."""
+
+KEPT_BYTES = 64 * 1024
+"""What is kept in memory before a file is made for it."""
 
 Bytes: TypeAlias = "bytes | bytearray | memoryview"
 
@@ -75,25 +80,67 @@ def _hasher(name: str, start: bytes) -> Any:
 
 
 class Sink:
-    """A new file (0600) that hashes what is written to it. Speaks enough of `io` for pyarrow, numpy and pickle."""
+    """A new file (0600) that hashes what is written to it. Speaks enough of `io` for pyarrow, numpy and pickle.
 
-    def __init__(self, path: Path, digest: Digest) -> None:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._file = os.fdopen(handle, "wb", buffering=0)
+    The file is made when more than `KEPT_BYTES` have come, or by `settle`: a small value that proves to be stored
+    already costs the disk nothing.
+
+    Args:
+        path: Of the file; there is none yet.
+        digest: Takes what is written.
+        make_folder: Makes the folder of the file; called once, before anything is made in it.
+    """
+
+    def __init__(self, path: Path, digest: Digest, make_folder: Callable[[], None]) -> None:
+        self._file: FileIO | None = None
+        self._kept: list[bytes] = []
         self._digest = digest
+        self._make_folder = make_folder
+        self._has_folder = False
         self.path = path
         self.size_bytes = 0
         self.closed = False
 
     def write(self, data: Any) -> int:
-        """Write all of `data` (anything with a buffer), also when the kernel takes it in pieces."""
+        """Write all of `data` (anything with a buffer)."""
         view = memoryview(data).cast("B")
         self._digest.update(view)
+        self.size_bytes += len(view)
+        if self._file is None and self.size_bytes <= KEPT_BYTES:
+            self._kept.append(bytes(view))
+        else:
+            self._write(self._made(), view)
+        return len(view)
+
+    def settle(self) -> None:
+        """Have the file, with all that was written, and closed."""
+        self._made()
+        self.close()
+
+    def beside(self, ending: str) -> Path:
+        """Return a path in the file's folder, which is made, for a writer that takes a path only."""
+        self._have_folder()
+        return self.path.with_name(f"{self.path.name}{ending}")
+
+    def _have_folder(self) -> None:
+        if not self._has_folder:
+            self._make_folder()
+            self._has_folder = True
+
+    def _made(self) -> FileIO:
+        if self._file is None:
+            self._have_folder()
+            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self._file = FileIO(handle, "wb")
+            self._write(self._file, memoryview(b"".join(self._kept)))
+            self._kept.clear()
+        return self._file
+
+    @staticmethod
+    def _write(file: FileIO, view: memoryview) -> None:
         done = 0
-        while done < len(view):  # one write(2) takes at most 2 GiB
-            done += self._file.write(view[done:]) or 0
-        self.size_bytes += done
-        return done
+        while done < len(view):  # one write(2) takes at most 2 GiB, and may take less
+            done += file.write(view[done:]) or 0
 
     def tell(self) -> int:
         """Return how many bytes were written."""
@@ -115,9 +162,10 @@ class Sink:
         """Do nothing: nothing is buffered."""
 
     def close(self) -> None:
-        """Close the file."""
+        """Take no more."""
         self.closed = True
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def __enter__(self) -> Sink:
         return self

@@ -152,7 +152,7 @@ def _write_plain(value: Any, file: Any) -> None:
     from safetensors.torch import save_file
 
     tensors = value if type(value) is dict else {_SINGLE: value}
-    draft = Path(f"{file.path}.draft")
+    draft = file.beside(".draft")
     try:
         save_file(tensors, draft, metadata={"order": json.dumps(list(tensors))})
         with draft.open("rb") as source:
