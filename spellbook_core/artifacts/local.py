@@ -28,7 +28,7 @@ from spellbook_core.artifacts.problems import (
     missing,
 )
 from spellbook_core.artifacts.seal import Seal
-from spellbook_core.artifacts.sink import HASH_NAME, Digest, Sink, digest_of
+from spellbook_core.artifacts.sink import HASH_NAME, Digest, HashOnly, Sink, digest_of
 from spellbook_core.artifacts.store import META_FILE
 from spellbook_core.artifacts.sweep import hold
 from spellbook_core.clock import to_text
@@ -68,20 +68,8 @@ class LocalArtifactStore:
     def _put(self, encoded: Encoded, index: int, origin: str) -> OutputInfo:
         draft = self._root / "tmp" / f"{os.getpid()}.{secrets.token_hex(8)}"  # on the same file system
         try:
-            try:
-                digest, sink = self._write(encoded, draft)
-            except UseFallbackError:
-                if encoded.fallback is None:
-                    raise
-                encoded = encoded.fallback
-                shutil.rmtree(draft, ignore_errors=True)
-                digest, sink = self._write(encoded, draft)
-            ref, size = ArtifactRef(digest.name() or "", encoded.format), sink.size_bytes
-            hold(self._root, self.folder(ref))  # before it is looked at: housekeeping must not take it afterwards
-            if not self._is_intact(ref):
-                sink.settle()
-                self._finish(encoded, draft, digest, size, origin)
-                self._move_in(draft, ref)
+            found = self._stored_already(encoded) if encoded.hash_first else None
+            encoded, ref, size = found or self._stored(encoded, draft, origin)
         except OSError as cause:
             if isinstance(cause, StorageError) or cause.errno is None:
                 raise
@@ -100,6 +88,38 @@ class LocalArtifactStore:
             summary=encoded.summary,
             warnings=encoded.warnings,
         )
+
+    def _stored(self, encoded: Encoded, draft: Path, origin: str) -> tuple[Encoded, ArtifactRef, int]:
+        """Store a value; return how it was encoded in the end, where it lies and how many bytes it has."""
+        try:
+            digest, sink = self._write(encoded, draft)
+        except UseFallbackError:
+            if encoded.fallback is None:
+                raise
+            encoded = encoded.fallback
+            shutil.rmtree(draft, ignore_errors=True)
+            digest, sink = self._write(encoded, draft)
+        ref = ArtifactRef(digest.name() or "", encoded.format)
+        if not self._is_held(ref):
+            sink.settle()
+            self._finish(encoded, draft, digest, sink.size_bytes, origin)
+            self._move_in(draft, ref)
+        return encoded, ref, sink.size_bytes
+
+    def _stored_already(self, encoded: Encoded) -> tuple[Encoded, ArtifactRef, int] | None:
+        """Return where a value lies that was stored before, without writing it once more; None when it was not."""
+        digest = Digest(encoded.format, runs_code=False)
+        if digest.hash_name != HASH_NAME:  # the other hash takes longer than writing does
+            return None
+        sink = HashOnly(digest)
+        encoded.write(sink)
+        ref = ArtifactRef(digest.name() or "", encoded.format)
+        return (encoded, ref, sink.size_bytes) if self._is_held(ref) else None
+
+    def _is_held(self, ref: ArtifactRef) -> bool:
+        """Return whether a value is stored, intact, and from now on kept from housekeeping."""
+        hold(self._root, self.folder(ref))  # before it is looked at: housekeeping must not take it afterwards
+        return self._is_intact(ref)
 
     def get(self, ref: ArtifactRef) -> object:
         """Return the value, after checking its bytes and, where reading runs code, who wrote it."""

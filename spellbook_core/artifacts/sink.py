@@ -174,6 +174,20 @@ class Sink:
         self.close()
 
 
+class HashOnly(Sink):
+    """Takes what is written for its hash and its size, and makes no file."""
+
+    def __init__(self, digest: Digest) -> None:
+        super().__init__(Path(os.devnull), digest, lambda: None)
+
+    def write(self, data: Any) -> int:
+        """Hash all of `data`."""
+        view = memoryview(data).cast("B")
+        self._digest.update(view)
+        self.size_bytes += len(view)
+        return len(view)
+
+
 def digest_of(path: Path, format_name: str, *, runs_code: bool, hash_name: str | None = None) -> Digest:
     """Return the hashes of the file at `path`, read through a memory map, so that memory stays small.
 

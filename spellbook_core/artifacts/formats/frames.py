@@ -11,7 +11,7 @@ from typing import Any
 from spellbook_core.artifacts.formats import frame_rule, json_values
 from spellbook_core.artifacts.formats.arrow_file import write_table
 from spellbook_core.artifacts.formats.duplicates import merge_frame
-from spellbook_core.artifacts.formats.encoded import Encoded, count
+from spellbook_core.artifacts.formats.encoded import HASH_FIRST_BYTES, Encoded, count
 from spellbook_core.artifacts.formats.mapped import read_frame
 from spellbook_core.artifacts.formats.table_preview import preview_table
 from spellbook_core.artifacts.sketch import label_text
@@ -86,6 +86,7 @@ def _encoded(
             "display": [[position, name] for position, name in labels],
             "nulls": [shown.column(i).null_count for i in range(shown.num_columns)],
         },
+        hash_first=table.nbytes >= HASH_FIRST_BYTES,
     )
 
 
