@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from spellbook_core.executors.process import ProcessExecutor
-from spellbook_core.model.task import OUTCOME_FILE, Environment
+from spellbook_core.model.task import OUTCOME_FILE, TASK_FILE, Environment
 from spellbook_core.project.layout import Workspace
 from spellbook_core.settings import Settings
 from spellbook_core.worker.standby import STANDBY
@@ -225,6 +225,18 @@ def test_unused_warm_process_ends(workspace):
 def warm_pid(executor: ProcessExecutor) -> int:
     executor.prepare(Environment())
     return executor.describe()[0]["pid"]
+
+
+def test_folders_of_what_comes_next_are_made_meanwhile(attempts):
+    """And one that cannot be made harms nothing: the attempt that needs it will say so."""
+    task = attempts.task("@custom\ndef f(*args, **kwargs):\n    return 1\n")
+    folder = attempts.folder(task)
+    folder.mkdir(parents=True)
+    next_, nowhere = folder.with_name("999.1"), folder.parent / "missing" / "1.1"
+    attempts.executor.submit(task, folder, ahead=[nowhere, next_])
+    assert attempts.wait(task).outcome.error is None
+    assert (next_.stat().st_mode & 0o777, (next_ / TASK_FILE).read_bytes()) == (0o700, b"")
+    assert not nowhere.exists()
 
 
 def test_many_blocks_leak_nothing(attempts):
