@@ -1,4 +1,4 @@
-"""Five faults of Streamlit 1.67 that lose what a person did or garble the page, mended where they are.
+"""Six faults of Streamlit 1.67 that lose what a person did or garble the page, mended where they are.
 
 Each was found in a log of its session and messages, and has a browser test that fails without its mend.
 
@@ -18,6 +18,10 @@ Each was found in a log of its session and messages, and has a browser test that
 5. The browser sends a click in a task of its own, after the one in which it was made. The timer of a fragment
    (`run_every`) that comes between the two sends all it has, the click too, and the click is then sent again: one click
    runs a block twice. What a timer's message says of clicks is left aside; they follow in their own.
+6. What a run draws is passed on by the event loop, which also takes in messages. A message that it takes in after a run
+   has ended, but before it has passed on all of that, starts the next run in a new thread, and the rest of the ended
+   run is thrown away as if it had been stopped: a click was counted and its count never shown. The ended run's rest is
+   now passed on; it stands in the loop before anything of the next run.
 """
 
 from __future__ import annotations
@@ -28,10 +32,14 @@ from typing import Any
 from streamlit.delta_generator_singletons import context_dg_stack, get_default_dg_stack_value
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.runtime.scriptrunner.script_runner import ScriptRunner, ScriptRunnerEvent
 from streamlit.runtime.state.safe_session_state import SafeSessionState
 
 _PAGE = "_spellbook_page"
 """Attribute of a session: the hash of the page that was asked for or begun last."""
+
+_STOPPED = "_spellbook_stopped"
+"""Attribute of a run's thread of Streamlit: set once it was told to stop, so that what it draws is of no use."""
 
 _CLICKS = frozenset({"trigger_value", "string_trigger_value", "chat_input_value", "json_trigger_value"})
 """Values that stand for something done, not for how something stands: the browser sends each once and forgets it."""
@@ -43,6 +51,10 @@ def install() -> None:
         SafeSessionState.on_script_will_rerun = _from_root_and_whole(SafeSessionState.on_script_will_rerun)  # type: ignore[method-assign]
         ForwardMsgQueue.clear = _keeping_for_fragments(ForwardMsgQueue.clear)  # type: ignore[method-assign]
         AppSession._create_new_session_message = _noting_page(AppSession._create_new_session_message)  # type: ignore[method-assign]
+        ScriptRunner.request_stop = _noting_stop(ScriptRunner.request_stop)  # type: ignore[method-assign]
+        AppSession._handle_scriptrunner_event_on_event_loop = _with_the_rest(  # type: ignore[method-assign]
+            AppSession._handle_scriptrunner_event_on_event_loop
+        )
         AppSession.request_rerun = _clicks_once(_without_left_pages(AppSession.request_rerun))  # type: ignore[method-assign]
 
 
@@ -107,6 +119,32 @@ def _clicks_once(original: Any) -> Any:
         original(self, client_state)
 
     return request_rerun
+
+
+def _noting_stop(original: Any) -> Any:
+    @wraps(original)
+    def request_stop(self: ScriptRunner) -> None:
+        setattr(self, _STOPPED, True)
+        original(self)
+
+    return request_stop
+
+
+def _with_the_rest(original: Any) -> Any:
+    @wraps(original)
+    def handle(self: AppSession, sender: ScriptRunner | None, event: ScriptRunnerEvent, *args: Any, **kw: Any) -> None:
+        current = self._scriptrunner
+        ended = sender is not None and sender is not current and not hasattr(sender, _STOPPED)
+        if not ended or event == ScriptRunnerEvent.SHUTDOWN:  # which would forget the runner at work
+            original(self, sender, event, *args, **kw)
+            return
+        self._scriptrunner = sender  # the events of any other are left aside
+        try:
+            original(self, sender, event, *args, **kw)
+        finally:
+            self._scriptrunner = current
+
+    return handle
 
 
 def _is_click(state: Any) -> bool:
