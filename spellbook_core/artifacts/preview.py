@@ -11,6 +11,7 @@ from typing import Any
 
 from spellbook_core.artifacts.cells import JsonScalar, cells
 from spellbook_core.artifacts.formats.arrow_file import open_table
+from spellbook_core.artifacts.formats.periods import readable
 from spellbook_core.artifacts.formats.registry import ARROW_FORMATS
 from spellbook_core.artifacts.masked import mask_table
 from spellbook_core.artifacts.problems import BadPageError, CorruptArtifactError, NotATableError
@@ -129,7 +130,10 @@ def open_shown(store: ArtifactStore, ref: ArtifactRef) -> tuple[Any, tuple[Colum
     else:
         shown = list(enumerate(table.column_names))
     columns = tuple(Column(name, dtypes.get(name) or str(table.schema.field(number).type)) for number, name in shown)
-    picked = pa.Table.from_arrays([table.column(number) for number, _ in shown], names=[name for _, name in shown])
+    picked = pa.Table.from_arrays(
+        [readable(table.column(number), table.schema.field(number)) for number, _ in shown],
+        names=[name for _, name in shown],
+    )
     return picked, columns, not is_whole
 
 

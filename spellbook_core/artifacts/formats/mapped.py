@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import mmap
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from spellbook_core.artifacts.formats.arrow_file import open_table
+from spellbook_core.artifacts.formats.periods import is_unknown, make_known
 
 MIN_MAPPED_BYTES = 8 * 1024 * 1024
 """Smaller files are copied: that takes less time than to put a frame together from parts."""
@@ -32,7 +34,7 @@ def read_frame(path: Path, *, min_bytes: int = MIN_MAPPED_BYTES) -> tuple[Any, A
         min_bytes: Files from this size on are mapped.
     """
     if path.stat().st_size < min_bytes:
-        table = open_table(path)
+        table = _open(path)
         return table.to_pandas(), table
     import pyarrow as pa
 
@@ -42,10 +44,10 @@ def read_frame(path: Path, *, min_bytes: int = MIN_MAPPED_BYTES) -> tuple[Any, A
                 file.fileno(), 0, flags=mmap.MAP_PRIVATE | _NO_RESERVE, prot=mmap.PROT_READ | mmap.PROT_WRITE
             )
         except OSError:  # a limit on memory: this counts as if all of it were written to
-            table = open_table(path)
+            table = _open(path)
             return table.to_pandas(), table
     buffer = pa.py_buffer(whole)
-    table = pa.ipc.open_file(pa.BufferReader(buffer)).read_all()
+    table = _known(lambda: pa.ipc.open_file(pa.BufferReader(buffer)).read_all())
     empty = table.slice(0, 0).to_pandas()
     arrays = {
         position: array
@@ -55,6 +57,19 @@ def read_frame(path: Path, *, min_bytes: int = MIN_MAPPED_BYTES) -> tuple[Any, A
     if not arrays or len(arrays) > MAX_MAPPED_COLUMNS:
         return table.to_pandas(), table
     return _put_together(table, empty.columns, arrays), table
+
+
+def _open(path: Path) -> Any:
+    return _known(lambda: open_table(path))
+
+
+def _known(read: Callable[[], Any]) -> Any:
+    """Return the table that `read` reads, its columns of periods known as such, not as numbers."""
+    table = read()
+    if not any(map(is_unknown, table.schema)):
+        return table
+    make_known()
+    return read()
 
 
 def _array(column: Any, dtype: Any, whole: mmap.mmap, begins: int) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from spellbook_core.artifacts.formats.periods import readable
 from spellbook_core.artifacts.sketch import describe_shortly
 from spellbook_core.artifacts.store import PREVIEW_TABLE_FILE
 from spellbook_core.settings import PREVIEW_ROWS
@@ -22,7 +23,8 @@ def preview_table(folder: Path, table: Any) -> None:
 
     head = table.slice(0, PREVIEW_ROWS)
     columns = []
-    for column in head.columns:
+    for stored, field in zip(head.columns, head.schema, strict=True):
+        column = readable(stored, field)
         kind = column.type
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             columns.append(pc.utf8_slice_codeunits(column, 0, MAX_CELL_CHARS))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import math
+import pickle
+import subprocess
 import sys
 import types
 import uuid
@@ -194,6 +196,25 @@ def test_frames_come_back_exactly(store, name):
     assert_exact(back, value)
     assert info.artifact.format == expected_format
     assert store.meta(info.artifact)["preview_problem"] is None
+
+
+READ_ALONE = """
+import pickle, sys
+from pathlib import Path
+from spellbook_core.artifacts.formats.frames import decode
+sys.stdout.buffer.write(pickle.dumps([decode(Path(path)) for path in sys.argv[1:]]))
+"""
+
+
+def test_frames_come_back_exactly_in_a_process_that_wrote_none(store):
+    """What pandas and Arrow learn of each other while they write is not known to the next block."""
+    months = pd.period_range("2026-01", periods=2, freq="M")
+    kept = [pd.DataFrame({"a": [1, 2]}, index=pd.MultiIndex.from_arrays([months, ["x", "y"]]))]
+    kept += [value for value, expected_format in FRAMES.values() if expected_format == "arrow-frame"]
+    paths = [store.data_path(store.put(value).artifact) for value in kept]
+    done = subprocess.run([sys.executable, "-c", READ_ALONE, *paths], capture_output=True, check=True)
+    for back, value in zip(pickle.loads(done.stdout), kept, strict=True):
+        assert_exact(back, value)
 
 
 def assert_exact(back: pd.DataFrame, value: pd.DataFrame) -> None:

@@ -120,6 +120,20 @@ def test_odd_cells_never_fail_a_page(store, name):
         show(store, table, **more)
 
 
+UNITS = ["Y", "Y-MAR", "Q-DEC", "2Q-JAN", "M", "W-SUN", "W-MON", "W-SAT", "D", "h", "15min", "s", "ms", "us", "ns"]
+
+
+def test_periods_are_shown_as_pandas_prints_them(store):
+    spans = {unit: pd.PeriodIndex.from_ordinals(np.array([-7, 0, 123_456 % 997]), freq=unit) for unit in UNITS}
+    result = show(store, pd.DataFrame(spans, index=pd.period_range("2026-01", periods=3, freq="M")))
+    expected = [[str(spans[unit][row]) for unit in UNITS] for row in range(3)]
+    assert [row[1:] for row in result.rows] == expected
+    assert [row[0] for row in result.rows] == ["2026-01", "2026-02", "2026-03"]
+    frame = pd.DataFrame({"p": pd.array(["2026-02", None, "2025-11"], "period[M]")})
+    assert show(store, frame, sort="p").rows == [["2025-11"], ["2026-02"], [None]]
+    assert show(store, frame, search="2026").rows == [["2026-02"]]
+
+
 def test_pickled_frame_shows_its_first_rows(store):
     frame = pd.DataFrame({"o": [{n} for n in range(500)], "n": range(500)}, index=[f"r{n}" for n in range(500)])
     result = show(store, frame, search="r42")
