@@ -32,5 +32,12 @@ def test_light_modules_load_nothing_heavy(statement):
     assert loaded_after(statement) == set()
 
 
+def test_mounted_components_load_no_tables():
+    """A dict as a component's data would: every page mounts one, the first page, too."""
+    script = "from spellbook_core.ui.components.live import live; live(key='events', query={'project': 'titanic'})"
+    statement = f"from streamlit.testing.v1 import AppTest; assert not AppTest.from_string({script!r}).run().exception"
+    assert loaded_after(statement) & {"pandas", "pyarrow", "duckdb", "torch"} == set()
+
+
 def test_budget_check_sees_a_heavy_import():
     assert "pandas" in loaded_after("import pandas")

@@ -14,7 +14,20 @@ from spellbook_core.model.naming import PipelineUuid, ProjectName
 from spellbook_core.services.wiring import Context
 from spellbook_core.ui import boundary, parts, state
 from spellbook_core.ui.components.live import live
-from spellbook_core.ui.editor import actions, card, dialogs, keys, marks, packages, saving, scope, side, sync, toolbar
+from spellbook_core.ui.editor import (
+    actions,
+    card,
+    dialogs,
+    keys,
+    marks,
+    packages,
+    saving,
+    scope,
+    side,
+    sync,
+    tables,
+    toolbar,
+)
 from spellbook_core.ui.editor.session import DialogRequest, EditorSession
 from spellbook_core.ui.editor.view import Editor, open_editor
 from spellbook_core.ui.status import type_look
@@ -67,6 +80,7 @@ def draw(ctx: Context, project: ProjectName, pipeline: PipelineUuid, block: str 
         pipeline: Its pipeline.
         block: The block that the address names, which is selected and opened.
     """
+    tables.import_ahead()
     st.html(f"<style>{_css()}{_bar_background()}</style><span></span>")
     session = session_of(project, pipeline)
     in_view = (state.visit(), project, pipeline)

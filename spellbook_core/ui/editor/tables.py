@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cache
+from importlib import import_module
+from threading import Thread
 
 import streamlit as st
 
@@ -16,6 +19,17 @@ from spellbook_core.ui.editor.view import Editor
 ROWS_PER_PAGE = 100
 _ROW_PX = 31
 _MOST_PX = 330
+
+
+@cache
+def import_ahead() -> None:
+    """Begin to import what the first table needs, half a second of work, while the person still reads or types."""
+
+    def import_all() -> None:
+        for name in ("pandas", "duckdb"):
+            import_module(name)
+
+    Thread(target=import_all, name="import-ahead", daemon=True).start()
 
 
 def table(editor: Editor, uuid: str, output: OutputInfo) -> None:

@@ -24,6 +24,6 @@ def test_components_mount_without_a_server() -> None:
         protos = [element.proto for element in app.get("bidi_component")]
         assert [proto.component_name for proto in protos] == ["spellbook.editor", "spellbook.live"]
         assert [proto.js_content for proto in protos] == ["", ""]
-        editor, live = (json.loads(proto.json or proto.mixed.json) for proto in protos)
+        [editor], [live] = (json.loads(proto.json) for proto in protos)
         assert (editor["doc"], editor["rev"]) == ("x = 1", 1)
         assert live["path"] == "/api/events"

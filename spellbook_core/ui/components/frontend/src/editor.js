@@ -19,7 +19,9 @@ import { applyPalette, isDarkPage, theme } from "./theme.js";
 
 const editors = new WeakMap();
 
-export default function (component) {
+export default function (mounted) {
+  const [data] = mounted.data; // in a list: see renderer() in assets.py
+  const component = { ...mounted, data };
   const { parentElement } = component;
   let editor = editors.get(parentElement);
   if (!editor) {

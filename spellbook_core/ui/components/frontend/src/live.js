@@ -11,7 +11,9 @@ const MOST_WAITING = 500; // beyond this the oldest are dropped and the script i
 
 const listeners = new WeakMap();
 
-export default function (component) {
+export default function (mounted) {
+  const [data] = mounted.data; // in a list: see renderer() in assets.py
+  const component = { ...mounted, data };
   const { parentElement } = component;
   let listener = listeners.get(parentElement);
   if (!listener) {
