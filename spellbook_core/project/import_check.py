@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+
 from spellbook_core.errors import SpellbookError
+from spellbook_core.model.block import Block
 from spellbook_core.project.finding import Finding
 from spellbook_core.project.layout import ProjectLayout
 from spellbook_core.project.mage_imports import MageOffer, not_offered
-from spellbook_core.project.missing import MissingImports
+from spellbook_core.project.missing import MissingImports, Surroundings
+from spellbook_core.project.packages import CLIENT_DRIVERS
+
+SQL_SERVERS = frozenset({"postgres", "mysql", "mssql", "snowflake"})
+"""Database servers that SQL blocks can ask."""
 
 
 class ImportCheck:
@@ -42,12 +49,15 @@ class ImportCheck:
         found = []
         if self._imports is not None:
             for missing in self._imports.of(text, relative):
+                what = f"'{missing.imported}', which"
+                if missing.client:
+                    what = f"'{missing.client}', whose driver '{missing.package}'"
                 found.append(
                     Finding(
                         "SB-PRJ-015",
                         "warning",
                         block,
-                        f"Block '{block}' imports '{missing.imported}', which is not installed.",
+                        f"Block '{block}' imports {what} is not installed.",
                         f"spellbook install {self._project.name} '{missing.package}'",
                         missing.file,
                         missing.line,
@@ -58,3 +68,14 @@ class ImportCheck:
                 message = f"Block '{block}' imports '{name}', which Spellbook does not offer."
                 found.append(Finding("SB-PRJ-063", "warning", block, message, self._mage.advice(name), relative, line))
         return found
+
+
+def driver_of_sql(block: Block, relative: str) -> Finding | None:
+    """Return that the database of a SQL block has no driver where SQL blocks run: in Spellbook's own Python."""
+    provider = str(block.configuration.get("data_provider") or "").lower()
+    package, *modules = CLIENT_DRIVERS.get(f"mage_ai.io.{provider}", ("",))
+    if provider not in SQL_SERVERS or Surroundings().has_driver(package, modules):
+        return None
+    message = f"Block '{block.uuid}' asks the database '{provider}', whose driver '{package}' is not installed."
+    hint = f"{sys.executable} -m pip install '{package}'"
+    return Finding("SB-PRJ-015", "warning", block.uuid, message, hint, relative)

@@ -18,7 +18,7 @@ from spellbook_core.project.closure import index_of
 from spellbook_core.project.containment import decode, read_inside
 from spellbook_core.project.environment import interpreter_of
 from spellbook_core.project.layout import ProjectLayout
-from spellbook_core.project.packages import REQUIREMENT, install_name, normalized, required
+from spellbook_core.project.packages import CLIENT_DRIVERS, REQUIREMENT, install_name, normalized, required
 from spellbook_core.project.site_packages import importable, site_folders
 from spellbook_core.project.sourcefacts import ImportRef
 from spellbook_core.project.syntax import nodes_of
@@ -34,12 +34,14 @@ class Missing:
         imported: The top-level name in the source.
         package: What to install, with the versions that the project's requirements.txt asks for.
         file: Where it is imported, relative to the project; likewise `line`, 1-based.
+        client: The module of mage that is imported there and needs the package; empty for the package itself.
     """
 
     imported: str
     package: str
     file: str
     line: int
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,16 @@ class Surroundings:
         if self.has_own:
             return _is_installed(imported)
         return not self.is_made
+
+    def has_driver(self, package: str, modules: Sequence[str]) -> bool:
+        """Return whether one of the `modules` is found that a client of mage can use; `package` brings the first."""
+        name = package.partition("[")[0]
+        return normalized(name) in self.names | self.promised or any(map(self._finds, modules))
+
+    def _finds(self, module: str) -> bool:
+        if "." not in module:
+            return self.has(module)
+        return _is_installed(module) if self.has_own else not self.is_made  # `google` alone may be of anything
 
 
 def surroundings_of(project: ProjectLayout, pipeline: str | None) -> Surroundings:
@@ -113,13 +125,19 @@ class MissingImports:
         for file, imports in [(relative, _required(source)), *reached]:
             for name, line in imports.items():
                 if name not in found and not self._has(name):
-                    package = install_name(name)
-                    found[name] = Missing(name, self._wanted.get(normalized(package), package), file, line)
+                    client = name if name in CLIENT_DRIVERS else ""
+                    package, imported = CLIENT_DRIVERS[client][:2] if client else (install_name(name), name)
+                    wanted = self._wanted.get(normalized(package.partition("[")[0]), package)
+                    found[name] = Missing(imported, wanted, file, line, client)
         return list(found.values())
 
     def _has(self, name: str) -> bool:
         if name not in self._is_there:
-            self._is_there[name] = _is_local(self._project, name) or self.surroundings.has(name)
+            if name in CLIENT_DRIVERS:
+                package, *modules = CLIENT_DRIVERS[name]
+                self._is_there[name] = self.surroundings.has_driver(package, modules)
+            else:
+                self._is_there[name] = _is_local(self._project, name) or self.surroundings.has(name)
         return self._is_there[name]
 
     def _imports_of(self, member: str) -> Mapping[str, int]:
@@ -133,7 +151,7 @@ class MissingImports:
 
 
 def missing_in(project: ProjectLayout, pipeline: Pipeline) -> list[Missing]:
-    """Return what the Python blocks of a pipeline import in vain, each name once; a broken block file has no say.
+    """Return what the Python blocks of a pipeline import in vain, each package once; a broken block file has no say.
 
     Raises:
         SpellbookError: The Python that the project or pipeline names cannot be used.
@@ -148,7 +166,7 @@ def missing_in(project: ProjectLayout, pipeline: Pipeline) -> list[Missing]:
             each = imports.of(decode(read_inside(project.root, path), path), project.relative(path))
         except SpellbookError:
             continue
-        found.update({entry.imported: entry for entry in each if entry.imported not in found})
+        found.update({entry.package: entry for entry in each if entry.package not in found})
     return list(found.values())
 
 
@@ -178,7 +196,7 @@ def _is_installed(name: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _required(text: str) -> Mapping[str, int]:
-    """Return top-level name -> line of the imports that fail the block when they fail."""
+    """Return top-level name -> line of the imports that fail the block when they fail; clients of mage by module."""
     found: dict[str, int] = {}
     for name, line in _imports(_nodes(text)[:1]):
         found.setdefault(name, line)
@@ -206,16 +224,23 @@ def _nodes(text: str) -> Sequence[ast.AST]:
 def _imports(statements: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
     for node in statements:
         if isinstance(node, ast.Import):
-            yield from ((alias.name.split(".")[0], node.lineno) for alias in node.names)
+            yield from ((_counted(alias.name), node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             if node.module and not node.level:
-                yield node.module.split(".")[0], node.lineno
+                full = (f"{node.module}.{alias.name}" for alias in node.names)
+                clients = [name for name in full if name in CLIENT_DRIVERS]
+                yield from ((name, node.lineno) for name in clients or [_counted(node.module)])
         elif isinstance(node, ast.Try) and _forgives(node.handlers):
             yield from _imports([*node.orelse, *node.finalbody])  # the handlers, too, run only in need
         elif isinstance(node, ast.If) and _is_for_checkers(node.test):
             yield from _imports(node.orelse)
         else:
             yield from _imports(child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr))
+
+
+def _counted(module: str) -> str:
+    """Return what of a module's name tells whether it is there: the package, or the whole for a client of mage."""
+    return module if module in CLIENT_DRIVERS else module.partition(".")[0]
 
 
 def _forgives(handlers: Sequence[ast.ExceptHandler]) -> bool:

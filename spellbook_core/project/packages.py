@@ -37,6 +37,19 @@ INSTALL_NAMES: Mapping[str, str] = {
 }
 """Import name -> the name to install, where they differ."""
 
+CLIENT_DRIVERS: Mapping[str, tuple[str, ...]] = {
+    "mage_ai.io.bigquery": ("google-cloud-bigquery[pandas,pyarrow]", "google.cloud.bigquery"),
+    "mage_ai.io.duckdb": ("duckdb", "duckdb"),
+    "mage_ai.io.google_cloud_storage": ("google-cloud-storage", "google.cloud.storage"),
+    "mage_ai.io.mongodb": ("pymongo", "pymongo"),
+    "mage_ai.io.mssql": ("pymssql", "pymssql"),
+    "mage_ai.io.mysql": ("pymysql", "pymysql", "mysql.connector"),
+    "mage_ai.io.postgres": ("psycopg[binary]", "psycopg", "psycopg2"),
+    "mage_ai.io.s3": ("boto3", "boto3"),
+    "mage_ai.io.snowflake": ("snowflake-connector-python", "snowflake.connector"),
+}
+"""mage's client -> the package to install for it, then the modules of which one must be there, best first."""
+
 REQUIREMENT = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?)"
     r"(?P<extras>\[[A-Za-z0-9._-]{1,60}(?:,[A-Za-z0-9._-]{1,60}){0,9}\])?"

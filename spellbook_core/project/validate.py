@@ -16,7 +16,7 @@ from spellbook_core.project.concurrency import BadConcurrencyError, concurrency_
 from spellbook_core.project.containment import decode, read_inside
 from spellbook_core.project.extensions import extensions_of
 from spellbook_core.project.finding import Finding
-from spellbook_core.project.import_check import ImportCheck
+from spellbook_core.project.import_check import ImportCheck, driver_of_sql
 from spellbook_core.project.layout import ProjectLayout, configured_paths
 from spellbook_core.project.mage_imports import MageOffer
 from spellbook_core.project.metadata import PipelineFile
@@ -210,6 +210,8 @@ def _block(project: ProjectLayout, file: PipelineFile, block: Block, imports: Im
     if missing is not None:
         message = f"Block '{block.uuid}' reads {{{{ df_{missing} }}}}, but it has {parents} parent(s)."
         found.append(Finding("SB-PRJ-013", "warning", block.uuid, message, "link that parent.", relative))
+    if block.language == "sql" and (driver := driver_of_sql(block, relative)) is not None:
+        found.append(driver)
     return found + (imports.findings(block.uuid, text, relative) if block.language == "python" else [])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from spellbook_core.project.packages import CLIENT_DRIVERS
 from spellbook_core.worker.mage_shim.drivers import driver
 from spellbook_core.worker.mage_shim.files import format_of, frame_from_bytes, frame_to_bytes
 
@@ -28,7 +29,7 @@ class S3(_Client):
     """
 
     def __init__(self, verbose: bool = False, **settings: Any) -> None:
-        self.client = driver("S3", "boto3", "boto3").client("s3", **settings)
+        self.client = driver("S3", *CLIENT_DRIVERS["mage_ai.io.s3"]).client("s3", **settings)
 
     def load(
         self, bucket_name: str, object_key: str, format: object = None, limit: int | None = None, **read: Any
@@ -59,7 +60,7 @@ class GoogleCloudStorage(_Client):
     """Objects of Google Cloud Storage, by Google's own package."""
 
     def __init__(self, verbose: bool = False, **settings: Any) -> None:
-        module = driver("GoogleCloudStorage", "google-cloud-storage", "google.cloud.storage")
+        module = driver("GoogleCloudStorage", *CLIENT_DRIVERS["mage_ai.io.google_cloud_storage"])
         self.client = module.Client(**settings)
 
     def load(
@@ -85,7 +86,7 @@ class BigQuery(_Client):
     """BigQuery, by Google's own package."""
 
     def __init__(self, verbose: bool = False, **settings: Any) -> None:
-        self._module = driver("BigQuery", "google-cloud-bigquery[pandas,pyarrow]", "google.cloud.bigquery")
+        self._module = driver("BigQuery", *CLIENT_DRIVERS["mage_ai.io.bigquery"])
         self.client = self._module.Client(**settings)
 
     def load(self, query_string: str, limit: int | None = None, **options: Any) -> Any:
@@ -115,7 +116,7 @@ class MongoDB(_Client):
     def __init__(
         self, verbose: bool = False, database: str | None = None, collection: str | None = None, **settings: Any
     ):
-        self.client = driver("MongoDB", "pymongo", "pymongo").MongoClient(**settings)
+        self.client = driver("MongoDB", *CLIENT_DRIVERS["mage_ai.io.mongodb"]).MongoClient(**settings)
         self.database, self.collection = database, collection
 
     def __exit__(self, *error: object) -> None:

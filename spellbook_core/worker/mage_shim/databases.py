@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from spellbook_core.project.packages import CLIENT_DRIVERS
 from spellbook_core.worker.mage_shim.drivers import driver
 from spellbook_core.worker.mage_shim.sql import SqlClient, Unique, refuse_conflicts
 
@@ -13,7 +14,7 @@ class Postgres(SqlClient):
     """PostgreSQL, by psycopg 3, else psycopg2."""
 
     def _connect(self) -> Any:
-        module = driver("Postgres", "psycopg[binary]", "psycopg", "psycopg2")
+        module = driver("Postgres", *CLIENT_DRIVERS["mage_ai.io.postgres"])
         return module.connect(**{name: value for name, value in self.settings.items() if value != ""})
 
     def fold(self, name: str) -> str:
@@ -42,7 +43,7 @@ class MySQL(SqlClient):
     }
 
     def _connect(self) -> Any:
-        return driver("MySQL", "pymysql", "pymysql", "mysql.connector").connect(**self.settings)
+        return driver("MySQL", *CLIENT_DRIVERS["mage_ai.io.mysql"]).connect(**self.settings)
 
     def _on_conflict(self, columns: Iterable[str], unique: Unique) -> str:
         if not unique.columns or not unique.method:
@@ -76,7 +77,7 @@ class MSSQL(SqlClient):
     }
 
     def _connect(self) -> Any:
-        return driver("MSSQL", "pymssql", "pymssql").connect(**self.settings)
+        return driver("MSSQL", *CLIENT_DRIVERS["mage_ai.io.mssql"]).connect(**self.settings)
 
     def _on_conflict(self, columns: Iterable[str], unique: Unique) -> str:
         return refuse_conflicts("SQL Server", unique)
@@ -100,7 +101,7 @@ class Snowflake(SqlClient):
     types: ClassVar[Mapping[str, str]] = {**SqlClient.types, **{"tz": "TIMESTAMP_TZ", "f": "FLOAT", "bytes": "BINARY"}}
 
     def _connect(self) -> Any:
-        module = driver("Snowflake", "snowflake-connector-python", "snowflake.connector")
+        module = driver("Snowflake", *CLIENT_DRIVERS["mage_ai.io.snowflake"])
         return module.connect(**self.settings)
 
     def _on_conflict(self, columns: Iterable[str], unique: Unique) -> str:

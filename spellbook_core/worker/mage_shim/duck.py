@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from spellbook_core.project.packages import CLIENT_DRIVERS
 from spellbook_core.worker.mage_shim.drivers import driver
 from spellbook_core.worker.mage_shim.sql import ROW_LIMIT, SqlClient, Unique
 
@@ -15,7 +16,8 @@ class DuckDB(SqlClient):
     types: ClassVar[Mapping[str, str]] = {**SqlClient.types, **{"f": "DOUBLE", "text": "VARCHAR", "bytes": "BLOB"}}
 
     def _connect(self) -> Any:
-        return driver("DuckDB", "duckdb", "duckdb").connect(self.settings.get("database") or ":memory:")
+        module = driver("DuckDB", *CLIENT_DRIVERS["mage_ai.io.duckdb"])
+        return module.connect(self.settings.get("database") or ":memory:")
 
     def load(self, query_string: str, limit: int | None = None, *arguments: Any, **options: Any) -> Any:
         """Return the rows of a query as a table, with DuckDB's own types."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import pytest
 
 from spellbook_core.project.environment import BadEnvironmentError, interpreter_of, settings_of
 from spellbook_core.project.layout import Workspace
-from spellbook_core.project.packages import REQUIREMENT, required
+from spellbook_core.project.packages import CLIENT_DRIVERS, REQUIREMENT, required
 from spellbook_core.project.site_packages import importable, site_folders
-from spellbook_core.services import pipelines
+from spellbook_core.services import environments, pipelines
 from spellbook_core.services.wiring import open_context
 from tests.conftest import BlockFile, chain, make_project
 
@@ -124,6 +125,48 @@ def test_names_that_the_shim_lacks_are_told(tmp_path):
         ("mage_ai.io.nothing", 4),
     ]
     assert "streaming is not run here" in found[1].hint
+
+
+def test_driver_of_a_client_of_mage_is_named_before_the_run(tmp_path):
+    """`mage_ai.io.x` itself is always there: what a run would miss is the driver that it is made over."""
+    imports = "from mage_ai.io.mongodb import MongoDB\nimport mage_ai.io.snowflake\nfrom mage_ai.io import s3, duckdb"
+    source = block(imports)
+    project = make_project(tmp_path, blocks={"a": source, "b": source, "c": block("import boto3")})
+    line = environment(project, "pandas", "snowflake_connector_python-4.0.dist-info", "duckdb")
+    (project / "metadata.yaml").write_text(HEAD + line)
+    context = open_context(tmp_path)
+    found = [each for each in pipelines.validate(context, "demo", "main") if each.code == "SB-PRJ-015"]
+    assert [(each.block, each.line, each.message.split("', ")[1]) for each in found] == [
+        ("a", 1, "whose driver 'pymongo' is not installed."),
+        ("a", 3, "whose driver 'boto3' is not installed."),
+        ("b", 1, "whose driver 'pymongo' is not installed."),
+        ("b", 3, "whose driver 'boto3' is not installed."),
+        ("c", 1, "which is not installed."),
+    ]
+    assert found[0].hint == "spellbook install demo 'pymongo'"
+    assert [each.package for each in environments.missing(context, "demo", "main")] == ["pymongo", "boto3"]
+
+
+@pytest.mark.parametrize(("there", "is_told"), [("psycopg2", False), ("psycopg", False), ("", True)])
+def test_any_driver_that_the_client_takes_will_do(there, is_told, tmp_path):
+    project = make_project(tmp_path, blocks={"a": block("from mage_ai.io.postgres import Postgres")})
+    (project / "metadata.yaml").write_text(HEAD + environment(project, *([there] if there else [])))
+    found = [each.hint for each in pipelines.validate(open_context(tmp_path), "demo", "main")]
+    assert found == (["spellbook install demo 'psycopg[binary]'"] if is_told else [])
+
+
+def test_driver_that_a_sql_block_needs_goes_where_sql_blocks_run(tmp_path, monkeypatch):
+    monkeypatch.setitem(CLIENT_DRIVERS, "mage_ai.io.snowflake", ("no-such-driver", "no_such_driver"))
+    made = make_project(tmp_path, blocks={"q": BlockFile("SELECT 1", "data_loader")})
+    (made / "data_loaders" / "q.sql").write_text("SELECT 1\n")
+    file = made / "pipelines" / "main" / "metadata.yaml"
+    given = "  configuration: {data_provider: Snowflake}\n  downstream_blocks"
+    text = file.read_text().replace("language: python", "language: sql")
+    file.write_text(text.replace("  downstream_blocks", given))
+    [found] = [each for each in pipelines.validate(open_context(tmp_path), "demo", "main") if each.block == "q"]
+    assert (found.code, found.severity) == ("SB-PRJ-015", "warning")
+    assert "'no-such-driver'" in found.message
+    assert found.hint == f"{sys.executable} -m pip install 'no-such-driver'"
 
 
 def test_500_blocks_are_checked_within_a_second(tmp_path):
