@@ -55,9 +55,12 @@ def doctor(path: str | None, as_json: bool) -> None:
     if as_json:
         print_json(report)
         return
+    del report["problems"]
     for name, value in report.items():
         shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        say(f"{name.replace('_', ' '):<16} {'none' if value in (None, []) else shown}")
+        say(f"{name.replace('_', ' '):<16} {'none' if value is None else shown}")
+    for number, problem in enumerate(problems or ["none"]):
+        say(f"{'' if number else 'problems':<16} {problem}")
 
 
 def _version(name: str) -> str | None:

@@ -9,9 +9,10 @@ from dataclasses import replace
 import click
 
 from spellbook_core.cli.output import clean, print_json, say
-from spellbook_core.cli.places import find_place
+from spellbook_core.cli.places import RunNumber, find_place
 from spellbook_core.clock import to_text
-from spellbook_core.model.naming import BlockRunId, RunId
+from spellbook_core.errors import NotFoundError
+from spellbook_core.model.naming import BlockRunId, RunId, names_hint
 from spellbook_core.model.run import BlockRun
 from spellbook_core.runs.logs import LogLine
 from spellbook_core.services import engines, runs
@@ -22,7 +23,7 @@ SAFETY_S = 1.0
 
 
 @click.command()
-@click.argument("run", type=click.IntRange(1, 2**63 - 1))
+@click.argument("run", type=RunNumber())
 @click.argument("block", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
 @click.option("--level", type=click.Choice(["info", "warning", "error"]), help="Only lines of this level.")
@@ -60,6 +61,14 @@ def logs(
     context.close()
 
 
+def _check_block(context: Context, run_id: RunId, block: str) -> None:
+    names = list(dict.fromkeys(each.block for each in runs.block_runs(context, run_id)))
+    if names and block not in names:
+        raise NotFoundError(
+            f"Run {run_id} has no block '{clean(block[:60])}'.", hint=names_hint("its blocks are", names, block)
+        )
+
+
 class _Reader:
     """Reads each block's log on from where it stopped."""
 
@@ -73,6 +82,8 @@ class _Reader:
         attempt: int | None = None,
     ) -> None:
         runs.get(context, run_id)  # raises for a run that is not there
+        if block is not None:
+            _check_block(context, run_id, block)
         self._context, self._run_id, self._block = context, run_id, block
         self._level, self._search, self._attempt = level, search, attempt
         self._offsets: dict[tuple[BlockRunId, int], int] = defaultdict(int)

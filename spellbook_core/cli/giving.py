@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from spellbook_core.cli.output import clean, say
-from spellbook_core.cli.places import find_project
+from spellbook_core.cli.places import RunNumber, find_project
 from spellbook_core.model.naming import PipelineUuid, RunId
 from spellbook_core.services import exchange
 
@@ -17,7 +17,7 @@ from spellbook_core.services import exchange
 @click.argument("pipeline")
 @click.argument("block")
 @click.argument("index", default=0, type=click.IntRange(0))
-@click.option("--run", type=click.IntRange(1, 2**63 - 1), help="Of this run. Default: the newest that completed.")
+@click.option("--run", type=RunNumber(), help="Of this run. Default: the newest that completed.")
 @click.option("--child", metavar="N", help="Of a block that ran once per item: which child, as 3 or 0:2.")
 @click.option(
     "--to", required=True, type=click.Path(dir_okay=False, path_type=Path), help="FILE.parquet, .csv, .json or .pkl"

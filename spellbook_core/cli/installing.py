@@ -9,7 +9,7 @@ import click
 from spellbook_core.cli.output import clean, say
 from spellbook_core.cli.places import find_project
 from spellbook_core.model.naming import ProjectName
-from spellbook_core.services import environments
+from spellbook_core.services import environments, pipelines
 from spellbook_core.services.wiring import Context
 
 
@@ -27,6 +27,8 @@ def install(project: str, packages: Sequence[str], pipeline: str | None, all_mis
     place, name = find_project(project)
     context = place.context()
     try:
+        if pipeline is not None:
+            pipelines.load(context, name, pipeline)  # raises for one that is not there
         wanted = [*packages, *(_missing(context, name, pipeline) if all_missing else ())]
         environments.install(context, name, pipeline, wanted, lambda line: say(f"  {clean(line)}"))
     finally:

@@ -7,11 +7,11 @@ from contextlib import suppress
 
 import click
 
-from spellbook_core.cli.output import local_time, mark, print_json, say, seconds, table
-from spellbook_core.cli.places import find_place, find_project
-from spellbook_core.errors import SpellbookError
+from spellbook_core.cli.output import clean, local_time, mark, print_json, say, seconds, table
+from spellbook_core.cli.places import Place, RunNumber, find_place, find_project
+from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.model.block import FILELESS_TYPES, Block
-from spellbook_core.model.naming import PipelineUuid, RunId
+from spellbook_core.model.naming import PipelineUuid, RunId, names_hint
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import BlockRun, PipelineRun, Status
 from spellbook_core.model.values import JsonObject, JsonValue
@@ -134,6 +134,8 @@ def runs(path: str | None, pipeline: str | None, states: Sequence[str], limit: i
         statuses=tuple(Status(state) for state in states),
         limit=limit,
     )
+    if pipeline and not page.total and not states:
+        _refuse_unknown(place, pipeline)
     waiting = run_service.waiting_for(context, page.runs)
     context.close()
     if as_json:
@@ -158,6 +160,17 @@ def runs(path: str | None, pipeline: str | None, states: Sequence[str], limit: i
         say(f"{page.total - len(rows)} older runs: --limit {min(1000, page.total)}")
 
 
+def _refuse_unknown(place: Place, pipeline: str) -> None:
+    """Say that there is no such pipeline; one that was deleted is asked for by its runs."""
+    names = [place.project] if place.project else place.workspace.project_names()
+    known = [uuid for name in names for uuid in place.workspace.project(name).pipeline_uuids()]
+    if pipeline not in known:
+        raise NotFoundError(
+            f"There is no pipeline '{clean(pipeline[:60])}', and no run of one.",
+            hint=names_hint("the pipelines are", known, pipeline),
+        )
+
+
 def _waits_for(run: PipelineRun, waiting: Sequence[BlockRun]) -> str:
     """Return what a run waits for: its turn, or the first of its waiting blocks and how many more there are."""
     if not waiting:
@@ -175,11 +188,16 @@ def _waiting(waiting: Sequence[BlockRun]) -> list[JsonValue]:
 
 
 @click.command()
-@click.argument("run", type=click.IntRange(1, 2**63 - 1))
+@click.argument("run", type=RunNumber())
 @click.option("--path", help="The workspace. Default: around the working directory.")
 def cancel(run: int, path: str | None) -> None:
     """Ask a run to end."""
     context = find_place(path).context()
+    before = run_service.get(context, RunId(run)).status
+    if before.is_terminal:
+        context.close()
+        say(f"{mark(before)} run {run} has ended before: {before.value}")
+        return
     run_service.cancel(context, RunId(run))
     now = run_service.get(context, RunId(run))
     context.close()

@@ -20,6 +20,7 @@ FAILED = 1
 BAD_INPUT = 2
 OUR_FAULT = 3
 INTERRUPTED = 130
+NO_SUCH_RUN = "SB-RUN-001"
 
 VERBS = (
     *("init", "new", "start", "stop", "token", "run", "validate", "list", "show", "runs", "logs", "cancel"),
@@ -81,6 +82,17 @@ class _Verbs(click.Group):
         """Return the verb `name`, None when there is none."""
         return _load(name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the verb that was typed; the error for an unknown one names the nearest."""
+        if args and not args[0].startswith("-") and args[0] not in VERBS:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], VERBS, 1)
+            ctx.fail(f"No such command '{args[0][:60]}'." + (f" Did you mean '{near[0]}'?" if near else ""))
+        return super().resolve_command(ctx, args)
+
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="spellbook", prog_name="spellbook")
@@ -102,12 +114,17 @@ def main() -> None:
         status = end.exit_code
     except click.ClickException as problem:
         problem.show()
-        _tell_program("usage", problem.format_message(), "add --help to see what there is.")
+        hint = _usage_hint(problem)
+        if hint:
+            click.echo(f"  Do this: {hint}", err=True)
+        _tell_program("usage", problem.format_message(), hint or "add --help to see what there is.")
         status = BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         status = INTERRUPTED
     except SpellbookError as error:
+        if error.code == NO_SUCH_RUN:
+            error.hint = "look for it in `spellbook runs`; for a run of another workspace, give that folder's path."
         click.echo(render_error(error.to_dict()), err=True)
         _tell_program(error.code, error.message, error.hint, error.facts)
         status = OUR_FAULT if isinstance(error, StorageError) else BAD_INPUT
@@ -119,6 +136,14 @@ def main() -> None:
         _tell_program(SpellbookError.code, f"Spellbook itself failed: {_one_line(fault)}", "look at standard error.")
         status = OUR_FAULT
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _usage_hint(problem: click.ClickException) -> str:
+    """Return what to type where only the pipeline is missing: what there is to choose from."""
+    if not isinstance(problem, click.MissingParameter) or problem.param is None or problem.param.name != "pipeline":
+        return ""
+    project = problem.ctx.params.get("project") if problem.ctx else None
+    return f"name a pipeline; `spellbook list {project or 'PROJECT'}` shows them."
 
 
 def _tell_program(code: str, message: str, hint: str, facts: Mapping[str, object] | None = None) -> None:

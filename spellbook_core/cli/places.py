@@ -5,11 +5,30 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from spellbook_core.errors import NotFoundError
+import click
+
+from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.model.naming import ProjectName
 from spellbook_core.project.layout import PROJECTS_FOLDER, NotAWorkspaceError, Workspace
 from spellbook_core.services.wiring import Context, open_context
+
+
+class RunNumber(click.IntRange):
+    """The number of a run, as `spellbook runs` lists it."""
+
+    name = "run"
+
+    def __init__(self) -> None:
+        super().__init__(1, 2**63 - 1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number; anything else is refused in words."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"'{str(value)[:60]}' is no number of a run; `spellbook runs` lists them.", param, ctx)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +47,8 @@ def find_place(text: str | None) -> Place:
     """Return what a path means: a workspace, a project in one, or any folder or file below those.
 
     Args:
-        text: A path; None for SPELLBOOK_WORKSPACE, else the working directory.
+        text: A path, or a project's name in the workspace around here; None for SPELLBOOK_WORKSPACE, else the working
+            directory.
 
     Raises:
         NotAWorkspaceError: Nothing above the path is a workspace or project. [SB-PRJ-001]
@@ -36,9 +56,10 @@ def find_place(text: str | None) -> Place:
     """
     start = Path(text or os.environ.get("SPELLBOOK_WORKSPACE") or Path.cwd()).expanduser().resolve()
     if not start.exists():
-        raise NotFoundError(
-            f"There is no folder {text}.", hint="give the path of a project or of the folder above 'projects'."
-        )
+        if text and (named := _named(text)) is not None:
+            return named
+        hint = "give the path of a project or of the folder above 'projects'; `spellbook init PATH` makes a new one."
+        raise NotFoundError(f"There is no folder {text or start}.", hint=hint)
     for folder in (start, *start.parents):
         try:
             workspace = Workspace.open(folder)
@@ -50,6 +71,15 @@ def find_place(text: str | None) -> Place:
             workspace = _around(workspace)
         return Place(workspace, _project_of(workspace, start))
     return Place(Workspace.open(start), None)  # raises, with the path that was given
+
+
+def _named(text: str) -> Place | None:
+    """Return the place of the project of that name in the workspace around here."""
+    try:
+        around = find_place(None).workspace
+    except SpellbookError:
+        return None
+    return Place(around, ProjectName(text)) if text in around.project_names() else None
 
 
 def _is_by_chance(workspace: Workspace, start: Path) -> bool:
@@ -95,7 +125,7 @@ def find_project(text: str) -> tuple[Place, ProjectName]:
     if len(names) == 1:
         return place, names[0]
     known = ", ".join(names[:12]) or "none"
-    raise NotFoundError(f"{text} is no single project.", hint=f"name one of its projects: {known}.")
+    raise NotFoundError(f"{place.workspace.root} is no single project.", hint=f"name one of its projects: {known}.")
 
 
 def _project_of(workspace: Workspace, path: Path) -> ProjectName | None:

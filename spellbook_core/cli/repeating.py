@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from spellbook_core.cli.places import find_place
+from spellbook_core.cli.places import RunNumber, find_place
 from spellbook_core.cli.running import carry
 from spellbook_core.errors import BadNameError
 from spellbook_core.model.naming import BlockUuid, RunId
@@ -12,7 +12,7 @@ from spellbook_core.model.run import Code, Share
 from spellbook_core.services import code_then, retries
 from spellbook_core.services.wiring import Context
 
-_RUN = click.argument("run", type=click.IntRange(1, 2**63 - 1))
+_RUN = click.argument("run", type=RunNumber())
 _PATH = click.option("--path", help="The workspace. Default: around the working directory.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else.")
 

@@ -6,15 +6,18 @@ import gc
 import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from spellbook_core.cli.output import clean, mark, print_json, say, seconds
 from spellbook_core.cli.places import find_project
 from spellbook_core.errors import BadNameError
-from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid
+from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName
 from spellbook_core.model.run import MAX_PRIORITY, BlockRun, NewRun, PipelineRun, Selection, Status, Upstream
+from spellbook_core.model.task import ErrorReport, Frame
 from spellbook_core.model.values import JsonObject, YamlValue
+from spellbook_core.runs.logs import LogLine
 from spellbook_core.services import environments, reports, runs
 from spellbook_core.services.wiring import Context
 
@@ -169,7 +172,9 @@ def _conclude(context: Context, ended: PipelineRun, *, as_json: bool) -> None:
     else:
         failed = [found for found in block_runs if found.status is Status.FAILED and found.children is None]
         for block_run in failed[:MAX_EXPLAINED]:
-            _explain(context, block_run)
+            _explain(context, ended.project, block_run)
+        if failed:
+            say("", error=True)
         took = seconds(ended.duration_s)
         say(f"{mark(ended.status)} {clean(ended.pipeline)}: {ended.status.value}, run {ended.id}, {took}".rstrip(", "))
     if ended.status is Status.COMPLETED:
@@ -177,20 +182,42 @@ def _conclude(context: Context, ended: PipelineRun, *, as_json: bool) -> None:
     raise click.exceptions.Exit(130 if ended.status is Status.CANCELLED else 1)
 
 
-def _explain(context: Context, block_run: BlockRun) -> None:
+def _explain(context: Context, project: ProjectName, block_run: BlockRun) -> None:
     """Print a failed block's last lines, its error, the person's own frames and the next action, on stderr."""
     error = block_run.error
     if error is None:
         return
-    printed = runs.log_tail(context, block_run, LOG_LINES).lines
+    printed = _printed(context, block_run, error)
     if printed:
         say(f"\n  Last lines of {clean(block_run.block)}:", error=True)
     for line in printed:
         say(f"    {clean(line.text)}", error=True)
-    say(f"\n  {clean(block_run.block)}: {clean(error.exception or error.message)}", error=True)
-    for frame in error.frames:
+    what = error.exception if error.frames and error.exception else error.message
+    say(f"\n  {clean(block_run.block)}: {clean(what)}", error=True)
+    shown = _own(error.frames, context.workspace.project(project).root)
+    for frame in shown:
         place = os.path.relpath(frame.file) if os.path.isabs(frame.file) else frame.file
         say(f"    {clean(place)}:{frame.line} in {clean(frame.function)}: {clean(frame.text.strip())}", error=True)
+    if len(shown) < len(error.frames):
+        more = f"{len(error.frames) - len(shown)} more in libraries"
+        say(f"    ... {more}: spellbook logs {block_run.run_id} {clean(block_run.block)}", error=True)
     if error.hint:
         say(f"  Do this: {clean(error.hint)}", error=True)
-    say(f"  {error.code}\n", error=True)
+    say(f"  {error.code}", error=True)
+
+
+def _printed(context: Context, block_run: BlockRun, error: ErrorReport) -> list[LogLine]:
+    """Return the last lines that the block printed itself; its log ends with the error, which is told anyway."""
+    from spellbook_core.worker.report import log_text  # only a failure needs it
+
+    told = log_text(error, block_run.tests).splitlines()
+    lines = runs.log_tail(context, block_run, LOG_LINES + len(told)).lines
+    ends_so = bool(lines and told) and lines[-1].text == told[-1]
+    return list(lines[: len(lines) - len(told)] if ends_so else lines)[-LOG_LINES:]
+
+
+def _own(frames: Sequence[Frame], project: Path) -> Sequence[Frame]:
+    """Return the frames in the project's files; all of them when none is there."""
+    installed = {"site-packages", "dist-packages"}
+    mine = [each for each in frames if Path(each.file).is_relative_to(project)]
+    return [each for each in mine if installed.isdisjoint(Path(each.file).parts)] or frames

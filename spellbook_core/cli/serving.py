@@ -70,9 +70,9 @@ def engine(path: str | None) -> None:
 
 
 def _place_to_serve(path: str | None) -> Place:
-    """Return the place at `path`; an empty or new folder becomes a workspace."""
+    """Return the place at `path`; an empty folder becomes a workspace; one that is not there may be mistyped."""
     folder = Path(path).expanduser().resolve() if path else None
-    if folder is not None and (not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))):
+    if folder is not None and folder.is_dir() and not any(folder.iterdir()):
         return Place(Workspace.open(folder, create=True), None)
     try:
         return find_place(path)

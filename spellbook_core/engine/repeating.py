@@ -17,7 +17,7 @@ from spellbook_core.engine.intake import Intake, take_in
 from spellbook_core.engine.reuse import completed_in, refs_of
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model import graph
-from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.naming import BlockUuid, names_hint
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import Again, BlockRun, Code, NewRun, PipelineRun, Selection, Share, Status, Upstream
 from spellbook_core.model.task import ArtifactRef
@@ -144,7 +144,7 @@ def _why_again(
     if again.share is Share.ABOVE and again.start not in parents:
         raise NotFoundError(
             f"Run {again.run_id} has no block '{again.start}' to start from.",
-            hint=f"its blocks are: {', '.join(list(parents)[:12])}.",
+            hint=names_hint("its blocks are", list(parents), str(again.start)),
             run=again.run_id,
             block=again.start,
         )

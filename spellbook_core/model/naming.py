@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import NewType
 
 from spellbook_core.errors import BadNameError
@@ -17,6 +18,9 @@ BlockRunId = NewType("BlockRunId", int)
 MAX_NAME_CHARS = 200
 """Longest name, in characters. ext4 and APFS allow 255 bytes per path part; Korean takes 3 bytes per character, so
 `validate_uuid` also checks bytes."""
+
+MAX_NAMES_SHOWN = 12
+"""Most names that an error lists."""
 
 MAX_PART_BYTES = 240
 """Longest path part, in UTF-8 bytes: 255 less room for an extension and a temporary name."""
@@ -94,6 +98,22 @@ def _objection(uuid: str, allow_slash: bool) -> str | None:
         if part.split(".")[0].lower() in _RESERVED:
             return "Windows keeps that name for a device"
     return None
+
+
+def names_hint(what: str, names: Sequence[str], wanted: str) -> str:
+    """Return the next action where `wanted` is not there: the nearest name, and the first dozen of those there are.
+
+    Args:
+        what: How the list begins, e.g. `its pipelines are`.
+        names: What there is.
+        wanted: What was asked for.
+    """
+    from difflib import get_close_matches  # only an error needs it
+
+    shown = ", ".join(names[:MAX_NAMES_SHOWN]) or "none"
+    more = f" and {len(names) - MAX_NAMES_SHOWN} more" if len(names) > MAX_NAMES_SHOWN else ""
+    near = get_close_matches(wanted[:MAX_NAME_CHARS], names, 1)
+    return (f"did you mean '{near[0]}'? " if near else "") + f"{what}: {shown}{more}."
 
 
 def same_name_key(uuid: str) -> str:

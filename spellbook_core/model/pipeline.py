@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from spellbook_core.errors import AlreadyExistsError, NotFoundError
 from spellbook_core.model import graph
 from spellbook_core.model.block import Block
-from spellbook_core.model.naming import BlockUuid, PipelineUuid, same_name_key
+from spellbook_core.model.naming import BlockUuid, PipelineUuid, names_hint, same_name_key
 from spellbook_core.model.values import YamlValue
 
 
@@ -62,10 +62,9 @@ class Pipeline:
         for block in self.blocks:
             if block.uuid == uuid:
                 return block
-        known = ", ".join(block.uuid for block in self.blocks[:12]) or "none"
         raise NotFoundError(
             f"Pipeline '{self.uuid}' has no block '{uuid}'.",
-            hint=f"its blocks are: {known}.",
+            hint=names_hint("its blocks are", [block.uuid for block in self.blocks], uuid),
             pipeline=self.uuid,
             block=uuid,
         )

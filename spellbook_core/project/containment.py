@@ -135,7 +135,7 @@ def read_inside(root: Path, path: Path, *, max_bytes: int = MAX_FILE_BYTES) -> b
     place = _place(root, path)
     try:
         handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # the latter: a part of the path is a file
         raise NotFoundError(
             f"There is no file {path.name}.", hint="create it, or restore it from git.", path=str(path)
         ) from None

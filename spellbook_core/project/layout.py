@@ -13,7 +13,7 @@ from typing import Protocol
 
 from spellbook_core.errors import BadNameError, NotFoundError, SpellbookError
 from spellbook_core.model.block import Block
-from spellbook_core.model.naming import PipelineUuid, ProjectName, validate_uuid
+from spellbook_core.model.naming import PipelineUuid, ProjectName, names_hint, validate_uuid
 from spellbook_core.project.containment import OutsideProjectError, check_relative, existing_form, inside
 from spellbook_core.project.state_folder import StateFolder
 
@@ -137,10 +137,9 @@ class Workspace(StateFolder):
             return ProjectLayout(ProjectName(name), self.root, self)
         layout = None if self.is_single_project else self.new_project(name)
         if layout is None or not layout.root.is_dir():
-            known = ", ".join(self.project_names()[:12]) or "none"
             raise NotFoundError(
                 f"There is no project '{ascii(name[:60])[1:-1] if not name.isprintable() else name[:60]}'.",
-                hint=f"the projects are: {known}.",
+                hint=names_hint("the projects are", self.project_names(), name),
             )
         return layout
 

@@ -70,6 +70,13 @@ def find_output(
             return output
     of_child = "" if child is None else f" of child {child}"
     has_children = any(output.child for output in outputs)
+    if outputs and child is not None and not has_children:
+        raise NotFoundError(
+            f"Block '{block}' ran once, not once per item: it has no child {child}.",
+            hint="ask for its output without a child.",
+            pipeline=pipeline,
+            block=block,
+        )
     if has_children:
         names = ", ".join(dict.fromkeys(output.child for output in outputs))
     else:

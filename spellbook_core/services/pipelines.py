@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from spellbook_core.atomic import ABSENT, write_atomically
 from spellbook_core.errors import AlreadyExistsError, BadNameError, ChangedOnDiskError, NotFoundError, SpellbookError
-from spellbook_core.model.naming import PipelineUuid, clean_name, same_name_key, validate_uuid
+from spellbook_core.model.naming import PipelineUuid, clean_name, names_hint, same_name_key, validate_uuid
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.project import moves
 from spellbook_core.project.extensions import Extension, extensions_of
@@ -81,10 +81,9 @@ def load(ctx: HasWorkspace, project: str, pipeline: str) -> PipelineFile:
     layout = ctx.workspace.project(project)
     path = layout.pipeline_file(pipeline)
     if not path.is_file():
-        known = ", ".join(layout.pipeline_uuids()[:12]) or "none"
         raise NotFoundError(
             f"Project '{project}' has no pipeline '{pipeline}'.",
-            hint=f"its pipelines are: {known}.",
+            hint=names_hint("its pipelines are", layout.pipeline_uuids(), pipeline),
             project=project,
             pipeline=pipeline,
         )

@@ -69,6 +69,13 @@ def test_project_is_found_by_path_or_name(root, monkeypatch):
     assert find_project("other")[1] == "other"
 
 
+def test_every_command_takes_a_project_s_name(root, monkeypatch):
+    monkeypatch.chdir(root)
+    assert find_place("other").project == "other"
+    with pytest.raises(NotFoundError, match="no folder none"):
+        find_place("none")
+
+
 def test_several_projects_must_be_told_apart(root):
     with pytest.raises(NotFoundError, match="is no single project"):
         find_project(str(root))
