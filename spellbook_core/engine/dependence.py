@@ -104,6 +104,7 @@ def _moments(run: PipelineRun) -> dict[str, str]:
         "execution_date": to_text(at),
         "ds": f"{at:%Y-%m-%d}",
         "hr": f"{at:%H}",
+        "interval_start_datetime": to_text(at),
         "execution_partition": str(run.id),
         "pipeline_run_id": str(run.id),
         "trigger_name": run.trigger,

@@ -90,8 +90,8 @@ def content_id(outputs: Iterable[ArtifactRef], shape: Sequence[str] | None = Non
 
 
 def value_digest(value: YamlValue) -> str:
-    """Return a digest of a variable's value; 1, 1.0 and True differ."""
-    return content_hash(json.dumps(value, sort_keys=True, default=repr).encode())[:16]
+    """Return a digest of a variable's value; 1, 1.0 and True differ, and so do the same entries in another order."""
+    return content_hash(json.dumps(value, default=repr).encode())[:16]
 
 
 @lru_cache(maxsize=1)
@@ -101,7 +101,7 @@ def _no_configuration() -> str:
 
 def configuration_digest(configuration: Mapping[str, YamlValue]) -> str:
     """Return a digest of what a block's own settings say about its work."""
-    counted = {name: value for name, value in configuration.items() if name not in NOT_FINGERPRINTED}
+    counted = {name: configuration[name] for name in sorted(configuration) if name not in NOT_FINGERPRINTED}
     return value_digest(counted) if counted else _no_configuration()
 
 

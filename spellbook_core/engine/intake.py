@@ -20,12 +20,13 @@ from spellbook_core.engine.staleness import assess, unfresh
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model import products
 from spellbook_core.model.block import FILELESS_TYPES
-from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName
+from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, names_hint
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import BlockRun, Selection, Upstream
 from spellbook_core.model.staleness import Staleness
 from spellbook_core.model.values import YamlValue
 from spellbook_core.project.concurrency import concurrency_of
+from spellbook_core.project.containment import decode
 from spellbook_core.project.environment import interpreter_of
 from spellbook_core.project.layout import ProjectLayout, Workspace
 from spellbook_core.project.metadata import load_pipeline
@@ -99,7 +100,7 @@ def take_in(
     if not file.is_file():
         raise NotFoundError(
             f"Project '{project}' has no pipeline '{pipeline}'.",
-            hint=f"its pipelines are: {', '.join(layout.pipeline_uuids()[:12]) or 'none'}.",
+            hint=names_hint("its pipelines are", layout.pipeline_uuids(), pipeline),
             project=project,
             pipeline=pipeline,
         )
@@ -153,7 +154,7 @@ def _snapshot(
         block=block.uuid,
         block_type=block.type,
         reason=planned.reason,
-        source=data.decode("utf-8", "replace"),
+        source=decode(data, path),
         code_hash=content_hash(data),
         spec=BlockSpec(
             language=block.language,

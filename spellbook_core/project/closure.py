@@ -18,7 +18,7 @@ from pathlib import Path
 
 from spellbook_core.atomic import content_hash
 from spellbook_core.project.layout import ProjectLayout
-from spellbook_core.project.otherfiles import facts_in
+from spellbook_core.project.otherfiles import facts_in, text_of
 from spellbook_core.project.sourcefacts import NAMED, ImportRef, SourceFacts
 
 MAX_MODULE_BYTES = 2_000_000
@@ -203,7 +203,7 @@ class CodeIndex:
         if not self._may_read(path, stamp):
             return SourceFacts(content_hash(repr(stamp).encode()))
         try:
-            text = Path(path).read_bytes().decode("utf-8", "replace")
+            text = text_of(Path(path).read_bytes())
         except OSError:
             return None
         return facts_in(text, language)

@@ -23,7 +23,7 @@ from spellbook_core.model.naming import RunId
 from spellbook_core.model.run import Code, PipelineRun
 from spellbook_core.project.closure import MAX_REMEMBERED, Closure, CodeIndex
 from spellbook_core.project.layout import Workspace
-from spellbook_core.project.otherfiles import facts_in
+from spellbook_core.project.otherfiles import facts_in, text_of
 from spellbook_core.project.sourcefacts import SourceFacts
 
 MAX_RUNS = 64
@@ -219,7 +219,7 @@ def _write(file: Path, data: bytes) -> None:
 
 
 def _facts(text: bytes) -> SourceFacts:
-    return facts_in(text.decode("utf-8", "replace"), "python")
+    return facts_in(text_of(text), "python")
 
 
 def _text(workspace: Workspace, digest: str) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import decode_source
 
 from spellbook_core.model.block import SHELL_LANGUAGES
 from spellbook_core.project.sourcefacts import MOMENTS, ImportRef, SourceFacts, facts_of, named, raw_facts
@@ -16,6 +17,18 @@ SHELL_MOMENTS = {
     "SPELLBOOK_TRIGGER": "trigger_name",
 }
 """Environment variable of a shell block -> the fact of a run that it tells."""
+
+
+def text_of(data: bytes) -> str:
+    """Return the text of a module as Python reads it; bytes that are none stay told from one another."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    try:
+        return decode_source(data)  # by the encoding that it names
+    except (SyntaxError, ValueError, LookupError):
+        return data.decode("utf-8", "surrogateescape")
 
 
 def facts_in(text: str, language: str) -> SourceFacts:

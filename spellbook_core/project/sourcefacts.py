@@ -16,7 +16,12 @@ from spellbook_core.atomic import content_hash
 from spellbook_core.decorators import BLOCK_DECORATORS
 from spellbook_core.project.secrets import is_secret_name
 
-MOMENTS = frozenset({"execution_date", "ds", "hr", "execution_partition", "pipeline_run_id", "trigger_name", "env"})
+MOMENTS = frozenset(
+    {
+        *("execution_date", "ds", "hr", "execution_partition", "pipeline_run_id", "trigger_name", "env"),
+        "interval_start_datetime",
+    }
+)
 """Keyword arguments of every block that differ from run to run."""
 
 REST = "(other statements)"
@@ -30,6 +35,13 @@ _CURRENT_RUN = {
     "trigger": "trigger_name",
 }
 _OPAQUE_CALLS = frozenset({"locals", "vars", "eval", "exec"})
+_OPAQUE_NAME = "f_locals"
+_TRANSPARENT = frozenset({"no_grad", "inference_mode", "enable_grad"})
+"""Decorators of others that hand a function what it is called with, and look at nothing of it."""
+
+_OUTSIDE = ("mage_ai.data_preparation.variable_manager", "mage_ai.orchestration.triggers")
+"""Modules that read another pipeline's variables and outputs, or start one: what comes of it is not in the text."""
+
 _IMPORTERS = frozenset({"import_module", "__import__"})
 _DECORATORS = frozenset({*BLOCK_DECORATORS.values(), "test", "preprocesser"})
 
@@ -196,17 +208,29 @@ def _moments(nodes: list[ast.AST]) -> tuple[frozenset[str], frozenset[str]]:
     asked: frozenset[str] = frozenset()
     if "current_run" in words | imported:
         asked = frozenset(_CURRENT_RUN[word] for word in words & _CURRENT_RUN.keys()) or frozenset({"pipeline_run_id"})
+    if any(module.startswith(_OUTSIDE) for module in _imported_modules(nodes)):
+        asked |= {"pipeline_run_id"}
     return frozenset(words & MOMENTS), asked
+
+
+def _imported_modules(nodes: list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _keywords(nodes: list[ast.AST]) -> frozenset[str] | None:
     """Return the keyword arguments that the decorated functions name; None when `**kwargs` is handed on whole."""
     if any(isinstance(node, ast.Call) and _word(node.func) in _OPAQUE_CALLS for node in nodes):
         return None
+    if any(isinstance(node, ast.Attribute) and node.attr == _OPAQUE_NAME for node in nodes):
+        return None
     found: set[str] = set()
     functions = [node for node in nodes if isinstance(node, Function) and node.decorator_list]
-    if not any(_word(_target(mark)) in _DECORATORS for node in functions for mark in node.decorator_list):
-        return None  # decorated in a way that this does not see through
+    if not _are_seen_through(functions, nodes):
+        return None
     for function in functions:
         arguments = function.args
         found |= {item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
@@ -216,6 +240,23 @@ def _keywords(nodes: list[ast.AST]) -> frozenset[str] | None:
                 return None
             found |= read
     return frozenset(found)
+
+
+def _are_seen_through(functions: list[Function], nodes: list[ast.AST]) -> bool:
+    """Return whether all that runs is decorated in a text, and by nothing that may look at keywords by itself."""
+    marks = [[_word(_target(mark)) for mark in function.decorator_list] for function in functions]
+    if not any(_DECORATORS.intersection(words) for words in marks):
+        return False
+    if any(_DECORATORS.intersection(words) and not {*words} <= _DECORATORS | _TRANSPARENT for words in marks):
+        return False
+    written = {id(mark) for function in functions for mark in function.decorator_list}
+    called = {
+        node.func.id
+        for node in nodes
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and id(node) not in written
+    }
+    own = {node.name for node in nodes if isinstance(node, Function)}
+    return not (called & _DECORATORS) - own
 
 
 def _target(decorator: ast.expr) -> ast.expr:

@@ -8,10 +8,12 @@ ran once per item and reduces its output, a list with an entry per child.
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, cast
 
+from spellbook_core.artifacts.formats import json_values
 from spellbook_core.atomic import content_hash
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.task import ArtifactRef, BlockInput, BlockTask, Item, OutputInfo
@@ -57,16 +59,31 @@ def put_items(task: BlockTask, value: object, artifacts: _Artifacts) -> tuple[li
     for number, about in zip(range(_length(given)), metadata, strict=True):
         item = _item_of(given, number)
         own = None if is_plain else artifacts.put(item, origin=origin).artifact
-        known = f"{own.digest}.{own.format}" if own is not None else item
-        text = json.dumps([known, about], sort_keys=True, default=repr)
+        known = _content(item) if own is None else f"{own.digest}.{own.format}".encode()
         label = about.get("block_uuid")
-        entries.append(Item(content_hash(text.encode("utf-8", "replace")), own, "" if label is None else str(label)))
+        digest = content_hash(known + b"\n" + _content(about))
+        entries.append(Item(digest, own, "" if label is None else str(label)))
     outputs = [replace(whole, items=tuple(entries))]
     values: list[object] = [given]
     if any(metadata):
         outputs.append(artifacts.put(metadata, index=1, origin=origin))
         values.append(metadata)
     return outputs, values
+
+
+def _content(value: object) -> bytes:
+    """Return bytes that differ wherever two values do.
+
+    JSON does not where it changes them (`1` and `"1"` as keys), nor does the text of an array, whose middle is cut.
+    """
+    if json_values.is_exact(value):
+        return json.dumps(value).encode()
+    try:
+        return pickle.dumps(value, protocol=5)
+    except Exception:  # noqa: BLE001  # a pickle runs the value's own code; the store knows more of them
+        import cloudpickle
+
+        return bytes(cloudpickle.dumps(value))
 
 
 def _parted(value: object) -> tuple[object, list[Mapping[str, object]] | None]:

@@ -12,6 +12,7 @@ import pytest
 from spellbook_core.errors import NotFoundError, render_error
 from spellbook_core.model.graph import CycleError
 from spellbook_core.model.run import NewRun, Status, Upstream
+from spellbook_core.project.containment import UnreadableFileError
 from spellbook_core.services import engines, runs
 from spellbook_core.services.wiring import open_context
 from tests.conftest import LOADER, BlockFile, chain, make_project, wait_until
@@ -176,6 +177,9 @@ def test_runs_that_cannot_be_are_refused_at_once(ctx, tmp_path):
     with pytest.raises(NotFoundError, match=r"file of block 'b1' is missing: transformers/b1\.py") as caught:
         runs.start(ctx, new())
     assert "SB-RUN-007" in render_error(caught.value.to_dict())
+    (project / "transformers/b1.py").write_bytes(b"# -*- coding: latin-1 -*-\nNAME = 'caf\xe9'\n")
+    with pytest.raises(UnreadableFileError, match=r"b1\.py:2: this is no UTF-8 text \(byte 0xe9\)"):
+        runs.start(ctx, new())
     looped = {"a": BlockFile(LOADER, "transformer", ("b",)), "b": BlockFile(LOADER, "transformer", ("a",))}
     make_project(tmp_path, blocks=looped, pipeline="loop")
     with pytest.raises(CycleError, match="a → b → a"):

@@ -61,7 +61,7 @@ def _encoded(
 
     table = pa.Table.from_pandas(frame)
     notes |= _notes(frame)
-    metadata = {**(table.schema.metadata or {}), _NOTES: json.dumps(notes, sort_keys=True).encode()}
+    metadata = {**(table.schema.metadata or {}), _NOTES: json.dumps(notes).encode()}
     table = table.replace_schema_metadata(metadata)
     columns = [*frame_columns(frame)]
     if kind is OutputKind.SERIES:

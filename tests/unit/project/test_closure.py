@@ -182,3 +182,19 @@ def test_secret_counts_for_blocks_that_name_it_and_its_value_is_nowhere(project)
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     key.unlink()
     assert asks(project, "import utils.client") != direct, "without the key no value can be tried against a digest"
+
+
+def test_module_in_another_encoding_is_read_as_python_reads_it(project):
+    module, digests = project.root / "utils/names.py", set()
+    for byte in (b"\xe8", b"\xe9"):
+        module.write_bytes(b"# -*- coding: latin-1 -*-\nfrom .deep import one\nNAME = 'caf" + byte + b"'\n")
+        found = reached(project, "import utils.names")
+        digests.add(found.digest)
+        assert "utils/deep/one.py" in found.members
+    assert len(digests) == 2
+    module.write_bytes(b"\xef\xbb\xbffrom .deep import two\n")  # with a byte order mark
+    assert "utils/deep/two.py" in reached(project, "import utils.names").members
+    for byte in (b"\xe8", b"\xe9"):
+        module.write_bytes(b"NAME = '" + byte + b"'\n")  # no text that Python reads: known by its bytes
+        digests.add(reached(project, "import utils.names").digest)
+    assert len(digests) == 4

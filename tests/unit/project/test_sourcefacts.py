@@ -95,6 +95,7 @@ def test_imports_are_found_wherever_they_are():
         ("return kwargs", "**kwargs", None),
         ("kwargs['a'] = 1", "**kwargs", None),
         ("return locals()", "**kwargs", None),
+        ("return sys._getframe().f_locals", "**kwargs", None),
         ("return lambda: kwargs['a']", "**kwargs", {"a", "data"}),
     ],
 )
@@ -105,6 +106,27 @@ def test_visible_keywords_are_those_that_are_named(body, signature, expected):
 
 def test_function_decorated_in_another_way_sees_everything():
     assert facts_of("def f(**kwargs):\n    pass\n\ntransformer(f)\n").keywords is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(x, **kwargs):\n    return kwargs['a']\n\ntransformer(f)\n",
+        "from utils.work import f\n\ntransformer(f)\n",
+        "transformer(lambda x, **kwargs: kwargs['a'])\n",
+        "from utils.logs import logged\n\n@transformer\n@logged\ndef f(x):\n    return x\n",
+        "from utils.logs import logged\n\n@logged(level=1)\n@transformer\ndef f(x):\n    return x\n",
+    ],
+)
+def test_function_that_something_else_wraps_sees_everything(text):
+    """A test beside it says nothing about what the block itself, or what wraps it, is called with."""
+    assert facts_of(f"{text}\n@test\ndef t(output):\n    pass\n").keywords is None
+
+
+def test_what_only_hands_on_leaves_visible_what_a_function_names():
+    text = "@transformer\n@torch.no_grad()\ndef f(x, rows=3):\n    return m.transformer(x)\n\n@test()\ndef t(y): pass\n"
+    assert facts_of(text).keywords == {"x", "rows", "y"}
+    assert facts_of(f"def custom(z):\n    return z\n\n{text}\ncustom(1)\n").keywords == {"x", "rows", "y"}
 
 
 def test_tests_of_a_block_see_variables_too():
@@ -119,6 +141,10 @@ def test_tests_of_a_block_see_variables_too():
         ("import spellbook_core as s\nx = s.current_run().run_id", {"pipeline_run_id"}),
         ("from spellbook_core import current_run as run\nx = run()", {"pipeline_run_id"}),
         ("x = 1", set()),
+        ("from mage_ai.data_preparation.variable_manager import get_global_variable", {"pipeline_run_id"}),
+        ("from mage_ai.data_preparation import variable_manager as v", {"pipeline_run_id"}),
+        ("from mage_ai.orchestration.triggers.api import trigger_pipeline", {"pipeline_run_id"}),
+        ("from mage_ai.data_preparation.decorators import test", set()),
     ],
 )
 def test_facts_of_the_run_are_seen(text, asked):
