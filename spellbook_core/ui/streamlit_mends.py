@@ -1,6 +1,7 @@
 """Six faults of Streamlit 1.67 that lose what a person did or garble the page, mended where they are.
 
-Each was found in a log of its session and messages, and has a browser test that fails without its mend.
+Each was found in a log of its session and messages, and has a test that fails without its mend, most in a browser.
+Three more, about what a message has drawn, are in `streamlit_scopes`.
 
 1. The callbacks of a message count as part of the script, which a newer request for the whole page may interrupt: at
    every use of `st.session_state`, so at any point of a callback, and even before the first. The message counts as
@@ -11,7 +12,8 @@ Each was found in a log of its session and messages, and has a browser test that
    that fragment ("Bad delta path"). Every run now begins at the page's root.
 3. A fragment that runs right after the whole page throws what that run drew in its place out of the queue to the
    browser. The browser removes the place with the end of the first run, its neighbours move up, and the fragment then
-   overwrites one of them. Nothing of an ended run is thrown away for a fragment now.
+   overwrites one of them. And a message for the whole page throws out all that was drawn before, though its callbacks
+   may ask for a fragment alone. Nothing that was drawn is thrown away now.
 4. What a fragment reports while the person goes to another page reaches the server behind the change of page, and
    names the page that was left: the new page is then emptied, or the person is taken back. `quiet.js` keeps our own
    components from reporting once a link was clicked, but not what was on its way then. Such reports are left aside.
@@ -31,9 +33,10 @@ from typing import Any
 
 from streamlit.delta_generator_singletons import context_dg_stack, get_default_dg_stack_value
 from streamlit.runtime.app_session import AppSession
-from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner, ScriptRunnerEvent
 from streamlit.runtime.state.safe_session_state import SafeSessionState
+
+from spellbook_core.ui import streamlit_scopes
 
 _PAGE = "_spellbook_page"
 """Attribute of a session: the hash of the page that was asked for or begun last."""
@@ -47,9 +50,10 @@ _CLICKS = frozenset({"trigger_value", "string_trigger_value", "chat_input_value"
 
 def install() -> None:
     """Mend the faults for every session of this process; further calls change nothing."""
+    streamlit_scopes.install()
     if not hasattr(SafeSessionState.on_script_will_rerun, "__wrapped__"):
         SafeSessionState.on_script_will_rerun = _from_root_and_whole(SafeSessionState.on_script_will_rerun)  # type: ignore[method-assign]
-        ForwardMsgQueue.clear = _keeping_for_fragments(ForwardMsgQueue.clear)  # type: ignore[method-assign]
+        AppSession._clear_queue = _keeping_what_was_drawn(AppSession._clear_queue)  # type: ignore[method-assign]
         AppSession._create_new_session_message = _noting_page(AppSession._create_new_session_message)  # type: ignore[method-assign]
         ScriptRunner.request_stop = _noting_stop(ScriptRunner.request_stop)  # type: ignore[method-assign]
         AppSession._handle_scriptrunner_event_on_event_loop = _with_the_rest(  # type: ignore[method-assign]
@@ -73,17 +77,13 @@ def _from_root_and_whole(original: Any) -> Any:
     return on_script_will_rerun
 
 
-def _keeping_for_fragments(original: Any) -> Any:
+def _keeping_what_was_drawn(original: Any) -> Any:
     @wraps(original)
-    def clear(
-        self: ForwardMsgQueue, retain_lifecycle_msgs: bool = False, fragment_ids_this_run: list[str] | None = None
-    ) -> None:
-        if fragment_ids_this_run is None:
-            original(self, retain_lifecycle_msgs)
-        else:
-            self._delta_index_map = {}  # what the fragment draws follows what is queued; it does not replace it there
+    def clear_queue(self: AppSession, fragment_ids_this_run: list[str] | None = None) -> None:
+        # What the run draws follows what is queued; it does not replace it there.
+        self._browser_queue._delta_index_map = {}
 
-    return clear
+    return clear_queue
 
 
 def _noting_page(original: Any) -> Any:

@@ -10,7 +10,6 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.e2e
 
 APP = Path(__file__).with_name("mends_app.py")
-OVERTAKEN = Path(__file__).with_name("overtaken_app.py")
 
 
 @pytest.mark.parametrize("first", ["First", "Within"])
@@ -66,14 +65,6 @@ def test_a_click_beside_a_timer_counts_once(page_factory, streamlit_server: Call
     page.locator(".st-key-redraw button").click()  # behind whatever a click may have sent twice
     expect(page.locator(".st-key-column")).to_contain_text("redrawn 1")
     expect(counted).to_have_text("counted 10")
-
-
-def test_what_an_ended_run_has_drawn_is_shown(page_factory, streamlit_server: Callable[[Path], str]) -> None:
-    """A message that asks for the next run is taken in before what the ended one has drawn is passed on."""
-    page = page_factory(streamlit_server(OVERTAKEN))
-    for clicks in range(1, 11):
-        page.locator(".st-key-count button").click()
-        expect(page.locator(".st-key-counted")).to_have_text(f"counted {clicks}", timeout=10_000)
 
 
 def test_a_report_from_a_page_that_was_left_does_not_touch_the_new_one(
