@@ -36,7 +36,7 @@ class Waits:
         if block.id not in self._begun:
             self._begun[block.id] = self._clock.monotonic() - self.elapsed_s(run, block)
             if block.attempt == 1 and _timeout_s(run, block) is not None:
-                _note_begin(_note(run, block), self._begun[block.id])
+                _note(_begun_file(run, block), self._begun[block.id])
         self._watch(run, block)
 
     def elapsed_s(self, run: ActiveRun, block: ActiveBlock) -> float:
@@ -46,7 +46,7 @@ class Waits:
         """
         begun = self._begun.get(block.id)
         if begun is None and _timeout_s(run, block) is not None:
-            begun = _noted_begin(_note(run, block))
+            begun = _noted(_begun_file(run, block))
         if begun is not None:
             return max(0.0, self._clock.monotonic() - begun)
         since = block.first_started_at
@@ -61,7 +61,9 @@ class Waits:
         block.retried = waiting.retried
         self._waiting[block.id] = (run, block)
         if waiting.due_at is not None:
-            self._timers.arm(block.id, (waiting.due_at - self._clock.now()).total_seconds())
+            delay_s = (waiting.due_at - self._clock.now()).total_seconds()
+            self._timers.arm(block.id, delay_s)
+            _note(_due_file(run, block), self._clock.monotonic() + delay_s)
         self._looked_at[block.id] = self._clock.monotonic()
         if block.id in self._touched:
             self._wake(block.id)
@@ -79,9 +81,15 @@ class Waits:
         self._begun[block.id] = self._clock.monotonic() - elapsed_s
         self._watch(run, block)
         is_watching = is_sensing(run, block) and bool(sensor_policy(block.spec.configuration).watch)
-        due_at = block.due_at
-        left_s = 0.0 if due_at is None or is_watching else (due_at - self._clock.now()).total_seconds()
+        left_s = 0.0 if is_watching else self._left_s(run, block)
         self._timers.arm(block.id, min(left_s, _longest_s(run, block, elapsed_s)))
+
+    def _left_s(self, run: ActiveRun, block: ActiveBlock) -> float:
+        """Return the seconds until a block is due: by the monotonic clock, after a reboot by the stored time."""
+        if block.due_at is None:
+            return 0.0
+        due = _noted(_due_file(run, block))
+        return due - self._clock.monotonic() if due is not None else (block.due_at - self._clock.now()).total_seconds()
 
     def end(self, block: ActiveBlock) -> None:
         """Forget a block that has ended."""
@@ -130,20 +138,25 @@ def _timeout_s(run: ActiveRun, block: ActiveBlock) -> float | None:
     return sensor_policy(block.spec.configuration).timeout_s if is_sensing(run, block) else None
 
 
-def _note(run: ActiveRun, block: ActiveBlock) -> Path:
+def _begun_file(run: ActiveRun, block: ActiveBlock) -> Path:
     """Return the file that says when a sensor which may time out began to look."""
     return run.attempt_dir(block).parent / f"{block.id}.begun"
 
 
-def _note_begin(note: Path, begun: float) -> None:
+def _due_file(run: ActiveRun, block: ActiveBlock) -> Path:
+    """Return the file that says when a block is due that waits after its newest attempt."""
+    return run.attempt_dir(block) / "due"
+
+
+def _note(file: Path, at: float) -> None:
     with suppress(OSError):  # a full disk: the next runner goes by the wall clock
-        note.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        note.write_text(f"{boot_id()} {begun!r}", "ascii")
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.write_text(f"{boot_id()} {at!r}", "ascii")
 
 
-def _noted_begin(note: Path) -> float | None:
-    """Return the monotonic seconds at which a sensor began to look; None when that was in another boot."""
+def _noted(file: Path) -> float | None:
+    """Return the monotonic seconds that were noted; None when that was in another boot, or not at all."""
     with suppress(OSError, ValueError):
-        boot, begun = note.read_text("ascii").split(" ")
-        return float(begun) if boot == boot_id() else None
+        boot, at = file.read_text("ascii").split(" ")
+        return float(at) if boot == boot_id() else None
     return None

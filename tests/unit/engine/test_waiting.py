@@ -186,21 +186,22 @@ def test_jump_of_the_clock_ends_no_sensor(tmp_path, clock, start, runner, execut
     [(retried(), 5), (sensor(poll_interval=10, timeout=60), 10)],
     ids=["retry", "sensor"],
 )
-def test_clock_put_back_while_no_engine_led_makes_nothing_wait_longer(
-    tmp_path, clock, start, runner, executor, only, context, settings, blocks, delay_s
+@pytest.mark.parametrize("jump", [timedelta(days=1), timedelta(days=-1)], ids=["on", "back"])
+def test_clock_that_jumps_while_no_engine_led_moves_nothing(
+    tmp_path, clock, start, runner, executor, only, context, settings, blocks, delay_s, jump
 ):
-    """What is due is stored by the wall clock; who takes over waits no longer than the whole delay, by his own."""
     make_project(tmp_path, blocks=blocks)
     run = start()
     (name,) = blocks
     executor.fails(name) if name == "flaky" else executor.completes(name, is_met=False)
     runner.on_executor()
-    clock.at -= timedelta(days=1)
+    clock.advance(1)
+    clock.at += jump
     second = FakeExecutor(clock)
     other = Runner(context.workspace, context.store, second, clock, settings, lambda event: None)
     other.take_new()
-    assert (only(run).status, other.next_due_s()) == (Status.QUEUED, delay_s)
-    clock.advance(delay_s)
+    assert (only(run).status, other.next_due_s()) == (Status.QUEUED, delay_s - 1)
+    clock.advance(delay_s - 1)
     other.on_time()
     assert only(run).status is Status.RUNNING
     other.close()
@@ -223,7 +224,7 @@ def test_sensor_keeps_its_time_over_a_restart(
     second = FakeExecutor(clock)
     other = Runner(context.workspace, context.store, second, clock, settings, lambda event: None)
     other.take_new()
-    if looks and jump >= timedelta(0):
+    if looks:
         other.on_time()
         second.completes("look", is_met=False)
         other.on_executor()
@@ -233,6 +234,25 @@ def test_sensor_keeps_its_time_over_a_restart(
     second.completes("look", is_met=False)
     other.on_executor()
     assert only(run).error.code == "SB-RUN-032"
+    other.close()
+
+
+@pytest.mark.guarantee("F10")
+@pytest.mark.parametrize(("jump", "left_s"), [(timedelta(seconds=2), 2), (timedelta(days=-1), 5)], ids=["on", "back"])
+def test_retry_goes_by_the_wall_clock_after_a_reboot_and_waits_no_longer_than_its_delay(
+    tmp_path, clock, start, runner, executor, only, context, settings, monkeypatch, jump, left_s
+):
+    make_project(tmp_path, blocks=retried())
+    run = start()
+    executor.fails("flaky")
+    runner.on_executor()
+    clock.advance(1)
+    clock.at += jump
+    clock.seconds = 3.0
+    monkeypatch.setattr("spellbook_core.engine.waits.boot_id", lambda: "another")
+    other = Runner(context.workspace, context.store, FakeExecutor(clock), clock, settings, lambda event: None)
+    other.take_new()
+    assert (only(run).status, other.next_due_s()) == (Status.QUEUED, left_s)
     other.close()
 
 
