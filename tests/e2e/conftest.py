@@ -44,7 +44,15 @@ PATIENCE_MS = 60_000
 """How long a test waits for what must come: on a machine at a quarter of the usual speed a page takes half of it."""
 
 LOCAL_HOSTS = {"127.0.0.1", "localhost", ""}
+FAILED = pytest.StashKey[bool]()
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]'
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    item.stash[FAILED] = report.failed
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +93,11 @@ class PageFactory:
         """Wait until the page is connected and its script has ended."""
         page.wait_for_selector(IDLE, state="attached")
 
+    def describe(self) -> str:
+        """Return what the pages show, for whoever reads why a test failed on another machine."""
+        pages = [page for context in self.contexts for page in context.pages]
+        return "\n".join(f"{page.url}\n{page.locator('body').aria_snapshot()}" for page in pages)
+
     def close(self) -> None:
         for context in self.contexts:
             context.close()
@@ -102,9 +115,11 @@ class PageFactory:
 
 
 @pytest.fixture
-def page_factory(browser: Browser) -> Iterator[PageFactory]:
+def page_factory(browser: Browser, request: pytest.FixtureRequest) -> Iterator[PageFactory]:
     factory = PageFactory(browser)
     yield factory
+    if request.node.stash.get(FAILED, False):
+        print(factory.describe())
     factory.close()
     assert factory.problems == []
 
