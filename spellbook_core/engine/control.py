@@ -1,9 +1,10 @@
-"""What a block's files say about running it again: retries and how a sensor waits, checked before a run begins."""
+"""What a block's files say about running it: retries, how a sensor waits, reuse; checked before a run begins."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from spellbook_core.engine.policy import BadCacheSettingError, policy_of
 from spellbook_core.engine.sensing import BadSensorSettingError, sensor_policy
 from spellbook_core.model.block import Block, BlockType
 from spellbook_core.model.naming import ProjectName
@@ -36,12 +37,14 @@ def check_control(project: ProjectName, of_project: Mapping[str, YamlValue], pip
     Raises:
         BadRetryConfigError: Of its retries; names the block. [SB-RUN-030]
         BadSensorSettingError: Of a sensor; names the block. [SB-RUN-031]
+        BadCacheSettingError: Of its reuse; names the block. [SB-RUN-020]
     """
     try:
         retry_policy(of_project, pipeline, block)
+        policy_of(block.type, block.configuration, block.language)
         if block.type == BlockType.SENSOR:
             sensor_policy(block.configuration)
-    except (BadRetryConfigError, BadSensorSettingError) as wrong:
+    except (BadRetryConfigError, BadSensorSettingError, BadCacheSettingError) as wrong:
         raise type(wrong)(
             f"Block '{block.uuid}': {wrong.message}",
             hint=wrong.hint,

@@ -15,7 +15,6 @@ from spellbook_core.atomic import content_hash
 from spellbook_core.clock import SystemClock
 from spellbook_core.engine import plan
 from spellbook_core.engine.control import check_control, retry_policy
-from spellbook_core.engine.policy import policy_of
 from spellbook_core.engine.staleness import assess, unfresh
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model import products
@@ -115,7 +114,6 @@ def take_in(
     for block in loaded.blocks:
         if block.is_runnable:
             check_control(layout.name, retries, loaded, block)
-            policy_of(block.type, block.configuration, block.language)
     stale: frozenset[BlockUuid] = frozenset()
     if selection.upstream is Upstream.STALE:
         stored = stored or _with_items(loaded, store.latest_outputs(project, pipeline))

@@ -160,9 +160,9 @@ class _Reader:
             conditionals=lists["conditionals"],
             widgets=lists["widgets"],
             variables=cast("dict[str, YamlValue]", dict(variables or {})),
-            retry_config=_mapping(document.get("retry_config")),
+            retry_config=self.mapping(document, "retry_config", "The pipeline"),
             environment=_mapping(_mapping(document.get("executor_config")).get("env")),
-            concurrency_config=_mapping(document.get("concurrency_config")),
+            concurrency_config=self.mapping(document, "concurrency_config", "The pipeline"),
         )
 
     def blocks(self, document: Mapping[str, object], name: str) -> tuple[Block, ...]:
@@ -197,10 +197,10 @@ class _Reader:
             type=self.text(entry, [*where, "type"]),
             language=self.text(entry, [*where, "language"], default="python"),
             upstream_blocks=tuple(BlockUuid(_nfc(parent)) for parent in dict.fromkeys(upstream or [])),
-            configuration=_mapping(entry.get("configuration")),
+            configuration=self.mapping(entry, "configuration", f"Block '{uuid}'"),
             color=color if isinstance(color, str) else None,
             timeout_s=self.timeout(entry.get("timeout"), uuid),
-            retry_config=_mapping(entry.get("retry_config")),
+            retry_config=self.mapping(entry, "retry_config", f"Block '{uuid}'"),
             replicated_block=BlockUuid(_nfc(replicated)) if isinstance(replicated, str) and replicated else None,
         )
 
@@ -214,6 +214,13 @@ class _Reader:
         if not isinstance(value, str):
             self.fail(where, f"'{key}' is read as {_kind(value)}, not as text", "put the value in quotes")
         return value or (default or "")
+
+    def mapping(self, entry: Mapping[str, object], key: str, whose: str) -> dict[str, YamlValue]:
+        """Anything but a mapping counts as empty, as in mage, with a warning."""
+        value = entry.get(key)
+        if value not in (None, "", []) and not isinstance(value, Mapping):
+            self.warnings.append(f"{whose} has '{key}: {str(value)[:40]}', which is no mapping: it is passed over.")
+        return _mapping(value)
 
     def timeout(self, value: object, block: str) -> float | None:
         """Files hold numbers and texts such as '180'; anything else is no limit, with a warning."""

@@ -238,7 +238,6 @@ def validate(ctx: HasWorkspace, project: str, pipeline: str) -> list[Finding]:
 def _refused_settings(layout: ProjectLayout, pipeline: Pipeline) -> list[Finding]:
     """Return the settings of blocks because of which a run of the pipeline would be refused."""
     from spellbook_core.engine.control import check_control
-    from spellbook_core.engine.policy import policy_of
     from spellbook_core.project.retries import project_retry_config
 
     name, found = layout.relative(layout.pipeline_file(pipeline.uuid)), []
@@ -247,7 +246,6 @@ def _refused_settings(layout: ProjectLayout, pipeline: Pipeline) -> list[Finding
         if block.is_runnable:
             try:
                 check_control(layout.name, retries, pipeline, block)
-                policy_of(block.type, block.configuration, block.language)
             except SpellbookError as wrong:
                 found.append(Finding(wrong.code, "error", block.uuid, wrong.message, wrong.hint, name))
     return found

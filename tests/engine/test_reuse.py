@@ -264,7 +264,7 @@ def test_output_older_than_its_ttl_runs(ran):
 
 def test_unknown_cache_setting_is_refused(ran):
     ran.make({"train": {"cache": "sometimes"}})
-    with pytest.raises(BadCacheSettingError, match="sometimes"):
+    with pytest.raises(BadCacheSettingError, match="Block 'train': 'cache: sometimes' is not known"):
         ran.run()
 
 

@@ -243,3 +243,16 @@ def test_contradicting_links_of_other_blocks_stay_as_they_are():
         render_pipeline(file.document, replace(file.pipeline, blocks=blocks), text=file.text, old=file.pipeline)
     )
     assert [entry["downstream_blocks"] for entry in linked["blocks"]] == [["b", "c"], ["d"], [], []]
+
+
+def test_settings_that_are_no_mapping_are_warned_of():
+    text = (
+        "blocks:\n- {configuration: [1], retry_config: '3', timeout: 2m, type: custom, uuid: a}\n"
+        "- {configuration: null, retry_config: '', timeout: '', type: custom, uuid: b}\nname: p\nretry_config: 3\n"
+    )
+    assert [warning.partition(",")[0] for warning in parse(text).warnings] == [
+        "Block 'a' has 'configuration: [1]'",
+        "Block 'a' has the timeout '2m'",
+        "Block 'a' has 'retry_config: 3'",
+        "The pipeline has 'retry_config: 3'",
+    ]
