@@ -157,7 +157,8 @@ def _outcome(block_run: BlockRun) -> str:
         else:
             words.append(f"{len(block_run.children)} children")
         failed = sum(not test.passed for test in block_run.tests)
-        words += [f"{len(block_run.tests)} tests passed"] if block_run.tests and not failed else []
+        count = len(block_run.tests)
+        words += ["1 test passed" if count == 1 else f"{count} tests passed"] if count and not failed else []
     elif block_run.status is Status.CONDITION_FAILED:
         words.append(clean(block_run.reason))
     elif block_run.error is not None:

@@ -76,10 +76,92 @@ def test_numbers_are_filled_by_their_average():
 
 def test_rows_are_filtered_sorted_and_limited():
     assert len(done(frame(), ActionType.FILTER, action_code='v > 1 and g == "b"', axis=Axis.ROW)) == 2
-    assert len(done(frame(), ActionType.FILTER, action_code="t != null", axis=Axis.ROW)) == 3
+    assert len(done(frame(), ActionType.FILTER, action_code="t != null", axis=Axis.ROW)) == 2
     down = done(frame(), ActionType.SORT, arguments=["v", "g"], axis=Axis.ROW, options={"ascendings": [False, True]})
     assert down["v"].tolist() == [3, 3, 2, 1]
     assert len(done(frame(), ActionType.LIMIT, options={"rows": 2}, axis=Axis.ROW)) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "rows"),
+    [
+        ("'My Col!' > 2", [2, 3]),
+        ("n > 'My Col!'", [0, 1]),
+        ("t contains 'x'", [0]),
+        ('t not contains "x"', [1, 2, 3]),
+        ("t == null or n == 4", [1, 2, 3]),
+        ("(n == 3 or n == 9) and t != null", [0]),
+        ("flag == true", [0, 3]),
+        ('t == "x"', [0]),
+        ("n>3", [1, 3]),
+        ("", [0, 1, 2, 3]),
+    ],
+)
+def test_conditions_are_mage_s(code, rows):
+    """What mage-ai 0.9.80 answers; the condition also chooses the rows that a group's aggregate counts."""
+    df = pd.DataFrame({"n": [3, 9, 1, 4], "t": ["x", "", None, "y"], "My Col!": [1, 2, 3, 4]})
+    df["flag"] = [True, False, False, True]
+    kept = done(df, ActionType.FILTER, arguments=["n"], action_code=code, axis=Axis.ROW)
+    assert kept.index.tolist() == rows
+    assert list(kept) == list(df)
+    counted = {"arguments": ["n"], "outputs": [{"uuid": "new"}], "options": {"groupby_columns": ["one"]}}
+    result = done(df.assign(one=1), ActionType.COUNT, action_code=code, **counted)
+    assert result["new"].tolist() == [len(rows)] * 4
+
+
+def test_rows_are_removed_by_their_label_and_gaps_sorted_below_numbers():
+    df = pd.DataFrame({"v": [2.0, None, 1.0], "t": ["b", None, "a"]})
+    kept = done(df, ActionType.REMOVE, axis=Axis.ROW, options={"rows": [0, 99]})
+    assert kept.index.tolist() == [1, 2]
+    for column, ascending, expected in (("v", True, [1, 2, 0]), ("v", False, [0, 2, 1]), ("t", True, [2, 0, 1])):
+        found = done(df, ActionType.SORT, arguments=[column], axis=Axis.ROW, options={"ascending": ascending})
+        assert found.index.tolist() == expected
+
+
+def test_aggregates_of_a_time_window_count_its_rows_only():
+    days = pd.to_datetime(["2024-01-01", "2024-01-03", "2024-01-05"])
+    df = pd.DataFrame({"a": days, "b": days - pd.to_timedelta([0, 1, 3], unit="D"), "g": "x", "v": [1, 2, 4]})
+    window = {"groupby_columns": ["g"], "timestamp_feature_a": "a", "timestamp_feature_b": "b", "window": 86400}
+    result = done(df, ActionType.SUM, arguments=["v"], options=window, outputs=[{"uuid": "new"}])
+    assert result["new"].tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "cleaned"),
+    [
+        ("passengerID", "passenger_i_d"),
+        ("HTTPServer", "h_t_t_p_server"),
+        ("UPPER_CASE", "upper_case"),
+        ("col1Name", "col1name"),
+        ("a  b", "a__b"),
+        ("12.5", "12_5"),
+        ("123", "number_123"),
+        ("class", "class_"),
+        ("Total ($)", "total_"),
+        ("승객", "승객"),
+    ],
+)
+def test_column_names_are_cleaned_as_mage_does(name, cleaned):
+    """Other blocks name the cleaned columns, so each must come out alike; only `승객` would be `number_`."""
+    assert list(done(pd.DataFrame([[1]], columns=[name]), ActionType.CLEAN_COLUMN_NAME, arguments=[name])) == [cleaned]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(ActionType.AVERAGE, ActionType.DIFF, ActionType.SHIFT_DOWN, ActionType.SHIFT_UP, ActionType.IMPUTE),
+        *(ActionType.CLEAN_COLUMN_NAME, ActionType.NORMALIZE, ActionType.REFORMAT, ActionType.SORT),
+        *(ActionType.FILTER, ActionType.REMOVE_OUTLIERS),
+    ],
+)
+def test_template_that_names_no_column_yet_changes_nothing(kind):
+    """mage's templates come with `arguments=[]`."""
+    pd.testing.assert_frame_equal(done(frame(), kind, arguments=[], options={"reformat": None}), frame())
+
+
+def test_arguments_may_be_given_in_mage_s_order():
+    action = build_transformer_action(frame(), "shift_down", ["v"], "", {"periods": 2}, "column", [{"uuid": "new"}])
+    assert BaseAction(action).execute(frame())["new"].tolist()[2:] == [1, 2]
 
 
 def test_columns_are_removed_selected_renamed_and_shifted():
@@ -87,7 +169,7 @@ def test_columns_are_removed_selected_renamed_and_shifted():
     assert list(done(frame(), ActionType.SELECT, arguments=["t", "g"])) == ["t", "g"]
     named = pd.DataFrame({" First Name": [1], "camelCase": [1], "9th-one": [1]})
     cleaned = done(named, ActionType.CLEAN_COLUMN_NAME, arguments=list(named.columns))
-    assert list(cleaned) == ["first_name", "camel_case", "number_9th_one"]
+    assert list(cleaned) == ["first_name", "camel_case", "9th_one"]
     outputs = [{"uuid": "new"}]
     assert done(frame(), ActionType.SHIFT_DOWN, arguments=["v"], outputs=outputs)["new"].tolist()[1:] == [1, 2, 3]
     assert done(frame(), ActionType.SHIFT_UP, arguments=["v"], outputs=outputs)["new"].tolist()[:3] == [2, 3, 3]
@@ -100,14 +182,19 @@ def test_texts_are_reformatted():
     assert done(df, ActionType.REFORMAT, arguments=["t"], options=upper)["t"].tolist() == ["AB", "CD"]
     money = done(df, ActionType.REFORMAT, arguments=["m"], options={"reformat": "currency_to_num"})
     assert money["m"].tolist() == [1200.5, 3]
+    odd = pd.DataFrame({"m": ["abc", "4 CAD", None], "n": [1, 2, 3], "b": [" ", "é", None]})
+    assert done(odd, ActionType.REFORMAT, arguments=["m"], options={"reformat": "currency_to_num"})["m"][1] == 4
+    kept = done(odd, ActionType.REFORMAT, arguments=["n", "b"], options=upper)
+    assert (kept["n"].tolist(), kept["b"].isna().tolist(), kept["b"][1]) == ([1, 2, 3], [True, False, True], "É")
     dates = done(df, ActionType.REFORMAT, arguments=["d"], options={"reformat": "date_format_conversion"})
     assert dates["d"].isna().tolist() == [False, True]
 
 
 def test_numbers_are_scaled_and_outliers_removed():
     assert done(frame(), ActionType.NORMALIZE, arguments=["v"])["v"].tolist() == [0, 0.5, 1, 1]
-    assert done(frame(), ActionType.STANDARDIZE, arguments=["v"])["v"].mean() == pytest.approx(0)
-    df = pd.DataFrame({"v": [1, 2, 3, 2, 1, 99]})
+    assert done(frame(), ActionType.STANDARDIZE, arguments=["v"])["v"].std(ddof=0) == pytest.approx(1)
+    df = pd.DataFrame({"v": [1, 2, 3, 2, 1, 99], "t": list("abcdef")})
+    assert len(done(df, ActionType.REMOVE_OUTLIERS, arguments=["v", "t"])) == 5  # texts have none
     assert 99 not in done(df, ActionType.REMOVE_OUTLIERS, arguments=["v"], axis=Axis.ROW)["v"].tolist()
 
 

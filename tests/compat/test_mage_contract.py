@@ -15,10 +15,10 @@ from spellbook_core.services.wiring import open_context
 from tests.conftest import BlockFile, make_project
 
 
-def outputs(tmp_path, variables=None):
+def outputs(tmp_path, variables=None, pipeline="main"):
     ctx = open_context(tmp_path)
     try:
-        new = NewRun(ProjectName("demo"), PipelineUuid("main"), "cli", variables=variables or {})
+        new = NewRun(ProjectName("demo"), PipelineUuid(pipeline), "cli", variables=variables or {})
         run = runs.run_here(ctx, new, lambda event: None)
         found = runs.block_runs(ctx, run.id)
         assert run.status is Status.COMPLETED, [each.error for each in found]
@@ -260,6 +260,7 @@ def product_project(tmp_path, **more):
     settings = {"configuration": {"global_data_product": product}, "upstream_blocks": [], "downstream_blocks": ["keep"]}
     document["blocks"].insert(0, {**entry, **settings})
     path.write_text(yaml.safe_dump(document))
+    return project
 
 
 def runs_of(tmp_path, pipeline):
@@ -276,6 +277,16 @@ def test_data_product_runs_its_pipeline_when_it_is_outdated(tmp_path):
     assert runs_of(tmp_path, "other") == 1
     outputs(tmp_path)
     assert runs_of(tmp_path, "other") == 1, "ten minutes have not gone by"
+
+
+def test_data_product_hands_on_as_many_runs_as_it_has_partitions(tmp_path):
+    """mage's `partitions`: the outputs of the newest runs, newest first, in one list; 0 is for all of them."""
+    project = product_project(tmp_path, settings={"target": {"partitions": 2}})
+    target = project / "data_loaders" / "target.py"
+    target.write_text("@data_loader\ndef made(*args, **kwargs):\n    return {'day': kwargs['day']}\n")
+    for day in (1, 2, 3):
+        outputs(tmp_path, {"day": day}, pipeline="other")
+    assert outputs(tmp_path)["keep"] == [{"got": {"target": [{"day": 3}, {"day": 2}]}}]
 
 
 def test_block_s_own_settings_go_over_the_product_s(tmp_path):

@@ -72,7 +72,7 @@ def test_run_tells_each_block_and_ends_with_0(tmp_path):
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr == ""
     assert re.search(r"✓ load +\d+ ms +3 rows x 1 column", ended.stdout)
-    assert "1 tests passed" in ended.stdout or "1 test passed" in ended.stdout
+    assert "1 test passed" in ended.stdout
     assert "main: completed, run 1" in ended.stdout
     assert "\x1b" not in ended.stdout
 

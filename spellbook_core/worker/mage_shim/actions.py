@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from keyword import iskeyword
 from typing import Any
 
+from spellbook_core.worker.mage_shim.action_code import rows_of
 from spellbook_core.worker.mage_shim.action_names import ActionType, Axis, ImputationStrategy
 from spellbook_core.worker.mage_shim.failures import UnsupportedActionError
 
 Action = Mapping[str, Any]
 
+_CURRENCY = r"[$€¥₹元£,\s]|Rs|CAD"
+"""What is taken out of an amount of money."""
+
 
 def build_transformer_action(
     df: Any,
-    *,
     action_type: ActionType | str,
-    action_code: str = "",
     arguments: Iterable[str] | None = None,
-    axis: Axis | str = Axis.COLUMN,
+    action_code: str = "",
     options: Mapping[str, Any] | None = None,
+    axis: Axis | str = Axis.COLUMN,
     outputs: Sequence[Mapping[str, Any]] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
@@ -78,7 +82,7 @@ def _names(action: Action, default: Sequence[Any]) -> list[Any]:
 def _aggregate(method: str) -> Callable[..., Any]:
     def aggregate(df: Any, action: Action, **options: Any) -> Any:
         columns, keys = _columns(action), list(_options(action).get("groupby_columns") or [])
-        source = df.query(action["action_code"], engine="python") if action.get("action_code") else df
+        source = rows_of(_in_time(df, _options(action)), action.get("action_code") or "")
         for column, name in zip(columns, _names(action, [f"{column}_{method}" for column in columns]), strict=False):
             if keys:
                 values = source.groupby(keys)[column].agg(_mode if method == "mode" else method).rename(name)
@@ -88,6 +92,23 @@ def _aggregate(method: str) -> Callable[..., Any]:
         return df
 
     return aggregate
+
+
+def _in_time(df: Any, settings: Mapping[str, Any]) -> Any:
+    """Return the rows whose `timestamp_feature_b` lies at most `window` seconds before `timestamp_feature_a`.
+
+    A negative window reaches behind it instead; without these three settings all rows are meant.
+    """
+    import pandas as pd
+
+    if not {"timestamp_feature_a", "timestamp_feature_b", "window"} <= settings.keys():
+        return df
+    until, at = (
+        pd.to_datetime(df[settings[name]], format="mixed", utc=True)
+        for name in ("timestamp_feature_a", "timestamp_feature_b")
+    )
+    window = settings["window"]
+    return df[(until - at).dt.total_seconds().between(min(window, 0), max(window, 0))]
 
 
 def _mode(values: Any) -> Any:
@@ -110,7 +131,9 @@ def _add(df: Any, action: Action, **options: Any) -> Any:
     elif udf in {"lower_case", "upper_case"}:
         df[name] = getattr(df[columns[0]].str, udf.removesuffix("_case"))()
     elif udf == "string_replace":
-        df[name] = df[columns[0]].str.replace(settings["pattern"], settings["replacement"], regex=False)
+        df[name] = df[columns[0]].str.replace(
+            settings["pattern"], settings["replacement"], regex=settings.get("regex", True)
+        )
     elif udf is None and action.get("action_code"):
         df[name] = df.eval(action["action_code"], engine="python")
     else:
@@ -119,18 +142,27 @@ def _add(df: Any, action: Action, **options: Any) -> Any:
 
 
 def _clean_names(df: Any, action: Action, **options: Any) -> Any:
-    def clean(name: str) -> str:
-        text = re.sub(r"[\s\-.]+", "_", str(name).strip(" '\"_-"))
-        text = re.sub(r"[^a-zA-Z_0-9]", "", text)
-        text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text).lower()
-        return f"number_{text}" if text[:1].isdigit() else text
+    return df.rename(columns={column: clean_column_name(column) for column in _columns(action)})
 
-    return df.rename(columns={column: clean(column) for column in _columns(action) or df.columns})
+
+def clean_column_name(name: object) -> str:
+    """Return the name that mage makes of a column's; where mage would leave none, as of 한글, the name itself."""
+    text = re.sub(r"[\s\-.]", "_", str(name).strip(" '\"_-"))
+    text = re.sub(r"[^a-zA-Z_0-9]", "", text)
+    if not text.strip("_"):
+        return str(name)
+    if text.isdigit():
+        text = f"number_{text}"
+    if iskeyword(text):
+        text += "_"
+    if re.fullmatch(r"[a-z]*([A-Z][a-z]*)+", text) and not text.isupper():
+        text = "_".join(re.findall(r"^[a-z]+|[A-Z][a-z]*", text))
+    return text.lower()
 
 
 def _diff(df: Any, action: Action, **options: Any) -> Any:
-    column = _columns(action)[0]
-    df[_names(action, [f"{column}_diff"])[0]] = df[column].diff()
+    for column in _columns(action)[:1]:
+        df[_names(action, [f"{column}_diff"])[0]] = df[column].diff()
     return df
 
 
@@ -140,15 +172,11 @@ def _drop_duplicates(df: Any, action: Action, **options: Any) -> Any:
 
 
 def _filter(df: Any, action: Action, **options: Any) -> Any:
-    code = re.sub(r"(\S+)\s*==\s*null\b", r"\1.isna()", action.get("action_code") or "")
-    code = re.sub(r"(\S+)\s*!=\s*null\b", r"\1.notna()", code)
-    code = re.sub(r"\btrue\b", "True", re.sub(r"\bfalse\b", "False", code))
-    found = df.query(code, engine="python")
-    return found[_columns(action)] if _columns(action) else found
+    return rows_of(df, action.get("action_code") or "")
 
 
 def _impute(df: Any, action: Action, **options: Any) -> Any:
-    columns, settings = _columns(action) or list(df.columns), _options(action)
+    columns, settings = _columns(action), _options(action)
     strategy, value = settings.get("strategy"), settings.get("value")
     blank = df[columns].replace(r"^\s*$", None, regex=True)
     if strategy == ImputationStrategy.ROW_RM:
@@ -177,9 +205,16 @@ def _filled(df: Any, values: Any, strategy: Any, value: Any) -> Any:
     if strategy == ImputationStrategy.NOOP:
         return values
     if strategy in {ImputationStrategy.CONSTANT, None}:
-        is_number = getattr(values.dtype, "kind", "O") in "iuf"
-        return values.fillna(value if value is not None else 0 if is_number else "missing")
+        return values.fillna(_filler(values) if value is None else value)
     raise _unsupported(f"The imputation '{strategy}'")
+
+
+def _filler(values: Any) -> Any:
+    """Return what fills a column's gaps where no value is named."""
+    import pandas as pd
+
+    kind = getattr(values.dtype, "kind", "O")
+    return 0 if kind in "iuf" else pd.Timestamp.min if kind == "M" else "missing"
 
 
 def _join(df: Any, action: Action, df_to_join: Any = None, **options: Any) -> Any:
@@ -197,28 +232,40 @@ def _reformat(df: Any, action: Action, **options: Any) -> Any:
     settings = _options(action)
     way = settings.get("reformat")
     for column in _columns(action):
-        if way == "caps_standardization":
-            df[column] = (
-                df[column].str.upper() if settings.get("capitalization") == "uppercase" else df[column].str.lower()
-            )
+        values = df[column]
+        is_text = values.dropna().map(lambda cell: isinstance(cell, str)).any()
+        if way == "date_format_conversion":
+            df[column] = pd.to_datetime(values, format="mixed", errors="coerce")
+        elif not is_text:
+            continue  # mage passes over what is no text
+        elif way == "caps_standardization":
+            cased = values.str.upper() if settings.get("capitalization") == "uppercase" else values.str.lower()
+            df[column] = cased.mask(values.str.fullmatch(r"\s*", na=False))
         elif way == "currency_to_num":
-            df[column] = pd.to_numeric(df[column].str.replace(r"[^\d.\-]", "", regex=True), errors="coerce")
-        elif way == "date_format_conversion":
-            df[column] = pd.to_datetime(df[column], errors="coerce")
+            df[column] = pd.to_numeric(values.str.replace(_CURRENCY, "", regex=True), errors="coerce").astype(float)
         elif way == "trim":
-            df[column] = df[column].str.strip()
+            df[column] = values.str.strip()
+        elif way is None:
+            df[column] = values.mask(values.str.fullmatch(r"\s*", na=False))
         else:
             raise _unsupported(f"The reformatting '{way}'")
     return df
 
 
+def _remove(df: Any, action: Action, **options: Any) -> Any:
+    if Axis(str(action["axis"])) is Axis.ROW:
+        return df.drop(index=[label for label in _options(action).get("rows") or [] if label in df.index])
+    return df.drop(columns=_columns(action), errors="ignore")
+
+
 def _remove_outliers(df: Any, action: Action, **options: Any) -> Any:
     keep = True
-    for column in _columns(action):
+    columns = [column for column in _columns(action) if getattr(df[column].dtype, "kind", "O") in "iuf"]
+    for column in columns:
         low, high = df[column].quantile(0.25), df[column].quantile(0.75)
         margin = 1.5 * (high - low)
         keep = keep & (df[column].between(low - margin, high + margin) | df[column].isna())
-    return df[keep] if _columns(action) else df
+    return df[keep] if columns else df
 
 
 def _scale(df: Any, action: Action, **options: Any) -> Any:
@@ -226,26 +273,37 @@ def _scale(df: Any, action: Action, **options: Any) -> Any:
     for column in _columns(action):
         values = df[column].astype(float)
         lowest, span = values.min(), values.max() - values.min()
-        df[column] = (values - values.mean()) / values.std() if standard else (values - lowest) / span
+        df[column] = (values - values.mean()) / values.std(ddof=0) if standard else (values - lowest) / span
     return df
 
 
 def _shift(direction: int) -> Callable[..., Any]:
     def shift(df: Any, action: Action, **options: Any) -> Any:
-        column, settings = _columns(action)[0], _options(action)
+        settings = _options(action)
         keys = settings.get("groupby_columns")
-        source = df.groupby(list(keys))[column] if keys else df[column]
-        df[_names(action, [f"{column}_shifted"])[0]] = source.shift(direction * int(settings.get("periods", 1)))
+        for column in _columns(action)[:1]:
+            source = df.groupby(list(keys))[column] if keys else df[column]
+            df[_names(action, [f"{column}_shifted"])[0]] = source.shift(direction * int(settings.get("periods", 1)))
         return df
 
     return shift
 
 
 def _sort(df: Any, action: Action, **options: Any) -> Any:
+    import pandas as pd
+
     settings = _options(action)
     columns = _columns(action)
     ascending = settings.get("ascendings") or settings.get("ascending", True)
-    return df.sort_values(by=columns, ascending=ascending)
+    if not columns:
+        return df
+    found = df.sort_values(by=columns, ascending=ascending)
+    if getattr(df[columns[0]].dtype, "kind", "O") not in "iuf":
+        return found
+    is_gap = found[columns[0]].isna()  # gaps of a number are below every number
+    is_upward = ascending[0] if isinstance(ascending, (list, tuple)) else ascending
+    gaps, rest = df[df[columns[0]].isna()], found[~is_gap]
+    return pd.concat([gaps, rest] if is_upward else [rest, gaps])
 
 
 def _update_type(df: Any, action: Action, **options: Any) -> Any:
@@ -292,7 +350,7 @@ _DOERS: Mapping[ActionType, Callable[..., Any]] = {
     ActionType.MODE: _aggregate("mode"),
     ActionType.NORMALIZE: _scale,
     ActionType.REFORMAT: _reformat,
-    ActionType.REMOVE: lambda df, action, **options: df.drop(columns=_columns(action), errors="ignore"),
+    ActionType.REMOVE: _remove,
     ActionType.REMOVE_OUTLIERS: _remove_outliers,
     ActionType.SCALE: _scale,
     ActionType.SELECT: lambda df, action, **options: df[_columns(action)],

@@ -15,7 +15,7 @@ from spellbook_core.worker.mage_shim import place
 from spellbook_core.worker.mage_shim.failures import TriggeredRunError, UnsupportedActionError
 from spellbook_core.worker.mage_shim.runs import PipelineRun
 from spellbook_core.worker.mage_shim.triggers import trigger_pipeline
-from spellbook_core.worker.mage_shim.variables import outputs_of
+from spellbook_core.worker.mage_shim.variables import outputs_of, outputs_of_runs
 
 _AGES = frozenset({"months", "seconds", "weeks", "years", "days", "hours", "minutes"})
 _MOMENTS: Mapping[str, Callable[[datetime], int]] = {
@@ -147,9 +147,21 @@ class GlobalDataProduct:
         )
 
     def get_outputs(self, **options: object) -> dict[str, list[Any]]:
-        """Return block -> stored outputs, for the blocks that the entry's settings name, else for all of them."""
+        """Return block -> stored outputs, for the blocks that the entry's settings name, else for all of them.
+
+        `partitions` of a block's settings is how many of the newest runs hand on theirs, 0 for all of them.
+        """
         from spellbook_core.project.metadata import load_pipeline
 
         pipeline = load_pipeline(place.project().pipeline_file(self.object_uuid)).pipeline
         wanted = [uuid for uuid in self.settings if pipeline.has(uuid)] or [block.uuid for block in pipeline.blocks]
-        return {uuid: outputs_of(self.object_uuid, uuid) for uuid in wanted}
+        counts = {uuid: _partitions(self.settings.get(uuid)) for uuid in wanted}
+        return {
+            uuid: outputs_of(self.object_uuid, uuid) if count == 1 else outputs_of_runs(self.object_uuid, uuid, count)
+            for uuid, count in counts.items()
+        }
+
+
+def _partitions(settings: object) -> int:
+    given = settings.get("partitions", 1) if isinstance(settings, Mapping) else 1
+    return max(int(given or 0), 0)

@@ -7,7 +7,15 @@ from typing import Any
 
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model.naming import BlockUuid, PipelineUuid
+from spellbook_core.model.run import Status
+from spellbook_core.runs.records import RunFilter
 from spellbook_core.worker.mage_shim import place
+
+_MOST_RUNS = 10_000
+"""Most runs looked at where all are asked for."""
+
+_SINGLE_RUNS = 200
+"""Runs of single blocks that may lie between those of the whole pipeline."""
 
 _TRIES = 5
 """Tries of an edit, when someone else saves the pipeline's file in between each time."""
@@ -36,6 +44,31 @@ def outputs_of(pipeline_uuid: str, block_uuid: str) -> list[Any]:
         )
     artifacts = LocalArtifactStore(place.workspace().artifacts_dir)
     return [artifacts.get(output.artifact) for output in found.outputs]
+
+
+def outputs_of_runs(pipeline_uuid: str, block_uuid: str, count: int) -> list[Any]:
+    """Return what the block stored in the newest completed runs of the pipeline, newest run first.
+
+    Args:
+        pipeline_uuid: Of this project.
+        block_uuid: A block of it.
+        count: How many runs; 0 for all that are kept.
+    """
+    from spellbook_core.artifacts.local import LocalArtifactStore
+
+    artifacts = LocalArtifactStore(place.workspace().artifacts_dir)
+    where = RunFilter(place.current().project, PipelineUuid(pipeline_uuid), (Status.COMPLETED,), ())
+    values: list[Any] = []
+    store = place.open_store()
+    try:
+        found = store.runs(where, offset=0, limit=count + _SINGLE_RUNS if count else _MOST_RUNS).runs
+        whole = [run for run in found if run.selection.blocks is None][: count or None]
+        for run in whole:
+            blocks = [each for each in store.block_runs(run.id) if each.block == block_uuid]
+            values += [artifacts.get(output.artifact) for each in blocks for output in each.outputs]
+    finally:
+        store.close()
+    return values
 
 
 def get_variable(pipeline_uuid: str, block_uuid: str, variable_uuid: str = "output_0", **options: object) -> Any:
