@@ -33,6 +33,13 @@ def file_hash(path: Path) -> str:
         return ABSENT
 
 
+def write_all(handle: int, data: bytes) -> None:
+    """Write all of `data` to a descriptor: one write(2) may take a part of it, as the last room of a disk does."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(handle, left) :]
+
+
 def write_atomically(path: Path, data: bytes, *, expected_hash: str | None = None, mode: int | None = None) -> str:
     """Replace `path` with `data` so that any reader, at any moment, sees the old file or the new one.
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
+from spellbook_core.atomic import write_all
 from spellbook_core.clock import Clock
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, Under
 from spellbook_core.engine.ports import Executor, ExecutorEvent, Exited, Started
@@ -129,8 +130,7 @@ def _write(task: BlockTask, folder: Path) -> None:
     handle = _open(folder)
     try:
         os.truncate(handle, 0)
-        while data:
-            data = data[os.write(handle, data) :]
+        write_all(handle, data)
     finally:
         os.close(handle)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spellbook_core.atomic import content_hash
+from spellbook_core.atomic import content_hash, write_all
 from spellbook_core.errors import BadNameError
 from spellbook_core.model.naming import RunId
 from spellbook_core.model.run import Code, PipelineRun
@@ -68,8 +68,13 @@ class Keeper:
         file = self._workspace.modules_file(run_id)
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        size = os.fstat(handle).st_size
         try:
-            os.write(handle, lines)
+            write_all(handle, lines)
+        except OSError:  # the next line must not begin in the middle of this one
+            with suppress(OSError):
+                os.ftruncate(handle, size)
+            raise
         finally:
             os.close(handle)
         known.closures.add(closure.digest)

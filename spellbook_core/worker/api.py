@@ -157,7 +157,9 @@ def _append(live: _Live, entry: dict[str, object]) -> None:
     if live.metrics is None:
         live.metrics = os.open(live.metrics_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     line = json.dumps(secrecy.masker().value(entry, keys=False), ensure_ascii=False)
-    os.write(live.metrics, line.encode("utf-8", "replace") + b"\n")
+    data = line.encode("utf-8", "replace") + b"\n"
+    while data:  # one write, but for the last room of a disk
+        data = data[os.write(live.metrics, data) :]
     if live.ping is not None:
         with suppress(OSError):  # a full or closed pipe: the file has the point, and the next byte tells
             os.write(live.ping, b"m")

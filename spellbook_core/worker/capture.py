@@ -93,6 +93,7 @@ class LogWriter:
         self._is_full = False
         self._dropped = 0
         self._file: int | None = None
+        self._is_torn = False
         self._streams = {"stdout": _Stream("stdout"), "stderr": _Stream("stderr")}
 
     def feed(self, name: str, data: bytes, now: float) -> bool:
@@ -130,6 +131,9 @@ class LogWriter:
             elif stream.held:
                 self._write([stream.held], stream)
                 stream.held = None
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            self.notice(f"{dropped} bytes of the log could not be written to the disk.", now, dropped=dropped)
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -238,9 +242,13 @@ class LogWriter:
         self._append(b"".join(entries))
 
     def _append(self, data: bytes) -> None:
-        if self._file is None:
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        """Append whole lines. A disk that is full or a folder that is gone must not end who supervises the block."""
+        left = memoryview(b"\n" + data if self._is_torn else data)
         try:
-            os.write(self._file, data)
-        except OSError:  # a full disk must not end the process that supervises the block
-            self._dropped += len(data)
+            if self._file is None:
+                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            while left:
+                left = left[os.write(self._file, left) :]
+                self._is_torn = bool(left)  # until the next write: the line that comes then begins anew
+        except OSError:
+            self._dropped += len(left)

@@ -52,6 +52,10 @@ class Ladder:
         return number
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 @dataclass(slots=True)
 class Child:
     """A process that waits for an attempt, or runs one; `control`, `stdout`, `stderr` are our ends, non-blocking.
@@ -136,11 +140,8 @@ class Job:
         bar, self.log.bar = self.log.bar, None
         if bar is not None:
             entry = {"t": round(now, 3), "progress": {"done": bar.done, "total": bar.total, "text": bar.text}}
-            with suppress(OSError):  # a full disk: the bar is not drawn
-                path = self.folder / METRICS_FILE
-                file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-                os.write(file, json.dumps(entry, ensure_ascii=False).encode() + b"\n")
-                os.close(file)
+            with suppress(OSError), open(self.folder / METRICS_FILE, "ab", opener=_private) as file:
+                file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")  # on a full disk it is not drawn
 
     def next_at(self) -> float | None:
         """Return the monotonic instant at which something is due; None when nothing is."""

@@ -90,6 +90,16 @@ def test_refused_change_damages_nothing_wherever_it_falls(library, workspace, nu
 
 
 @pytest.mark.guarantee("F8")
+def test_write_that_takes_less_than_it_is_given_changes_nothing(library, workspace):
+    """Every write takes half of its bytes, as one does that meets the last room of a disk; the rest is written then."""
+    (told,) = driven(library, workspace, "SHORT", is_lasting=False)
+    assert told.get("ended") == "completed", told
+    assert (told["problems"], told["is_file_kept"]) == ([], True)
+    assert told["changes"] > 100
+    assert told["log"] == ["framed"]
+
+
+@pytest.mark.guarantee("F8")
 @pytest.mark.guarantee("F3")
 def test_refused_edit_leaves_every_pipeline_whole_wherever_it_falls(library, workspace):
     """Save, add, rename, remove, create: what is acknowledged is there; after a refusal no block lacks its file."""

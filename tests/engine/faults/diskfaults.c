@@ -1,5 +1,6 @@
 /* Loaded into a process ahead of the C library (LD_PRELOAD): the k-th change of a file below a folder fails, as a disk
- * would make it fail; or all of them while a switch is on, as on a disk that is full for a while. And the wall clock is
+ * would make it fail; or all of them while a switch is on, as on a disk that is full for a while; or every write takes
+ * only half of what it is given. And the wall clock is
  * as far off as a file says. Everything above is the real thing: Python, SQLite and Arrow see what the system call
  * returned. */
 #define _GNU_SOURCE
@@ -21,6 +22,9 @@
 static char prefix[PATH_MAX];
 static long at, count;
 static int error_number, is_lasting;
+
+/* In place of the number of an error: nothing is refused, each write below the folder takes half of its bytes. */
+#define SHORT_WRITES (-1)
 
 /* Of all processes that were started with FAULT_WORLD, a file of 16 bytes: whether the disk is full, and by how many
  * seconds the wall clock is off. */
@@ -59,6 +63,7 @@ static int refuses(const char *path) {
         return 1;
     }
     count++;
+    if (error_number == SHORT_WRITES) return 0;
     if (!at || (is_lasting ? count < at : count != at)) return 0;
     errno = error_number;
     return 1;
@@ -96,10 +101,21 @@ static int refuses_at(int folder, const char *name) {
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 #define CHANGES (O_CREAT | O_TRUNC | O_WRONLY | O_RDWR)
 
-ssize_t write(int fd, const void *data, size_t size) { return refuses_fd(fd) ? -1 : NEXT(write)(fd, data, size); }
-ssize_t pwrite(int fd, const void *d, size_t n, off_t o) { return refuses_fd(fd) ? -1 : NEXT(pwrite)(fd, d, n, o); }
+static size_t taken(int fd, size_t size) {
+    if (error_number != SHORT_WRITES || size < 2) return size;
+    long before = count;
+    refuses_fd(fd);
+    return count > before ? size / 2 : size;
+}
+
+ssize_t write(int fd, const void *data, size_t size) {
+    return refuses_fd(fd) ? -1 : NEXT(write)(fd, data, taken(fd, size));
+}
+ssize_t pwrite(int fd, const void *d, size_t n, off_t o) {
+    return refuses_fd(fd) ? -1 : NEXT(pwrite)(fd, d, taken(fd, n), o);
+}
 ssize_t pwrite64(int fd, const void *d, size_t n, off64_t o) {
-    return refuses_fd(fd) ? -1 : NEXT(pwrite64)(fd, d, n, o);
+    return refuses_fd(fd) ? -1 : NEXT(pwrite64)(fd, d, taken(fd, n), o);
 }
 int fsync(int fd) { return refuses_fd(fd) ? -1 : NEXT(fsync)(fd); }
 int fdatasync(int fd) { return refuses_fd(fd) ? -1 : NEXT(fdatasync)(fd); }
@@ -110,6 +126,16 @@ int renameat(int a, const char *from, int b, const char *to) {
     return refuses_at(b, to) ? -1 : NEXT(renameat)(a, from, b, to);
 }
 int mkdir(const char *path, mode_t mode) { return refuses_at(AT_FDCWD, path) ? -1 : NEXT(mkdir)(path, mode); }
+
+/* A full disk gives back what it holds. */
+static int refuses_removal(int folder, const char *path) {
+    return !world && error_number != ENOSPC && refuses_at(folder, path);
+}
+int unlink(const char *path) { return refuses_removal(AT_FDCWD, path) ? -1 : NEXT(unlink)(path); }
+int rmdir(const char *path) { return refuses_removal(AT_FDCWD, path) ? -1 : NEXT(rmdir)(path); }
+int unlinkat(int folder, const char *path, int flags) {
+    return refuses_removal(folder, path) ? -1 : NEXT(unlinkat)(folder, path, flags);
+}
 
 static mode_t mode_of(int flags, va_list rest) { return flags & O_CREAT ? va_arg(rest, mode_t) : 0; }
 

@@ -32,6 +32,9 @@ from spellbook_core.services.wiring import Context, open_context
 NEW = NewRun("demo", "main", "manual")
 LIMIT_S = 60
 
+SHORT_WRITES = -1
+"""In place of an error's number: nothing is refused, but each write takes half of what it is given."""
+
 
 def run_once(ctx: Context) -> Status:
     executor = InlineExecutor()
@@ -101,7 +104,9 @@ def look(workspace: Path) -> dict[str, object]:
         problems.append(f"the next run is {next_status}: {[each.error and each.error.message for each in last]}")
     shown = [[run.status.value, *(each.status.value for each in runs.block_runs(ctx, run.id))] for run in found]
     errors = [each.error.message for run in found for each in runs.block_runs(ctx, run.id) if each.error]
-    return {"problems": problems, "runs": shown, "errors": errors}
+    printed = [each for run in found for each in runs.block_runs(ctx, run.id) if each.block == "frame"]
+    log = [line.text for each in printed for line in runs.log(ctx, each).lines]
+    return {"problems": problems, "runs": shown, "errors": errors, "log": log}
 
 
 def damaged(ctx: Context, block: str, outputs: list) -> list[str]:
@@ -140,7 +145,7 @@ def in_fork(work: Callable[[], dict[str, object]]) -> dict[str, object]:
 
 def main() -> None:
     base, number, is_lasting, first, step = Path(sys.argv[1]), *sys.argv[2:6]
-    code = getattr(errno, number)
+    code = SHORT_WRITES if number == "SHORT" else getattr(errno, number)
     k = int(first)
     while True:
         workspace = base.with_name(f"{base.name}-{number}-{k}")
@@ -151,7 +156,7 @@ def main() -> None:
         told["is_file_kept"] = (workspace / "projects/demo/pipelines/main/metadata.yaml").read_bytes() == before
         print(json.dumps({"k": k, **told}), flush=True)
         shutil.rmtree(workspace)
-        if int(told.get("changes", 0)) < k:
+        if int(told.get("changes", 0)) < k or code == SHORT_WRITES:
             return
         k += int(step)
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spellbook_core.runs.logs import read_lines
 from spellbook_core.worker.capture import MAX_LINE_BYTES, LogWriter, clean_text, level_of
 
 
@@ -90,3 +93,36 @@ def test_any_bytes_become_printable_text(raw):
 )
 def test_level_follows_the_line(text, stream, level):
     assert level_of(text, stream) == level
+
+
+def test_log_that_cannot_be_written_says_what_is_missing_and_ends_nobody(tmp_path):
+    path = tmp_path / "later/log.jsonl"
+    log = LogWriter(path)
+    log.feed("stdout", b"lost\n", 1.0)
+    path.parent.mkdir()
+    log.feed("stdout", b"kept\n", 1.0)
+    log.close(2.0)
+    assert lines(path)[0]["m"] == "kept"
+    assert lines(path)[-1]["dropped"] > 0
+
+
+def test_write_that_a_full_disk_cut_off_damages_no_other_line(tmp_path, monkeypatch):
+    path, real = tmp_path / "log.jsonl", os.write
+    log = LogWriter(path)
+    log.feed("stdout", b"one\n", 1.0)
+    room = [5]
+
+    def write(handle: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken, room[0] = room[0], 0
+        return real(handle, data[:taken])
+
+    with monkeypatch.context() as full:
+        full.setattr("spellbook_core.worker.capture.os.write", write)
+        log.feed("stdout", b"two\n", 1.0)
+    log.feed("stdout", b"three\n", 1.0)
+    log.close(2.0)
+    page = read_lines(path)
+    assert [line.text for line in page.lines][:2] == ["one", "three"]
+    assert page.dropped_bytes > 0
