@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+from functools import partial
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
+from spellbook_core.worker.mage_shim import clouds
 from spellbook_core.worker.mage_shim.config import ConfigKey, flat
+from spellbook_core.worker.mage_shim.failures import DataFileError
+from spellbook_core.worker.mage_shim.files import FileIO
 from tests.compat.test_mage_shim import error_of, is_installed, loader, value_of
 
 CONFIG = "from mage_ai.io.config import ConfigFileLoader, ConfigKey"
@@ -176,3 +182,53 @@ return said
         assert f"mage_ai.io.{name.split('.')[0]}" in message
         assert "\n" not in message
         assert "package" in hint
+
+
+def test_all_files_below_folders_are_one_table(tmp_path):
+    """`file_directories`, as mage's own template for local files names it."""
+    for name, text in (("one/a.csv", "n\n1\n"), ("one/deep/b.csv", "n\n2\n"), ("two/c.csv", "n\n3\n")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    folders = [str(tmp_path / "one"), str(tmp_path / "two")]
+    loaded = FileIO().load(file_directories=folders)
+    assert (loaded["n"].tolist(), loaded.index.tolist()) == ([1, 2, 3], [0, 1, 2])
+    assert FileIO().load(None, "csv", folders[1:])["n"].tolist() == [3]
+    for wrong in ({}, {"file_directories": [str(tmp_path / "none")]}):
+        with pytest.raises(DataFileError, match=r"needs a path|no file below"):
+            FileIO().load(**wrong)
+
+
+class FakeCollection(list):
+    """What the clients call of pymongo's, S3's and Google's objects, kept in memory: no server is there to ask."""
+
+    insert_many = list.extend
+
+    def find(self, query, limit=0):
+        return [each for each in self if query.items() <= each.items()]
+
+
+def test_mongodb_takes_its_arguments_in_mage_s_order(monkeypatch):
+    store = {"shop": {"orders": FakeCollection()}}
+    monkeypatch.setattr(clouds, "driver", lambda *names: SimpleNamespace(MongoClient=lambda **settings: store))
+    client = clouds.MongoDB(database="shop")
+    client.export([{"n": 1, "k": "a"}], "orders")
+    client.export(data=pd.DataFrame({"n": [2], "k": ["b"]}), collection="orders")
+    assert client.load("orders", {"k": "b"})["n"].tolist() == [2]
+    assert client.load(query={}, collection="orders")["n"].tolist() == [1, 2]
+
+
+def test_object_stores_take_files_and_tell_what_is_there(tmp_path, monkeypatch):
+    held = {}
+
+    def blob(name):
+        return SimpleNamespace(exists=lambda: name in held, upload_from_string=partial(held.setdefault, name))
+
+    google = SimpleNamespace(Client=lambda: SimpleNamespace(bucket=lambda name: SimpleNamespace(blob=blob)))
+    monkeypatch.setattr(clouds, "driver", lambda *names: google)
+    path = tmp_path / "model.bin"
+    path.write_bytes(b"\x00\x01")
+    client = clouds.GoogleCloudStorage()
+    client.export(str(path), "bucket", "model.bin")
+    client.export(data=pd.DataFrame({"n": [1]}), bucket_name="bucket", object_key="t.csv")
+    assert held == {"model.bin": b"\x00\x01", "t.csv": b"n\n1\n"}
+    assert (client.exists("bucket", "t.csv"), client.exists("bucket", "none")) == (True, False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from spellbook_core.project.packages import CLIENT_DRIVERS
 from spellbook_core.worker.mage_shim.drivers import driver
 from spellbook_core.worker.mage_shim.files import format_of, frame_from_bytes, frame_to_bytes
+from spellbook_core.worker.mage_shim.sql import not_offered
 
 
 class _Client:
@@ -39,10 +41,10 @@ class S3(_Client):
         frame = frame_from_bytes(data, format_of(object_key, format), object_key, **read)
         return frame if limit is None else frame.head(limit)
 
-    def export(self, df: Any, bucket_name: str, object_key: str, format: object = None, **write: Any) -> None:
-        """Write a table into an object."""
-        data = frame_to_bytes(df, format_of(object_key, format), object_key, **write)
-        self.client.put_object(Bucket=bucket_name, Key=object_key, Body=data)
+    def export(self, data: Any, bucket_name: str, object_key: str, format: object = None, **write: Any) -> None:
+        """Write a table, or the file at a path, into an object."""
+        content = _content(data, object_key, format, write)
+        self.client.put_object(Bucket=bucket_name, Key=object_key, Body=content)
 
     def exists(self, bucket_name: str, prefix: str) -> bool:
         """Return whether any object begins with `prefix`."""
@@ -71,10 +73,14 @@ class GoogleCloudStorage(_Client):
         frame = frame_from_bytes(data, format_of(object_key, format), object_key, **read)
         return frame if limit is None else frame.head(limit)
 
-    def export(self, df: Any, bucket_name: str, object_key: str, format: object = None, **write: Any) -> None:
-        """Write a table into an object."""
-        data = frame_to_bytes(df, format_of(object_key, format), object_key, **write)
-        self.client.bucket(bucket_name).blob(object_key).upload_from_string(data)
+    def export(self, data: Any, bucket_name: str, object_key: str, format: object = None, **write: Any) -> None:
+        """Write a table, or the file at a path, into an object."""
+        content = _content(data, object_key, format, write)
+        self.client.bucket(bucket_name).blob(object_key).upload_from_string(content)
+
+    def exists(self, bucket_name: str, prefix: str) -> bool:
+        """Return whether there is an object of this name."""
+        return bool(self.client.bucket(bucket_name).blob(prefix).exists())
 
     @classmethod
     def with_config(cls, config: Any, **options: Any) -> GoogleCloudStorage:
@@ -97,8 +103,21 @@ class BigQuery(_Client):
         """Execute one statement and wait for its end."""
         self.client.query(query_string).result()
 
+    @classmethod
+    def with_credentials_file(cls, path_to_credentials: str, **options: Any) -> BigQuery:
+        """Return a client with the service account's key in a file."""
+        return cls(**_google({"GOOGLE_SERVICE_ACC_KEY_FILEPATH": path_to_credentials}), **options)
+
+    @classmethod
+    def with_credentials_object(cls, credentials: Mapping[str, str], **options: Any) -> BigQuery:
+        """Return a client with a service account's key."""
+        return cls(**_google({"GOOGLE_SERVICE_ACC_KEY": credentials}), **options)
+
     def export(self, df: Any, table_id: str, if_exists: str = "replace", **options: Any) -> None:
         """Write a table, e.g. to `project.dataset.table`, and wait for its end."""
+        for name in ("unique_constraints", "query_string"):
+            if options.get(name):
+                raise not_offered(f"'{name}' for BigQuery, an export option")
         modes = {"replace": "WRITE_TRUNCATE", "append": "WRITE_APPEND", "fail": "WRITE_EMPTY"}
         job = self._module.LoadJobConfig(write_disposition=modes[str(if_exists)])
         self.client.load_table_from_dataframe(df, table_id, job_config=job).result()
@@ -124,8 +143,8 @@ class MongoDB(_Client):
 
     def load(
         self,
-        query: Mapping[str, Any] | None = None,
         collection: str | None = None,
+        query: Mapping[str, Any] | None = None,
         limit: int | None = None,
         **options: Any,
     ) -> Any:
@@ -134,12 +153,12 @@ class MongoDB(_Client):
 
         return pd.DataFrame(list(self._of(collection).find(query or {}, limit=limit or 0)))
 
-    def export(self, df: Any, collection: str | None = None, if_exists: str = "append", **options: Any) -> None:
-        """Write the rows of a table as documents."""
+    def export(self, data: Any, collection: str | None = None, if_exists: str = "append", **options: Any) -> None:
+        """Write the rows of a table, or a list of dictionaries, as documents."""
         target = self._of(collection)
         if str(if_exists) == "replace":
             target.drop()
-        rows = df.to_dict("records")
+        rows = data if isinstance(data, list) else data.to_dict("records")
         if rows:
             target.insert_many(rows)
 
@@ -156,6 +175,13 @@ class MongoDB(_Client):
         keys |= {"MONGODB_PASSWORD": "password"}
         settings = _picked(config, keys)
         return cls(**({**settings, "port": int(settings["port"])} if "port" in settings else settings), **options)
+
+
+def _content(data: Any, object_key: str, format: object, write: Mapping[str, Any]) -> bytes:
+    """Return the bytes of an object: of the file at a path, or of a table in the object's format."""
+    if isinstance(data, str) and Path(data).is_file():
+        return Path(data).read_bytes()
+    return frame_to_bytes(data, format_of(object_key, format), object_key, **write)
 
 
 def _picked(config: Any, keys: Mapping[str, str]) -> dict[str, Any]:

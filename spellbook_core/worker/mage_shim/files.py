@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -92,6 +92,11 @@ def frame_to_bytes(frame: Any, form: str, name: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
+def _files_below(folders: Iterable[str | os.PathLike[str]]) -> list[str | os.PathLike[str]]:
+    """Return the files of folders and of the folders in them, by name; mage's order is the disk's."""
+    return [path for folder in folders for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+
+
 def _require(form: str) -> None:
     """Say which driver is missing before pandas says it in its own way."""
     packages = {"xlsx": ("openpyxl", "openpyxl"), "xml": ("lxml", "lxml"), "hdf5": ("tables", "tables")}
@@ -117,11 +122,29 @@ class FileIO:
         return None
 
     def load(
-        self, filepath: str | os.PathLike[str], format: object = None, limit: int | None = None, **read: Any
+        self,
+        filepath: str | os.PathLike[str] | None = None,
+        format: object = None,
+        file_directories: Sequence[str | os.PathLike[str]] | None = None,
+        limit: int | None = None,
+        **read: Any,
     ) -> Any:
-        """Return the table in a file or behind an address; `read` goes to pandas."""
-        name = os.fspath(filepath)
-        frame = read_frame(filepath, format_of(name, format), name, **read)
+        """Return the table in a file or behind an address, or of all files below folders; `read` goes to pandas.
+
+        Raises:
+            DataFileError: There is nothing to read. [SB-WRK-037]
+        """
+        import pandas as pd
+
+        places = [filepath] if filepath is not None else _files_below(file_directories or ())
+        if not places:
+            folders = ", ".join(str(folder) for folder in file_directories or ())
+            raise DataFileError(
+                f"FileIO().load found no file below {folders}." if folders else "FileIO().load needs a path.",
+                hint="write FileIO().load('data/in.csv') or FileIO().load(file_directories=['data']).",
+            )
+        frames = [read_frame(each, format_of(os.fspath(each), format), os.fspath(each), **read) for each in places]
+        frame = frames[0] if filepath is not None else pd.concat(frames, ignore_index=True)
         return frame if limit is None else frame.head(limit)
 
     def export(

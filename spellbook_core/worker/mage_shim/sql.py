@@ -145,7 +145,7 @@ class SqlClient:
             UnsupportedActionError: An option of mage that would change the result is not offered. [SB-WRK-036]
         """
         if options.get("query_string"):
-            raise _not_offered("The export option 'query_string'")
+            raise not_offered("The export option 'query_string'")
         if table_name is None:
             schema_name, table_name = None, schema_name
         frame = _prepared(df, index)
@@ -244,11 +244,12 @@ class SqlClient:
 def refuse_conflicts(database: str, unique: Unique) -> str:
     """Return the clause for a database whose conflicts are not handled here: none. Raises when one is wanted."""
     if unique.columns and unique.method:
-        raise _not_offered(f"'unique_conflict_method' for {database}, an export option")
+        raise not_offered(f"'unique_conflict_method' for {database}, an export option")
     return ""
 
 
-def _not_offered(what: str) -> UnsupportedActionError:
+def not_offered(what: str) -> UnsupportedActionError:
+    """Return the error for an option of mage that would change what is written."""
     return UnsupportedActionError(
         f"{what} of mage is not offered.",
         hint="export to a table of its own, then combine with an SQL statement by execute().",
