@@ -353,6 +353,13 @@ from mage_ai.orchestration.db.models.schedules import PipelineRun
 from mage_ai.data_preparation.variable_manager import get_variable, get_global_variable, set_global_variable
 from mage_ai.data_preparation.models.block.remote.models import RemoteBlock
 from mage_ai.data_preparation.models.global_data_product import GlobalDataProduct
+from mage_ai.orchestration.triggers.api import trigger_pipeline
+
+def refusal(function, *arguments, **options):
+    try:
+        return function(*arguments, **options)
+    except Exception as error:
+        return error.code
 """,
             """
 set_global_variable("other", "day", "2024-01-01")
@@ -361,6 +368,8 @@ return {
     "recent": check_status("other", kwargs["execution_date"], hours=24),
     "block": check_status("other", kwargs["execution_date"], block_uuid="target"),
     "long_ago": check_status("other", long_ago),
+    "refused": [refusal(trigger_pipeline, "other", "/home/src/elsewhere"), refusal(trigger_pipeline, "other",
+                return_remote_blocks=True), refusal(check_status, "broken", kwargs["execution_date"])],
     "output": get_variable("other", "target", "output_1"),
     "remote": RemoteBlock.load(block_uuid="target", pipeline_uuid="other").get_outputs(),
     "product": GlobalDataProduct.get("numbers").get_outputs(),
@@ -372,13 +381,18 @@ return {
     )
     products = "numbers:\n  object_type: pipeline\n  object_uuid: other\n  outdated_after:\n    seconds: 600\n"
     (tmp_path / "projects" / "demo" / "global_data_products.yaml").write_text(products)
+    make_project(
+        tmp_path, blocks={"target": BlockFile(TARGET, "data_loader")}, pipeline="broken", variables={"rows": 0}
+    )
     assert ran(tmp_path, "other", rows=2)[0].status is Status.COMPLETED
+    assert ran(tmp_path, "broken", rows=-1)[0].status is Status.FAILED
     run, found, values = ran(tmp_path)
     assert run.status is Status.COMPLETED, found["load"].error
     assert values["load"][0] == {
         "recent": True,
         "block": True,
         "long_ago": False,
+        "refused": ["SB-WRK-036", "SB-WRK-036", "SB-WRK-035"],
         "output": 1,
         "remote": [0, 1],
         "product": {"target": [0, 1]},

@@ -46,9 +46,9 @@ class RemoteBlock:
     """A block of a pipeline of this project, as a value that another block may return."""
 
     block_uuid: str
-    pipeline_uuid: str
-    repo_path: str = ""
     execution_partition: str | None = None
+    pipeline_uuid: str = ""
+    repo_path: str = ""
 
     @classmethod
     def load(cls, **values: Any) -> RemoteBlock:
@@ -136,7 +136,8 @@ class GlobalDataProduct:
 
         Without a completed run it is; without `outdated_after` one that is there holds for ever, as in mage.
         """
-        ended = [run for run in PipelineRun.recent(self.object_uuid, 200) if run.status is Status.COMPLETED]
+        recent = PipelineRun.recent(self.object_uuid, 200)
+        ended = [run for run in recent if run.is_whole and run.status is Status.COMPLETED]
         if not ended:
             return True
         age = {name: int(value) for name, value in self.outdated_after.items() if name in _AGES and value}

@@ -12,7 +12,7 @@ from spellbook_core.model.run import PipelineRun as StoredRun
 from spellbook_core.model.run import Status
 from spellbook_core.runs.records import RunFilter
 from spellbook_core.worker.mage_shim import place
-from spellbook_core.worker.mage_shim.failures import UnsupportedActionError
+from spellbook_core.worker.mage_shim.failures import TriggeredRunError, UnsupportedActionError
 
 RECENT_HOURS = 24
 """How far `check_status` looks back when the block says nothing; mage's default."""
@@ -52,7 +52,10 @@ class BlockRun:
 
 @dataclass
 class PipelineRun:
-    """One run of a pipeline; `status` compares equal to mage's words."""
+    """One run of a pipeline; `status` compares equal to mage's words.
+
+    `is_whole` is False of a run of chosen blocks in the notebook, which mage does not count.
+    """
 
     id: int
     pipeline_uuid: str
@@ -63,6 +66,7 @@ class PipelineRun:
     started_at: datetime | None = None
     completed_at: datetime | None = None
     pipeline_schedule_name: str = ""
+    is_whole: bool = True
     PipelineRunStatus = Status
     query = repo_query = _NoQuery()
 
@@ -117,6 +121,7 @@ def _model(run: StoredRun) -> PipelineRun:
         started_at=run.started_at,
         completed_at=run.ended_at,
         pipeline_schedule_name=run.trigger,
+        is_whole=run.selection.blocks is None,
     )
 
 
@@ -127,10 +132,11 @@ def check_status(
     hours: float | None = None,
     **options: object,
 ) -> bool:
-    """Return whether the pipeline, or one block of it, completed in the `hours` up to `execution_date`.
+    """Return whether the pipeline, or one block of it, completed in its newest run of the `hours` up to a date.
 
     Raises:
         NotFoundError: There is no such pipeline or block. [SB-SYS-002]
+        TriggeredRunError: It failed or was cancelled in that run, so that waiting has no end. [SB-WRK-035]
     """
     from spellbook_core.project.metadata import load_pipeline
 
@@ -142,11 +148,20 @@ def check_status(
         load_pipeline(layout.pipeline_file(pipeline_uuid)).pipeline.block(block_uuid)
     until = execution_date if execution_date.tzinfo else execution_date.replace(tzinfo=UTC)
     since = until - timedelta(hours=RECENT_HOURS if hours is None else hours)
-    for run in PipelineRun.recent(pipeline_uuid, 200):
-        if not since <= run.execution_date <= until:
-            continue
-        if not block_uuid and run.status is Status.COMPLETED:
-            return True
-        if block_uuid and any(b.block_uuid == block_uuid and b.status is Status.COMPLETED for b in run.block_runs):
-            return True
-    return False
+    runs = [each for each in PipelineRun.recent(pipeline_uuid, 200) if each.is_whole]
+    runs = [run for run in runs if since <= run.execution_date <= until]
+    if not runs:
+        return False
+    newest = max(runs, key=lambda run: run.execution_date)
+    status = newest.status
+    if block_uuid:
+        found = [each.status for each in newest.block_runs if each.block_uuid == block_uuid]
+        status = found[0] if found else Status.INITIAL
+    if status in {Status.FAILED, Status.CANCELLED}:
+        what = f"Block '{block_uuid}' of pipeline" if block_uuid else "Pipeline"
+        raise TriggeredRunError(
+            f"{what} '{pipeline_uuid}' ended as {status.value} in run {newest.id}: there is nothing to wait for.",
+            hint=f"look at it with `spellbook logs {newest.id}`, and run it again first.",
+            run=newest.id,
+        )
+    return status is Status.COMPLETED

@@ -17,7 +17,7 @@ from spellbook_core.model.naming import PipelineUuid, RunId
 from spellbook_core.model.run import NewRun, Status
 from spellbook_core.worker import boot
 from spellbook_core.worker.mage_shim import awaiting, place
-from spellbook_core.worker.mage_shim.failures import TriggeredRunError
+from spellbook_core.worker.mage_shim.failures import TriggeredRunError, UnsupportedActionError
 from spellbook_core.worker.mage_shim.runs import PipelineRun
 
 POLL_S = 1.0
@@ -31,6 +31,7 @@ _COMMAND = "from spellbook_core.cli.main import main; main()"
 
 def trigger_pipeline(
     pipeline_uuid: str,
+    repo_path: str | Mapping[str, Any] | None = None,
     variables: Mapping[str, Any] | None = None,
     check_status: bool = False,
     error_on_failure: bool = False,
@@ -46,6 +47,7 @@ def trigger_pipeline(
 
     Args:
         pipeline_uuid: Which pipeline.
+        repo_path: The folder of this project; older mage took the variables in this place.
         variables: Runtime variables: text, numbers, lists, mappings.
         check_status: Wait for the end.
         error_on_failure: Raise when the run did not complete.
@@ -56,10 +58,14 @@ def trigger_pipeline(
 
     Raises:
         NotFoundError: There is no such pipeline. [SB-SYS-002]
+        UnsupportedActionError: It is another project's, or blocks are to be handed over as references. [SB-WRK-036]
         TriggeredRunError: It failed, or did not end in time; or it would be waited for and could never end, because it
             waits for the run of this block, at once or by a detour, or finds no place beside blocks that wait.
             [SB-WRK-035]
     """
+    if isinstance(repo_path, Mapping):
+        repo_path, variables = None, repo_path
+    _refuse(repo_path, options)
     layout = place.project()
     if pipeline_uuid not in layout.pipeline_uuids():
         known = ", ".join(layout.pipeline_uuids()[:12])
@@ -80,6 +86,21 @@ def trigger_pipeline(
             run=run.id,
         )
     return run
+
+
+def _refuse(repo_path: object, options: Mapping[str, object]) -> None:
+    """Refuse what would start another pipeline than the one that is meant, or hand on something else."""
+    if repo_path is not None and os.path.basename(os.path.normpath(str(repo_path))) != place.project().root.name:
+        raise UnsupportedActionError(
+            f"trigger_pipeline starts pipelines of this project, not of {repo_path}.",
+            hint="run the other project's pipeline by itself: `spellbook run PROJECT PIPELINE`.",
+        )
+    for name in ("remote_blocks", "return_remote_blocks"):
+        if options.get(name):
+            raise UnsupportedActionError(
+                f"'{name}' of mage's trigger_pipeline is not offered.",
+                hint="read the other pipeline's outputs with get_variable('pipeline', 'block', 'output_0').",
+            )
 
 
 def _engine() -> socket.socket | None:
