@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 MAX_ROWS_AS_VALUES = 10_000
 """Most rows that `block_output` of a template hands over as values; a larger table belongs into FROM."""
+
+_ALIKE = ({"int", "float"}, {"str"}, {"bool"})
+"""Types of values that make one column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Parents:
             return [Source((own, short), (), lambda: self._made(read_input(given, self._store)[0], own))]
         if given.children is not None:
             return [Source((own, short), _columns(given.outputs), lambda: self._together(given))]
-        return [
+        found = [
             Source(
                 (own, short) if output.index == 0 else (f"{own}_{output.index}",),
                 _columns([output]),
@@ -77,6 +80,20 @@ class Parents:
             )
             for output in given.outputs
         ]
+        if _may_be_rows(given.outputs):
+            found[0] = replace(found[0], read=partial(self._rows, given))
+        return found
+
+    def _rows(self, given: BlockInput) -> Any:
+        """Return the list that a block returned, which is stored entry by entry.
+
+        Dictionaries without a key in common are no rows of one table: of them it is the first.
+        """
+        values = [self._store.get(output.artifact) for output in given.outputs]
+        records = [value for value in values if isinstance(value, Mapping)]
+        if records and not set.intersection(*map(set, records)):
+            return self._made(values[0], given.outputs[0].name)
+        return self._made(values, given.block)
 
     def _together(self, given: BlockInput) -> Any:
         import pyarrow as pa
@@ -89,7 +106,7 @@ class Parents:
 
         if output.artifact.format in ARROW_FORMATS:
             self._store.verify(output.artifact)
-            return open_shown(self._store, output.artifact)[0]
+            return _without_halves(open_shown(self._store, output.artifact)[0])
         return self._made(self._store.get(output.artifact), output.name)
 
     def _made(self, value: object, name: str) -> Any:
@@ -128,8 +145,26 @@ class Parents:
         return rows
 
 
+def _may_be_rows(outputs: Sequence[OutputInfo]) -> bool:
+    """Return whether outputs are the entries of one list: all records, or all values of one kind."""
+    if len(outputs) < 2 or any(output.artifact.format != "json" for output in outputs):
+        return False
+    kinds = {output.type_name for output in outputs}
+    return kinds == {"dict"} or any(kinds <= {*alike, "NoneType"} for alike in _ALIKE)
+
+
 def _columns(outputs: Sequence[OutputInfo]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column.name for output in outputs for column in output.columns))
+
+
+def _without_halves(table: Any) -> Any:
+    """Return a table with half floats, which DuckDB does not know, as floats."""
+    import pyarrow as pa
+
+    for position, field in enumerate(table.schema):
+        if pa.types.is_float16(field.type):
+            table = table.set_column(position, field.name, table.column(position).cast(pa.float32()))
+    return table
 
 
 def _made_table(value: Any) -> Any:
@@ -149,6 +184,7 @@ def _made_table(value: Any) -> Any:
         return pa.table(dict(value)) if is_columns else pa.Table.from_pylist([dict(value)])
     if isinstance(value, (list, tuple)):
         if value and all(isinstance(row, Mapping) for row in value):
-            return pa.Table.from_pylist([dict(row) for row in value])
+            names = dict.fromkeys(name for row in value for name in row)  # from_pylist takes those of the first row
+            return pa.table({name: [row.get(name) for row in value] for name in names})
         return pa.table({"value": list(value)})
     return pa.table({"value": [value]})

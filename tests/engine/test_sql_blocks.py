@@ -196,9 +196,23 @@ def test_provider_that_is_not_offered_is_named(ctx, tmp_path):
 def test_values_and_records_of_python_are_tables_too(ctx, tmp_path):
     records = "@data_loader\ndef load(*args, **kwargs):\n    return {'limit': 3, 'shops': ['a', 'b']}"
     several = "@data_loader\ndef load(*args, **kwargs):\n    return [1, 2], {'x': 1.5}"
+    listed = "@data_loader\ndef load(*args, **kwargs):\n    return [{'n': 1}, {'n': 2, 'late': 'x'}, {'n': None}]"
+    plain = "@data_loader\ndef load(*args, **kwargs):\n    return [1, 2.5, None]"
+    half = "import pandas as pd\n@data_loader\ndef f(*args, **kwargs):\n    return pd.DataFrame({'h': [1.5]}, dtype='f2')"
+    apart = "@data_loader\ndef load(*args, **kwargs):\n    return {'n': 1}, {'other': 2}"
     blocks = {
         "settings": BlockFile(records, "data_loader"),
         "several": BlockFile(several, "data_loader"),
+        "listed": BlockFile(listed, "data_loader"),
+        "plain": BlockFile(plain, "data_loader"),
+        "apart": BlockFile(apart, "data_loader"),
+        "half": BlockFile(half, "data_loader"),
+        "lists": sql(
+            "select sum(n), max(late), (select count(*) from {{ df_1 }}), (select sum(value) from plain), "
+            "(select n from apart), (select n from {{ df_1[1] }}), (select h from half) "
+            "from listed",
+            ["listed", "plain", "apart", "half"],
+        ),
         "used": sql(
             "select {{ block_output('settings')['limit'] }} as most, s.limit,\n"
             "'a' in {{ block_output('settings').shops }} as there,\n"
@@ -211,6 +225,8 @@ def test_values_and_records_of_python_are_tables_too(ctx, tmp_path):
     found = run(ctx)
     assert found["used"].error is None
     assert rows(ctx, found["used"]) == [[3, 3, True, True, 3, 1.5]]
+    assert found["lists"].error is None
+    assert rows(ctx, found["lists"]) == [[3, "x", 3, 3.5, 1, 2, 1.5]]
 
 
 def test_items_of_dynamic_parents_and_rows_of_children_are_tables(ctx, tmp_path):
