@@ -100,6 +100,11 @@ def draw() -> None:
     is_whole_page = False
 
 
+def is_open() -> bool:
+    """Return whether a dialog of `ask` is open."""
+    return _here().request is not None
+
+
 def buttons(label: str, *, key: str, icon: str, act: Callable[[], object], is_ready: bool = True) -> None:
     """Draw Cancel and the button that carries out a dialog of `ask`; see `draw_buttons`."""
     draw_buttons(_here(), label, key=key, icon=icon, act=act, fragment=FRAGMENT, is_ready=is_ready)

@@ -13,7 +13,7 @@ _MOST_ROWS = 8
 """Above this many the list scrolls."""
 
 
-@st.fragment
+@st.fragment(key="secrets")
 def card() -> None:
     """Draw the card as a fragment of its own."""
     with boundary.guarded(), st.container(border=True, key="settings_secrets"):

@@ -6,9 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.commands import navigation
 
 from spellbook_core.errors import SpellbookError
-from spellbook_core.ui import boundary, engine_watch, open_dialog, projects, state, style
+from spellbook_core.ui import boundary, engine_watch, open_dialog, parts, projects, state, style
+
+_NO_SUCH_PAGE = "_no_such_page"
+"""Key of the session: whether the address of this run names none of our pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ def main() -> None:
     st.logo(style.WORDMARK_SVG, icon_image=style.MARK_SVG)
     pages = {route.name: _page(route) for route in ROUTES}
     state.register_pages(pages)
+    st.session_state[_NO_SUCH_PAGE] = False
+    navigation.send_page_not_found = _note_no_such_page  # Streamlit's own dialog would stand before another page
     current = st.navigation(list(pages.values()), position="hidden")
     route = next(route for route in ROUTES if pages[route.name].url_path == current.url_path)
     with boundary.guarded():
@@ -58,7 +64,9 @@ def _frame(route: Route, current) -> None:
     boundary.undo_bar()
     engine_watch.banner(project)
     open_dialog.draw()
-    if not route.needs_project:
+    if st.session_state[_NO_SUCH_PAGE]:
+        _no_such_page()
+    elif not route.needs_project:
         current.run()
     elif not has_projects:
         projects.first_project()
@@ -66,6 +74,16 @@ def _frame(route: Route, current) -> None:
         boundary.show_error(problem.to_dict())
     else:
         current.run()
+
+
+def _note_no_such_page(_ctx: object) -> None:
+    st.session_state[_NO_SUCH_PAGE] = True
+
+
+def _no_such_page() -> None:
+    parts.empty("search_off", "No page has this address", "It may be misspelled, or from another version of Spellbook.")
+    with st.container(horizontal_alignment="center"):
+        state.link("pipelines", "Go to Pipelines", icon=":material/arrow_back:")
 
 
 def _project_in_view() -> tuple[str | None, SpellbookError | None]:

@@ -1,6 +1,6 @@
 """What a message of the browser has drawn: all that it changed, and what was interrupted for it. Mended in Streamlit.
 
-Three more faults of Streamlit 1.67, after those in `streamlit_mends`: they lose what is to be drawn, or a click. Each
+Four more faults of Streamlit 1.67, after those in `streamlit_mends`: they lose what is to be drawn, or a click. Each
 has a test in `tests/ui/test_streamlit_mends.py` that fails without its mend.
 
 7. Where a callback asks for named fragments, these are drawn and nothing else. What was half drawn when the message
@@ -11,6 +11,9 @@ has a test in `tests/ui/test_streamlit_mends.py` that fails without its mend.
    where each widget stands: their fragments are drawn, too.
 9. A fragment's id says where it stands, so it has another one once something appears above it. A click that the browser
    sent before it heard of that was thrown away, or acted on but not shown. Old ids now lead to the same fragment.
+10. The browser stops the timers of all fragments (`run_every`) when a run of the whole page begins, for it names them
+    anew. One that ends in its callbacks, since they ask for fragments, never comes to that: clocks stood still after a
+    click. The timers are then named again.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any
 
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.fragment import MemoryFragmentStorage
 from streamlit.runtime.scriptrunner import RerunData, RerunException, get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests, ScriptRequestType
@@ -39,6 +44,22 @@ _ACT = "_spellbook_act"
 
 _NAMES = "_spellbook_names"
 """Attribute of a session's fragments: id -> key, of all that ever were."""
+
+_TIMERS = "_spellbook_timers"
+"""Attribute of a session: its `_Timers`."""
+
+
+@dataclass(slots=True)
+class _Timers:
+    """The timers of a tab.
+
+    Attributes:
+        named: Fragment -> the message that starts its timer, as the browser knows them.
+        stopped: Those that the beginning of a run of the whole page has stopped and that it has not named yet.
+    """
+
+    named: dict[str, ForwardMsg] = field(default_factory=dict)
+    stopped: dict[str, ForwardMsg] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -89,6 +110,7 @@ def install() -> None:
     SessionState._call_callbacks = _with_all_homes(SessionState._call_callbacks)  # type: ignore[method-assign]
     SessionState._execute_widget_callback = _noting_answer(SessionState._execute_widget_callback)  # type: ignore[method-assign]
     WStates.call_callback = _noting_answer_of_one(WStates.call_callback)  # type: ignore[method-assign]
+    AppSession._enqueue_forward_msg = _naming_timers(AppSession._enqueue_forward_msg)  # type: ignore[method-assign]
     MemoryFragmentStorage.register = _noting_name(MemoryFragmentStorage.register)  # type: ignore[method-assign]
     MemoryFragmentStorage.contains = _or_ever_did(MemoryFragmentStorage.contains)  # type: ignore[method-assign]
     MemoryFragmentStorage.order_fragment_ids = _as_they_are_now(MemoryFragmentStorage.order_fragment_ids)  # type: ignore[method-assign]
@@ -241,6 +263,46 @@ def _for(request: RerunData, drawn: Iterable[str]) -> RerunData:
     if _WHOLE in names:
         return replace(request, fragment_id_queue=[], is_fragment_scoped_rerun=False)
     return replace(request, fragment_id_queue=names)
+
+
+# --- timers
+
+
+def _naming_timers(original: Any) -> Any:
+    @wraps(original)
+    def enqueue_forward_msg(self: AppSession, message: ForwardMsg) -> None:
+        original(self, message)
+        timers: _Timers | None = getattr(self, _TIMERS, None)
+        if timers is None:
+            timers = _Timers()
+            setattr(self, _TIMERS, timers)
+        for stopped in _follow(timers, message):
+            original(self, stopped)
+
+    return enqueue_forward_msg
+
+
+def _follow(timers: _Timers, message: ForwardMsg) -> list[ForwardMsg]:
+    """Note what a message does to the timers; return the messages that start again what was stopped for nothing."""
+    kind = message.WhichOneof("type")
+    if kind == "auto_rerun":
+        timers.named[message.auto_rerun.fragment_id] = message
+        timers.stopped.pop(message.auto_rerun.fragment_id, None)
+    elif kind == "stop_auto_rerun":
+        for fragment_id in message.stop_auto_rerun.fragment_ids:
+            timers.named.pop(fragment_id, None)
+            timers.stopped.pop(fragment_id, None)
+    elif kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+        timers.stopped.clear()  # fragments that are not there any more
+    elif kind == "new_session" and not message.metadata.run.fragment_ids:
+        timers.stopped.update(timers.named)
+        timers.named.clear()
+    elif kind == "new_session":
+        again = list(timers.stopped.values())
+        timers.named.update(timers.stopped)
+        timers.stopped.clear()
+        return again
+    return []
 
 
 # --- where fragments stand

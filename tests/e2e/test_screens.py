@@ -55,6 +55,9 @@ def test_hostile_texts_do_nothing_on_any_screen(own, page_factory):
         page.locator(".st-key-nav").get_by_role("link", name=screen, exact=True).click()
         expect(page.get_by_role("heading", name=screen, exact=True)).to_be_visible(timeout=SLOW_S)
         assert page.evaluate("window.__pwn") is None
+    page.goto(f"{own.origin}/no_such_page?project={own.name}")
+    page.get_by_role("link", name="Go to Pipelines").click()
+    expect(page.get_by_role("heading", name="Pipelines", exact=True)).to_be_visible(timeout=SLOW_S)
     page.locator(".st-key-nav").get_by_role("link", name="Files", exact=True).click()
     page.get_by_role("button", name="notes.md").click()
     expect(page.locator(".cm-content")).to_contain_text("onerror", timeout=SLOW_S)

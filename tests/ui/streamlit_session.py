@@ -110,6 +110,19 @@ class Session:
         """Return the texts that reached the browser, oldest first."""
         return [message.delta.new_element.text.body for message in self.sent if message.HasField("delta")]
 
+    def timers(self) -> set[str]:
+        """Return the fragments whose timers go in the browser, which does as the messages say."""
+        going: set[str] = set()
+        for message in self.sent:
+            kind = message.WhichOneof("type")
+            if kind == "new_session" and not message.metadata.run.fragment_ids:
+                going.clear()
+            elif kind == "auto_rerun":
+                going.add(message.auto_rerun.fragment_id)
+            elif kind == "stop_auto_rerun":
+                going.difference_update(message.stop_auto_rerun.fragment_ids)
+        return going
+
     def close(self) -> None:
         self._app.shutdown()
         self._loop.close()

@@ -40,7 +40,7 @@ def dialog():
     note("dialog")
 
 
-@st.fragment(key="clock")
+@st.fragment(key="clock", run_every=60)
 def clock():
     note("clock")
 
@@ -158,3 +158,17 @@ def test_what_an_ended_run_has_drawn_is_sent_though_a_message_comes_before_it_is
     tab.send(fragment=tab.fragment("clock"), timer=True)
     tab.settle()
     assert [text for text in tab.texts() if text] == ["counted 1", "clock"]
+
+
+def test_timers_go_on_after_a_click_that_asks_for_a_fragment(tab: Session) -> None:
+    assert tab.timers() == {tab.fragment("clock")}
+    tab.send(("ask", True))
+    tab.settle()
+    assert tab.timers() == {tab.fragment("clock")}
+    before = tab.fragment("clock")
+    tab.send(("warn", True))  # the clock moves down the page
+    tab.settle()
+    assert tab.timers() == {tab.fragment("clock")} != {before}
+    tab.send(("ask", True))
+    tab.settle()
+    assert tab.timers() == {tab.fragment("clock")}

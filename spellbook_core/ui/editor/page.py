@@ -12,7 +12,7 @@ import streamlit as st
 from spellbook_core.model.block import Block
 from spellbook_core.model.naming import PipelineUuid, ProjectName
 from spellbook_core.services.wiring import Context
-from spellbook_core.ui import boundary, parts, state
+from spellbook_core.ui import boundary, open_dialog, parts, state
 from spellbook_core.ui.components.live import live
 from spellbook_core.ui.editor import (
     actions,
@@ -206,12 +206,17 @@ def _listen(editor: Editor) -> None:
     st.fragment(safety_net, key="ed_safety_net", run_every=_SAFETY_NET_S)()
 
 
+def _has_dialog(editor: Editor) -> bool:
+    """Return whether a dialog is open over the editor: its own, or one of the page around it (New project)."""
+    return editor.session.dialogs.request is not None or open_dialog.is_open()
+
+
 def _is_overdue(editor: Editor) -> bool:
     stale = _stale(editor)
     before, editor.session.overdue = editor.session.overdue, stale or []
-    if editor.session.dialogs.request is not None:
+    if _has_dialog(editor):
         return False
-    return stale is None or (bool(stale) and stale == before)
+    return stale is None or editor.session.is_page_due or (bool(stale) and stale == before)
 
 
 def _on_events(editor: Editor, events: list[dict[str, object]]) -> None:
@@ -222,7 +227,7 @@ def _on_events(editor: Editor, events: list[dict[str, object]]) -> None:
     following = sync.progress_keys(events, project=editor.project, pipeline=editor.uuid)
     wanted = dict.fromkeys([*stale, *(key for key in following if key in editor.session.shown)])
     if wanted:
-        scope.redraw(*wanted)
+        scope.redraw(*wanted, keys.PAGE_LIVE)  # the listener, too: it tells the browser that they have arrived
 
 
 def _stale(editor: Editor) -> list[str] | None:
@@ -234,7 +239,7 @@ def _stale(editor: Editor) -> list[str] | None:
     before = editor.file_hash
     editor.read()
     if editor.file_hash != before:
-        if editor.session.dialogs.request is None:
+        if not _has_dialog(editor):
             return None
         editor.session.is_page_due = True
     saving.changed_sources(editor)

@@ -26,6 +26,10 @@ _CHARACTERS = 90
 _BAR_PART = 0.85
 """Of the time between two bars of a time series, what the bar takes."""
 
+_MONTH, _YEAR = timedelta(days=28), timedelta(days=365)
+_MOST_TICKS = 8
+"""Marks on an axis of months or years."""
+
 _COLOURS = [
     "#6d5ae6",
     "#f97316",
@@ -110,6 +114,8 @@ def _series(picture):
     is_lying = bool(picture.get("is_horizontal")) and not is_line and kind == "O"
     has_few = len(picture["x"]) <= _MOST_LABELS
     axis = {"labels": has_few, "labelLimit": 160, "labelAngle": _angle(picture["x"])} if kind == "O" else {}
+    if kind == "T":
+        axis = _calendar(picture)
     x_options = {"title": picture.get("x_title") or None, "sort": None, "axis": alt.Axis(grid=False, **axis)}
     v_options = {"title": names[0] if len(names) == 1 else None, "scale": alt.Scale(zero=not is_line)}
     across, up = (alt.Y, alt.X) if is_lying else (alt.X, alt.Y)
@@ -134,8 +140,7 @@ def _series(picture):
 
 def _spans(picture) -> list[dict[str, object]]:
     """Return the bars of a time series, each as wide as the time up to the next one, shared by the series."""
-    starts = [datetime.fromisoformat(moment) for moment in picture["x"]]
-    gaps = [after - before for before, after in pairwise(starts)] or [timedelta(days=1)]
+    starts, gaps = _moments(picture)
     usual = sorted(gaps)[len(gaps) // 2]
     rows: list[dict[str, object]] = []
     for number, series in enumerate(picture["series"]):
@@ -145,6 +150,23 @@ def _spans(picture) -> list[dict[str, object]]:
             span = {"x": begin.isoformat(), "e": (begin + wide).isoformat(), "t": start.isoformat()}
             rows.append({**span, "s": series["name"], "v": value})
     return rows
+
+
+def _moments(picture) -> tuple[list[datetime], list[timedelta]]:
+    """Return the moments of a time series and the time between each and the next."""
+    moments = [datetime.fromisoformat(moment) for moment in picture["x"]]
+    return moments, [after - before for before, after in pairwise(moments)] or [timedelta(days=1)]
+
+
+def _calendar(picture) -> dict[str, object]:
+    """Return the axis of a time series that goes by months or years: Vega would count it in days or halves of years."""
+    moments, gaps = _moments(picture)
+    usual = sorted(gaps)[len(gaps) // 2]
+    unit = "year" if usual >= _YEAR else "month" if usual >= _MONTH else None
+    if unit is None:
+        return {}
+    step = -(-len(moments) // _MOST_TICKS)
+    return {"tickCount": {"interval": unit, "step": step}, "format": "%Y" if unit == "year" else "%b %Y"}
 
 
 def _angle(labels) -> int:

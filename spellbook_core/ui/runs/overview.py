@@ -22,6 +22,9 @@ BLOCK = "block"
 TOP, DETAIL = "run_top", "run_detail"
 """Keys of the page's two halves, each redrawn alone."""
 
+LISTENER = "run_live"
+"""Key of what listens to events; drawn with what an event changes, it tells the browser that the event has arrived."""
+
 _STARTED_BY = {
     "manual": "Run now",
     "notebook": "the editor, single blocks",

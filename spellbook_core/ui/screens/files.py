@@ -46,7 +46,7 @@ def render() -> None:
             parts.empty("description", "No file is open", "Choose one at the left. Blocks are files too.")
 
 
-@st.fragment
+@st.fragment(key="file_tree")
 def _tree(project: ProjectName) -> None:
     with boundary.guarded():
         search = st.text_input(
@@ -89,7 +89,7 @@ def _toggle(folder: str) -> None:
     st.session_state[_OPENED] = st.session_state.get(_OPENED, set()) ^ {folder}
 
 
-@st.fragment
+@st.fragment(key="file_editor")
 def _editor(project: ProjectName, path: str) -> None:
     with boundary.guarded():
         live(key="live_files", query={"project": project})

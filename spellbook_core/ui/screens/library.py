@@ -94,7 +94,7 @@ def render() -> None:
     _cards(project)
 
 
-@st.fragment
+@st.fragment(key="library")
 def _cards(project: ProjectName) -> None:
     with boundary.guarded():
         found = items(state.context(), project)

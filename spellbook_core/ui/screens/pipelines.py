@@ -35,7 +35,7 @@ def render() -> None:
     _overview(project)
 
 
-@st.fragment
+@st.fragment(key="pipelines")
 def _overview(project: ProjectName) -> None:
     with boundary.guarded():
         ctx = state.context()

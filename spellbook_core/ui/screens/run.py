@@ -56,7 +56,7 @@ def _wanted_run() -> PipelineRun | None:
         return None
 
 
-@st.fragment
+@st.fragment(key=overview.LISTENER)
 def _listener(run: PipelineRun) -> None:
     live(key="live_run", query={"project": run.project}, on_event=lambda events: _react(run.id, events))
 
@@ -64,9 +64,9 @@ def _listener(run: PipelineRun) -> None:
 def _react(run_id: RunId, events: list[dict[str, object]]) -> None:
     mine = [event for event in events if event.get("run_id") == run_id or event.get("kind") == "open"]
     if any(event.get("kind") not in {"log", "metric"} for event in mine):
-        overview.redraw()
+        st.rerun([overview.TOP, overview.DETAIL, overview.LISTENER])
     elif mine:
-        st.rerun(overview.DETAIL)
+        st.rerun([overview.DETAIL, overview.LISTENER])
 
 
 def _top(run_id: RunId, was_active: bool) -> None:

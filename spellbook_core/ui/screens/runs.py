@@ -34,7 +34,7 @@ def render() -> None:
     _runs(project, st.session_state["view"])
 
 
-@st.fragment
+@st.fragment(key="runs")
 def _runs(project: ProjectName, view: str) -> None:
     with boundary.guarded():
         live(key="live_runs", query={"project": project})

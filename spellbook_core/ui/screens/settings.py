@@ -31,7 +31,7 @@ def render() -> None:
         _about()
 
 
-@st.fragment
+@st.fragment(key="settings")
 def _engine() -> None:
     with boundary.guarded(), st.container(border=True, key="settings_engine"):
         live(key="live_settings")

@@ -29,3 +29,8 @@ def test_bars_of_several_series_stand_side_by_side():
     assert first["e"] == other["x"]
     assert other["t"] == MONTHS[0]
     assert other["e"] < MONTHS[1]
+
+
+def test_time_series_by_months_is_marked_by_months():
+    axis = spec(("sum(n)", [1, 2, 3]))["encoding"]["x"]["axis"]
+    assert (axis["tickCount"], axis["format"]) == ({"interval": "month", "step": 1}, "%b %Y")

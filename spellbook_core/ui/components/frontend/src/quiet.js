@@ -1,4 +1,4 @@
-// When nothing may be reported to Streamlit, because the person is on the way to another page.
+// When nothing may be reported to Streamlit: the person is on the way to another page, or chooses in a menu.
 //
 // A report that reaches the server behind a page change carries the old page's name: merged with the waiting change it
 // takes the person back, and after it it blanks the new page ("Bad delta path"). Streamlit stops its own timers on a
@@ -6,10 +6,12 @@
 
 const LEAVING_MS = 3000; // a page that is still there after this was not left
 const PRESS_MS = 250; // a button may lead to another page, too: until then the app shows that it is running
+const MENU_MS = 20000; // an open menu closes when the list around it changes; one that was forgotten does not hold it up
 const ASK_AGAIN_MS = 50;
 
 let leavingUntil = 0;
 let pressedUntil = 0;
+let menuSince = 0;
 
 function leave() {
   leavingUntil = Date.now() + LEAVING_MS;
@@ -30,6 +32,12 @@ for (const name of ["pointerdown", "pointerup", "keydown"]) {
   document.addEventListener(name, () => (pressedUntil = Date.now() + PRESS_MS), { capture: true, passive: true });
 }
 
+function isChoosing() {
+  if (!document.querySelector('[data-testid="stMenuButtonBody"]')) menuSince = 0;
+  else menuSince ||= Date.now();
+  return menuSince > 0 && Date.now() < menuSince + MENU_MS;
+}
+
 export function isLeaving() {
   return Date.now() < leavingUntil;
 }
@@ -38,6 +46,7 @@ export function isLeaving() {
 export function quietForMs() {
   const wait = Math.max(leavingUntil, pressedUntil) - Date.now();
   if (wait > 0) return wait;
+  if (isChoosing()) return ASK_AGAIN_MS;
   const app = document.querySelector('[data-testid="stApp"]');
   return app?.dataset.testScriptState === "running" ? ASK_AGAIN_MS : 0;
 }
