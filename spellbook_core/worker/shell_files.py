@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,9 +94,15 @@ def read_output(folder: Path, task: BlockTask) -> object:
     Raises:
         CommandOutputError: The file is not what its name says. [SB-WRK-092]
     """
-    path = next((folder / name for name in OUTPUTS.values() if (folder / name).is_file()), None)
+    path = next((folder / name for name in OUTPUTS.values() if os.path.lexists(folder / name)), None)
     if path is None:
         return None
+    if not path.is_file():
+        raise CommandOutputError(
+            f"Block '{task.block}' wrote a {path.name} that is no file.",
+            hint="write a file there, in the format that its name says.",
+            block=task.block,
+        )
     try:
         if path.suffix == ".json":
             value: object = json.loads(path.read_text(encoding="utf-8"))
@@ -113,5 +120,6 @@ def _table(path: Path) -> object:
     import duckdb
 
     with duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"}) as connection:
-        read = connection.read_csv if path.suffix == ".csv" else connection.read_parquet
-        return read(str(path)).to_arrow_table()
+        if path.suffix == ".csv":  # every line counts: left to itself DuckDB passes over lines at the top, and samples
+            return connection.read_csv(str(path), skiprows=0, sample_size=-1).to_arrow_table()
+        return connection.read_parquet(str(path)).to_arrow_table()

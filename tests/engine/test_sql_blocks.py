@@ -198,7 +198,7 @@ def test_values_and_records_of_python_are_tables_too(ctx, tmp_path):
     several = "@data_loader\ndef load(*args, **kwargs):\n    return [1, 2], {'x': 1.5}"
     listed = "@data_loader\ndef load(*args, **kwargs):\n    return [{'n': 1}, {'n': 2, 'late': 'x'}, {'n': None}]"
     plain = "@data_loader\ndef load(*args, **kwargs):\n    return [1, 2.5, None]"
-    half = "import pandas as pd\n@data_loader\ndef f(*args, **kwargs):\n    return pd.DataFrame({'h': [1.5]}, dtype='f2')"
+    half = "import pandas as pd\n@data_loader\ndef f(*args):\n    return pd.DataFrame({'h': [1.5]}, dtype='f2')"
     apart = "@data_loader\ndef load(*args, **kwargs):\n    return {'n': 1}, {'other': 2}"
     blocks = {
         "settings": BlockFile(records, "data_loader"),
