@@ -27,6 +27,8 @@ WAITING_MARK = "…"
 MAX_EXPLAINED = 5
 """Most failed blocks whose error is printed; a block of many children often fails in each for one reason."""
 
+USER_CODE = "SB-WRK-001"
+
 LOG_LINES = 20
 """Last printed lines shown of a failed block."""
 
@@ -162,8 +164,13 @@ def _outcome(block_run: BlockRun) -> str:
     elif block_run.status is Status.CONDITION_FAILED:
         words.append(clean(block_run.reason))
     elif block_run.error is not None:
-        words += [clean(block_run.error.exception or block_run.error.message)]
+        words += [clean(_reason(block_run.error))]
     return "   ".join(word for word in words if word)
+
+
+def _reason(error: ErrorReport) -> str:
+    """Return the exception of the block's own code as Python names it, else our own words."""
+    return error.exception if error.exception and error.code == USER_CODE else error.message
 
 
 def _conclude(context: Context, ended: PipelineRun, *, as_json: bool) -> None:
@@ -174,6 +181,8 @@ def _conclude(context: Context, ended: PipelineRun, *, as_json: bool) -> None:
         failed = [found for found in block_runs if found.status is Status.FAILED and found.children is None]
         for block_run in failed[:MAX_EXPLAINED]:
             _explain(context, ended.project, block_run)
+        if len(failed) > MAX_EXPLAINED:
+            say(f"\n  {len(failed) - MAX_EXPLAINED} more failed: spellbook logs {ended.id}", error=True)
         if failed:
             say("", error=True)
         took = seconds(ended.duration_s)
@@ -193,8 +202,7 @@ def _explain(context: Context, project: ProjectName, block_run: BlockRun) -> Non
         say(f"\n  Last lines of {clean(block_run.block)}:", error=True)
     for line in printed:
         say(f"    {clean(line.text)}", error=True)
-    what = error.exception if error.frames and error.exception else error.message
-    say(f"\n  {clean(block_run.block)}: {clean(what)}", error=True)
+    say(f"\n  {clean(block_run.block)}: {clean(_reason(error))}", error=True)
     shown = _own(error.frames, context.workspace.project(project).root)
     for frame in shown:
         place = os.path.relpath(frame.file) if os.path.isabs(frame.file) else frame.file

@@ -71,10 +71,17 @@ class ImportCheck:
 
 
 def driver_of_sql(block: Block, relative: str) -> Finding | None:
-    """Return that the database of a SQL block has no driver where SQL blocks run: in Spellbook's own Python."""
+    """Return that a SQL block's database is not offered, or has no driver where SQL blocks run: in our own Python."""
     provider = str(block.configuration.get("data_provider") or "").lower()
-    package, *modules = CLIENT_DRIVERS.get(f"mage_ai.io.{provider}", ("",))
-    if provider not in SQL_SERVERS or Surroundings().has_driver(package, modules):
+    if provider in {"", "duckdb"}:
+        return None
+    if provider not in SQL_SERVERS:
+        message = f"Block '{block.uuid}' asks the database '{provider[:40]}', which SQL blocks do not offer."
+        known = ", ".join(["duckdb", *sorted(SQL_SERVERS)])
+        hint = f"set 'data_provider' to one of {known}, or use the database's own package in a Python block."
+        return Finding("SB-PRJ-014", "warning", block.uuid, message, hint, relative)
+    package, *modules = CLIENT_DRIVERS[f"mage_ai.io.{provider}"]
+    if Surroundings().has_driver(package, modules):
         return None
     message = f"Block '{block.uuid}' asks the database '{provider}', whose driver '{package}' is not installed."
     hint = f"{sys.executable} -m pip install '{package}'"

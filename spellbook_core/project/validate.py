@@ -11,6 +11,7 @@ from spellbook_core.model import not_run
 from spellbook_core.model.block import FILELESS_TYPES, RUNNABLE_TYPES, Block, BlockType
 from spellbook_core.model.graph import CycleError
 from spellbook_core.model.naming import BlockUuid, same_name_key
+from spellbook_core.project import data_products
 from spellbook_core.project.blockfile import BlockSource, fit, inspect
 from spellbook_core.project.concurrency import BadConcurrencyError, concurrency_of
 from spellbook_core.project.containment import decode, read_inside
@@ -185,7 +186,10 @@ def _block(project: ProjectLayout, file: PipelineFile, block: Block, imports: Im
     unsupported = _unsupported(block, project.relative(file.path))
     if unsupported is not None:
         return [unsupported]
-    if block.type not in RUNNABLE_TYPES or block.type in FILELESS_TYPES:
+    if block.type in FILELESS_TYPES:
+        product = data_products.finding_of(project, block)
+        return [product] if product is not None else []
+    if block.type not in RUNNABLE_TYPES:
         return []
     found = [
         _outside(block, text, project.relative(file.path))

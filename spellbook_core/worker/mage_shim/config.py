@@ -176,8 +176,12 @@ def _profile(path: Path, profile: str) -> Mapping[str, Any]:
             path=str(path),
         ) from None
     except yaml.YAMLError as cause:
+        mark = getattr(cause, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else None
         raise ConfigurationFileError(
-            f"{path.name} is no YAML: {str(cause).splitlines()[0]}.", hint="correct that file.", path=str(path)
+            f"{path.name}{f':{line}' if line else ''}: this is no YAML ({getattr(cause, 'problem', None) or cause}).",
+            hint="correct that line." if line else "correct that file.",
+            path=str(path),
         ) from None
     found = document.get(profile) if isinstance(document, Mapping) else None
     if not isinstance(found, Mapping):

@@ -6,13 +6,12 @@ from calendar import monthrange
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from spellbook_core.errors import NotFoundError
 from spellbook_core.model.run import Status
+from spellbook_core.project import data_products
 from spellbook_core.worker.mage_shim import place
-from spellbook_core.worker.mage_shim.failures import TriggeredRunError, UnsupportedActionError
+from spellbook_core.worker.mage_shim.failures import TriggeredRunError
 from spellbook_core.worker.mage_shim.runs import PipelineRun
 from spellbook_core.worker.mage_shim.triggers import trigger_pipeline
 from spellbook_core.worker.mage_shim.variables import outputs_of, outputs_of_runs
@@ -77,35 +76,23 @@ class GlobalDataProduct:
 
     @classmethod
     def load_all(cls, *arguments: object, **options: object) -> list[GlobalDataProduct]:
-        """Return every entry of the file; none when there is no file."""
-        import yaml
-
-        path = Path(place.repo_path()) / "global_data_products.yaml"
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        names = cls.__dataclass_fields__
-        return [
-            cls(
-                **{
-                    "uuid": uuid,
-                    **{name: value for name, value in entry.items() if name in names and value is not None},
-                }
-            )
-            for uuid, entry in (document or {}).items()
-        ]
+        """Return the entries of the file that name a pipeline; none when there is no file."""
+        entries = data_products.entries_of(place.project())
+        return [cls._made(uuid, entry) for uuid, entry in entries.items() if entry.get("object_uuid")]
 
     @classmethod
     def get(cls, uuid: str, **options: object) -> GlobalDataProduct:
         """Return the entry named `uuid`.
 
         Raises:
-            NotFoundError: Names the entries there are. [SB-SYS-002]
+            DataProductError: There is none, or it stands for no pipeline of this project. [SB-PRJ-021]
         """
-        known = cls.load_all()
-        for product in known:
-            if product.uuid == uuid:
-                return product
-        names = ", ".join(product.uuid for product in known) or "none"
-        raise NotFoundError(f"There is no global data product '{uuid}'.", hint=f"there are: {names}.")
+        return cls._made(uuid, data_products.entry_of(place.project(), uuid))
+
+    @classmethod
+    def _made(cls, uuid: str, entry: Mapping[str, Any]) -> GlobalDataProduct:
+        names = cls.__dataclass_fields__.keys() - {"uuid"}
+        return cls(uuid, **{name: value for name, value in entry.items() if name in names and value is not None})
 
     def up_to_date(self, **settings: Any) -> dict[str, list[Any]]:
         """Return the outputs, after a run of the pipeline when they are outdated; what a block of that type hands on.
@@ -115,14 +102,8 @@ class GlobalDataProduct:
 
         Raises:
             TriggeredRunError: The run failed, or the product is this very pipeline's. [SB-WRK-035]
-            UnsupportedActionError: It stands for something else than a pipeline. [SB-WRK-036]
         """
         product = replace(self, **settings)
-        if product.object_type != "pipeline":
-            raise UnsupportedActionError(
-                f"The data product '{self.uuid}' stands for a {self.object_type}, which is not offered.",
-                hint="let it stand for a pipeline; its 'settings' choose the blocks.",
-            )
         if product.object_uuid == place.current().pipeline:
             raise TriggeredRunError(
                 f"The data product '{self.uuid}' stands for this very pipeline.", hint="read it in another pipeline."

@@ -169,6 +169,18 @@ def test_driver_that_a_sql_block_needs_goes_where_sql_blocks_run(tmp_path, monke
     assert found.hint == f"{sys.executable} -m pip install 'no-such-driver'"
 
 
+def test_database_that_sql_blocks_do_not_offer_is_told(tmp_path):
+    made = make_project(tmp_path, blocks={"q": BlockFile("SELECT 1", "data_loader")})
+    (made / "data_loaders" / "q.sql").write_text("SELECT 1\n")
+    file = made / "pipelines" / "main" / "metadata.yaml"
+    given = "  configuration: {data_provider: bigquery}\n  downstream_blocks"
+    text = file.read_text().replace("language: python", "language: sql")
+    file.write_text(text.replace("  downstream_blocks", given))
+    [found] = pipelines.validate(open_context(tmp_path), "demo", "main")
+    assert (found.code, found.severity) == ("SB-PRJ-014", "warning")
+    assert "'bigquery', which SQL blocks do not offer" in found.message
+
+
 def test_500_blocks_are_checked_within_a_second(tmp_path):
     source = "import pandas as pd, nothing_{0}\nfrom demo.utils.more import x\n" + (
         "@transformer\ndef f(data, *args, **kwargs):\n    y = {0}\n"
