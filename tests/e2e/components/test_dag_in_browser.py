@@ -31,7 +31,9 @@ def clicks(page: Page) -> list[str]:
 def find_box(page: Page, state: str) -> tuple[float, float] | None:
     """Return the middle of the box with that state's colour, in page pixels: the canvas has no elements to ask."""
     fill = tuple(int(STATES[state].light.fill[start : start + 2], 16) for start in (1, 3, 5))
-    area = page.locator(GRAPH).bounding_box()
+    if page.locator(GRAPH).count() != 1:  # another direction is another frame, and the old one goes later
+        return None
+    area = page.locator(GRAPH).first.bounding_box()
     if area is None or not area["width"] * area["height"]:  # a frame that still loads
         return None
     picture = Image.open(io.BytesIO(page.screenshot(clip=area))).convert("RGB")
@@ -44,7 +46,7 @@ def find_box(page: Page, state: str) -> tuple[float, float] | None:
 
 def wait_for_box(page: Page, state: str, *, moved_from: tuple[float, float] | None = None) -> tuple[float, float]:
     """Return where the block in `state` rests: found twice at one place, which is not `moved_from`."""
-    page.locator(GRAPH).wait_for()
+    page.locator(GRAPH).first.wait_for()
     before = None
     for _ in range(100):
         found = find_box(page, state)
