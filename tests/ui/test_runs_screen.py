@@ -29,6 +29,15 @@ def test_single_blocks_are_hidden_until_asked_for(open_screen, tmp_path, seed_ru
     assert rows_of(app) == 2
 
 
+def test_runs_of_single_blocks_alone_are_told_of(open_screen, tmp_path, seed_run):
+    make_project(tmp_path, blocks=chain(1))
+    seed_run("demo", "main", ["b0"], trigger="notebook")
+    shown = texts(open_screen("runs"))
+    assert "No pipeline has run yet" in shown
+    assert "switch on Single blocks" in shown
+    assert "No run matches" in texts(open_screen("runs", trigger="api"))
+
+
 def test_filters_come_from_the_address(open_screen, tmp_path, seed_run):
     make_project(tmp_path, blocks=chain(2))
     seed_run("demo", "main", ["b0", "b1"])

@@ -62,7 +62,8 @@ def _bar_background() -> str:
     color = st.get_option(f"theme.{'dark' if state.is_dark() else 'light'}.backgroundColor") or ""
     if not re.fullmatch(r"#[0-9A-Fa-f]{6}", color):
         return ""
-    return f".st-key-ed_top, .st-key-undo_bar {{ background: {color}; }}"
+    beside = f"box-shadow: -5px 0 0 {color}, 5px 0 0 {color};"  # the selected card is framed outside its edges
+    return f".st-key-ed_top, .st-key-undo_bar {{ background: {color}; }} .st-key-ed_top {{ {beside} }}"
 
 
 def session_of(project: str, pipeline: str) -> EditorSession:

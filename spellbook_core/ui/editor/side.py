@@ -24,6 +24,9 @@ from spellbook_core.ui.status import status_look
 _TABS = ["Graph", "Logs", "Variables", "Add-ons", "History"]
 _SLIM_BLOCKS = 2
 _LEAST_PX, _MOST_PX, _COLUMN_PX = 240, 560, 385
+_SEEN_AT_ONCE = 6
+"""Blocks of which no picture has to be dragged."""
+
 _MODES = ["Select", "Link parents"]
 _MODE_ICONS = {"Select": ":material/arrow_selector_tool:", "Link parents": ":material/add_link:"}
 
@@ -113,7 +116,8 @@ def _is_down(pipeline: Pipeline) -> bool:
 def _hint(editor: Editor, *, is_linking: bool) -> None:
     session = editor.session
     if not is_linking:
-        st.caption("Click a block to go to its card.")
+        is_large = len(editor.pipeline.blocks) > _SEEN_AT_ONCE
+        st.caption(f"Click a block to go to its card{'; drag the picture to see the rest' if is_large else ''}.")
         return
     with st.container(key="link_hint", horizontal=True, vertical_alignment="center"):
         if session.child is None:

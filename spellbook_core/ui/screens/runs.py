@@ -99,7 +99,7 @@ def _list(project: ProjectName, wanted: dict[str, object]) -> None:
     ctx = state.context()
     total = runs.list_runs(ctx, project=project, limit=1, **wanted).total
     if total == 0:
-        _nothing(wanted)
+        _nothing(project, wanted)
         return
     parts.list_head(_WIDTHS, _HEADS)
     rows = st.container(gap=None)
@@ -110,9 +110,13 @@ def _list(project: ProjectName, wanted: dict[str, object]) -> None:
             _row(run, number)
 
 
-def _nothing(wanted: dict[str, object]) -> None:
-    if wanted["pipeline"] or wanted["statuses"]:
+def _nothing(project: ProjectName, wanted: dict[str, object]) -> None:
+    triggers = wanted["triggers"]
+    if wanted["pipeline"] or wanted["statuses"] or triggers not in (TRIGGERS, (*TRIGGERS, SINGLE_BLOCKS)):
         parts.empty("filter_alt_off", "No run matches", "Change the filters above.")
+    elif runs.list_runs(state.context(), project=project, limit=1, triggers=(SINGLE_BLOCKS,)).total:
+        what = "Single blocks have: switch on Single blocks in the List view to see them."
+        parts.empty("play_circle", "No pipeline has run yet", what)
     else:
         parts.empty(
             "play_circle", "Nothing has run yet", "Press Run on the Pipelines page, or run a block in the editor."
@@ -166,12 +170,12 @@ def _grid(project: ProjectName, wanted: dict[str, object]) -> None:
     if wanted["pipeline"] is None:
         newest = runs.list_runs(ctx, project=project, limit=1, **wanted).runs
         if not newest:
-            _nothing(wanted)
+            _nothing(project, wanted)
             return
         wanted = {**wanted, "pipeline": newest[0].pipeline}
     found = runs.list_runs(ctx, project=project, limit=GRID_RUNS, **wanted).runs
     if not found:
-        _nothing(wanted)
+        _nothing(project, wanted)
         return
     st.markdown(f"**{text.escape(wanted['pipeline'])}** · last {text.count(len(found), 'run')}, newest at the right")
     rows = chart_data.grid_rows(found, {run.id: _blocks_of(run.id) for run in found})
@@ -193,7 +197,7 @@ def _timeline(project: ProjectName, wanted: dict[str, object]) -> None:
     found = runs.list_runs(ctx, project=project, limit=GANTT_RUNS, **wanted).runs
     rows = chart_data.run_span_rows(found, ctx.clock.now())
     if not rows:
-        _nothing(wanted)
+        _nothing(project, wanted)
         return
     charts.legend(("completed", "running", "failed", "cancelled"))
     picked = charts.run_spans(rows, key="timeline")

@@ -34,8 +34,8 @@ _LEAST_PICTURE_PX = 140
 _ROOM_PX = 30
 
 declare_component("spellbook_agraph", path=_FRONT_END)  # never mounted: our page loads its files from there
-_FRAME_FOOT_PX = 8
-"""What a line of text leaves free below a frame."""
+_FRAME_FOOT_PX = 2
+"""For the border around the frame; `style.css` takes away what a line of text leaves free below it."""
 
 _mount = declare_component("spellbook_dag", path=_PAGE)
 
