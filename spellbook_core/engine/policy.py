@@ -40,8 +40,10 @@ class CachePolicy:
 
     def objection(self, made_at: datetime, now: datetime) -> str | None:
         """Return why an output of that time is too old, or None when it is not."""
-        if self.ttl_s is None or now - made_at <= timedelta(seconds=self.ttl_s):
+        if self.ttl_s is None or timedelta(0) <= now - made_at <= timedelta(seconds=self.ttl_s):
             return None
+        if now < made_at:
+            return "its output was made at a time that is yet to come: the clock was set back"
         return f"its output is older than {self.text}"
 
 

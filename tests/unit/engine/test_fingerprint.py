@@ -220,6 +220,8 @@ def test_ttl_objects_to_older_output_only():
     policy = policy_of("data_loader", {"cache": "1h"})
     assert policy.objection(NOON, NOON + timedelta(hours=1)) is None
     assert policy.objection(NOON, NOON + timedelta(hours=1, seconds=1)) == "its output is older than 1h"
+    assert "set back" in str(policy.objection(NOON, NOON - timedelta(seconds=1)))
+    assert policy_of("data_loader", {"cache": "always"}).objection(NOON, NOON - timedelta(days=1)) is None
 
 
 @pytest.mark.parametrize(
