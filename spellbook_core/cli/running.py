@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -182,7 +183,7 @@ def _conclude(context: Context, ended: PipelineRun, *, as_json: bool) -> None:
         for block_run in failed[:MAX_EXPLAINED]:
             _explain(context, ended.project, block_run)
         if len(failed) > MAX_EXPLAINED:
-            say(f"\n  {len(failed) - MAX_EXPLAINED} more failed: spellbook logs {ended.id}", error=True)
+            say(f"\n  {len(failed) - MAX_EXPLAINED} more failed: {_logs(context, ended.id)}", error=True)
         if failed:
             say("", error=True)
         took = seconds(ended.duration_s)
@@ -209,10 +210,17 @@ def _explain(context: Context, project: ProjectName, block_run: BlockRun) -> Non
         say(f"    {clean(place)}:{frame.line} in {clean(frame.function)}: {clean(frame.text.strip())}", error=True)
     if len(shown) < len(error.frames):
         more = f"{len(error.frames) - len(shown)} more in libraries"
-        say(f"    ... {more}: spellbook logs {block_run.run_id} {clean(block_run.block)}", error=True)
+        say(f"    ... {more}: {_logs(context, block_run.run_id, block_run.block)}", error=True)
     if error.hint:
         say(f"  Do this: {clean(error.hint)}", error=True)
     say(f"  {error.code}", error=True)
+
+
+def _logs(context: Context, run: int, *block: str) -> str:
+    """Return the line that prints the logs of a run, or of one block, from where the person is."""
+    root = context.workspace.root
+    around = () if Path.cwd().is_relative_to(root) else ("--path", str(root))
+    return shlex.join(["spellbook", "logs", str(run), *map(clean, block), *around])
 
 
 def _printed(context: Context, block_run: BlockRun, error: ErrorReport) -> list[LogLine]:
