@@ -15,13 +15,25 @@ _SCRIPT = """<script>
   const started = Date.now();
   let isTaken = false;  // whoever clicks or types meanwhile has chosen another place
   const take = () => { isTaken = true; };
-  for (const act of ['pointerdown', 'keydown']) addEventListener(act, take, { once: true, capture: true });
+  for (const act of ['pointerdown', 'keydown', 'wheel', 'touchmove'])
+    addEventListener(act, take, { once: true, capture: true, passive: true });
+  const cardNow = () => document.querySelector('.st-key-' + %(card)s);
   const seek = () => {
-    const card = document.querySelector('.st-key-' + %(card)s);
+    const card = cardNow();
     if (isTaken) return;
     if (!card) { if (Date.now() - started < 15000) setTimeout(seek, 60); return; }
     card.scrollIntoView({ block: 'start', behavior: 'smooth' });
     if (%(focus)s) focusEditor();
+    const found = Date.now();
+    let top = null;
+    const stay = () => {  // a card grows once its editor is there, and the last one had nothing to scroll to before
+      const now = isTaken ? null : cardNow()?.getBoundingClientRect().top;
+      if (now == null || Date.now() - found > 3000) return;
+      if (now === top && now > 160) cardNow().scrollIntoView({ block: 'start', behavior: 'smooth' });
+      top = now;
+      setTimeout(stay, 250);
+    };
+    stay();
   };
   const focusEditor = () => {
     const host = document.querySelector('.st-key-' + %(editor)s);
