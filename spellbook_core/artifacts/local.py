@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -38,6 +39,10 @@ from spellbook_core.model.task import ArtifactRef, OutputInfo
 from spellbook_core.model.values import JsonObject
 
 KEY_FILE = "artifact.key"
+DAMAGED_FILE = "damaged"
+"""Beside a value whose bytes were found changed: whoever only asks whether it is there is told as well, and the block
+that makes it runs again, which replaces the whole folder."""
+
 META_VERSION = 1
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _NO_TEXTS = frozenset({"digest", "hash", "blake2b", "format", "kind", "created_at"})
@@ -145,7 +150,9 @@ class LocalArtifactStore:
     def has(self, ref: ArtifactRef) -> bool:
         """Return whether `ref` is stored, with its parts."""
         try:
-            return (self.folder(ref) / META_FILE).is_file() and all(self.has(part) for part in self._parts(ref))
+            folder = self.folder(ref)
+            is_whole = (folder / META_FILE).is_file() and not os.path.lexists(folder / DAMAGED_FILE)
+            return is_whole and all(self.has(part) for part in self._parts(ref))
         except (ArtifactMissingError, CorruptArtifactError):
             return False
 
@@ -201,6 +208,8 @@ class LocalArtifactStore:
 
     def _sized_data_path(self, ref: ArtifactRef, meta: JsonObject) -> Path:
         path = self._data_file(self.folder(ref), ref.format)
+        if os.path.lexists(path.with_name(DAMAGED_FILE)):
+            raise corrupt(ref, "its bytes changed")
         try:
             status = path.lstat()
         except FileNotFoundError:
@@ -222,6 +231,8 @@ class LocalArtifactStore:
             raise corrupt(ref, "its data file is gone") from None
         # where xxhash is missing, the size has been compared, and what runs code is compared by its other hash
         if digest.name() not in {ref.digest, None} or (runs_code and digest.strong() != meta.get("blake2b")):
+            with suppress(OSError):  # a folder that is only looked at: everyone finds it anew
+                path.with_name(DAMAGED_FILE).touch(0o600)
             raise corrupt(ref, "its bytes changed")
 
     def _is_intact(self, ref: ArtifactRef) -> bool:

@@ -105,6 +105,12 @@ class ArtifactContract:
         for ask in (store.get, store.verify):
             with pytest.raises(CorruptArtifactError, match="corrupt"):
                 ask(ref)
+        assert not store.has(ref)  # from now on: so that the block which makes it is not reused
+        with pytest.raises(CorruptArtifactError, match="corrupt"):
+            store.data_path(ref)
+        assert store.put(value).artifact == ref
+        assert store.has(ref)
+        store.verify(ref)
 
     @pytest.mark.guarantee("F22")
     @pytest.mark.parametrize("damage", ["cut", "gone", "meta"])
