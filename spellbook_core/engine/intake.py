@@ -5,7 +5,7 @@ The same steps check a request before it is stored and begin it in the engine, s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -123,8 +123,30 @@ def take_in(
     else:
         made = plan.build(loaded, selection, stored, project=project, stale=stale)
     paths = {planned.key: layout.block_file(planned.block) for planned in made.blocks}
+    _refuse_missing(layout, loaded, made.blocks, paths)
     blocks = tuple(_snapshot(layout, loaded, planned, paths[planned.key], retries) for planned in made.blocks)
     return Intake(layout, loaded, made, blocks, paths)
+
+
+def _refuse_missing(
+    project: ProjectLayout, pipeline: Pipeline, blocks: Sequence[plan.PlannedBlock], paths: Mapping[BlockUuid, Path]
+) -> None:
+    """Raise one error for all blocks whose file is not there; a single one is told by `_snapshot`."""
+    gone = [
+        planned.block
+        for planned in blocks
+        if planned.block.type not in FILELESS_TYPES and not paths[planned.key].exists()
+    ]
+    if len(gone) > 1:
+        shown = [f"{project.relative(project.block_file(block))} (block '{block.uuid}')" for block in gone]
+        raise BlockFileMissingError(
+            f"The files of {len(gone)} blocks are missing: {', '.join(shown)}.",
+            hint="restore the files, or remove the blocks from the pipeline.",
+            project=project.name,
+            pipeline=pipeline.uuid,
+            blocks=[block.uuid for block in gone],
+            paths=[project.relative(project.block_file(block)) for block in gone],
+        )
 
 
 def _snapshot(

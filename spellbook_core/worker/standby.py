@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from spellbook_core.worker.child import Ends, serve
 from spellbook_core.worker.job import READ_BYTES, Child, crash_file, start_ticks
@@ -47,7 +47,11 @@ class Standby:
         return {child.pid for child in self._children} | self._leaving
 
     def hand_over(self, folder: str, now: float) -> Child:
-        """Have a child run the attempt in `folder`, one made now when none waits."""
+        """Have a child run the attempt in `folder`, one made now when none waits.
+
+        Raises:
+            OSError: None could be made: no more processes or descriptors.
+        """
         while True:
             child = self._children.pop(0) if self._children else self._make()
             with suppress(OSError):  # it died while it waited, e.g. by the out-of-memory killer
@@ -60,7 +64,8 @@ class Standby:
         """Make one child when one is missing and it is time."""
         if self.refill_at is not None and now >= self.refill_at:
             if len(self._children) < STANDBY:
-                self._children.append(self._make())
+                with suppress(OSError):  # no more processes or descriptors: it is tried again
+                    self._children.append(self._make())
             self.refill_at = now + REFILL_DELAY_S if len(self._children) < STANDBY else None
 
     def drop(self, pid: int) -> None:
@@ -82,12 +87,16 @@ class Standby:
         self._leaving.add(child.pid)
 
     def _make(self) -> Child:
-        ours, theirs = socket.socketpair()
-        out_read, out_write = _pipe()
-        err_read, err_write = _pipe()
-        crash = crash_file()
-        ends = Ends(theirs.fileno(), out_write, err_write, crash)
-        pid = os.fork() if self._options.mode == "fork" else self._spawn(ends)
+        with ExitStack() as opened:
+            ours, theirs = socket.socketpair()
+            opened.callback(ours.close)
+            opened.callback(theirs.close)
+            (out_read, out_write), (err_read, err_write) = _pipe(opened), _pipe(opened)
+            crash = crash_file()
+            opened.callback(os.close, crash)
+            ends = Ends(theirs.fileno(), out_write, err_write, crash)
+            pid = os.fork() if self._options.mode == "fork" else self._spawn(ends)
+            opened.pop_all()
         if pid == 0:
             for descriptor in (ours.fileno(), out_read, err_read):
                 os.close(descriptor)
@@ -113,8 +122,10 @@ class Standby:
                 os.set_inheritable(descriptor, False)
 
 
-def _pipe() -> tuple[int, int]:
+def _pipe(opened: ExitStack) -> tuple[int, int]:
     read, write = os.pipe()
+    opened.callback(os.close, read)
+    opened.callback(os.close, write)
     os.set_blocking(read, False)
     with suppress(OSError, AttributeError):  # beyond the user's limit of pipe memory, or not Linux
         fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, READ_BYTES)

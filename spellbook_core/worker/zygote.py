@@ -98,7 +98,11 @@ class Zygote:
     def _start(self, message: Mapping[str, JsonValue]) -> None:
         folder = str(message["dir"])
         now = time.monotonic()
-        child = self._standby.hand_over(folder, now)
+        try:
+            child = self._standby.hand_over(folder, now)
+        except OSError as problem:  # no more processes or descriptors: those that run are not at fault
+            self._refuse(message, problem)
+            return
         timeout_s = cast("float | None", message.get("timeout_s"))
         job = Job(
             key=(cast(int, message["id"]), cast(int, message["attempt"])),
@@ -114,6 +118,11 @@ class Zygote:
         self._tell("started", job, pid=child.pid, start_ticks=child.start_ticks)
         for ahead in cast("list[str]", message.get("ahead") or []):
             lay_out(ahead)
+
+    def _refuse(self, message: Mapping[str, JsonValue], problem: OSError) -> None:
+        ended: dict[str, JsonValue] = {"event": "exited", "id": message["id"], "attempt": message["attempt"]}
+        facts = ("status", "crash", "peak_memory_bytes", "cpu_s")
+        self._send({**ended, **dict.fromkeys(facts), "reason": f"cannot start: {problem}"})
 
     def _forget(self) -> None:
         """Close what a fork copied: the engine's end and those of running blocks must not stay open in a block."""

@@ -172,8 +172,13 @@ def test_syntax_error_fails_its_block(ctx, tmp_path):
 
 
 def test_runs_that_cannot_be_are_refused_at_once(ctx, tmp_path):
-    project = make_project(tmp_path, blocks=chain(2))
+    project = make_project(tmp_path, blocks=chain(3))
     (project / "transformers/b1.py").unlink()
+    (project / "transformers/b2.py").rename(project / "b2.txt")
+    both = r"files of 2 blocks are missing: transformers/b1\.py \(block 'b1'\), transformers/b2\.py \(block 'b2'\)"
+    with pytest.raises(NotFoundError, match=both):
+        runs.start(ctx, new())
+    (project / "b2.txt").rename(project / "transformers/b2.py")
     with pytest.raises(NotFoundError, match=r"file of block 'b1' is missing: transformers/b1\.py") as caught:
         runs.start(ctx, new())
     assert "SB-RUN-007" in render_error(caught.value.to_dict())

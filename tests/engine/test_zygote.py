@@ -263,3 +263,24 @@ def test_close_leaves_no_process(workspace):
     everyone = [family, *family.children(recursive=True)]
     executor.close()
     wait_until(lambda: not any(one.is_running() for one in everyone), what="all processes are gone")
+
+
+def test_machine_without_room_for_another_process_fails_that_block_alone(attempts):
+    described = warm(attempts.executor, Environment())
+    zygote = psutil.Process(described["pid"])
+    running = attempts.task(WAITS)
+    attempts.submit(running)
+    attempts.logged(running, "begun")
+    usual = zygote.rlimit(psutil.RLIMIT_NOFILE)
+    zygote.rlimit(psutil.RLIMIT_NOFILE, (zygote.num_fds(), usual[1]))
+    others = [attempts.task(NOTHING, block_run_id=number) for number in range(50, 50 + STANDBY + 2)]
+    for task in others:
+        attempts.submit(task)
+    reasons = [attempts.wait(task).exited.reason for task in others]
+    assert any(reason and reason.startswith("cannot start: [Errno 24]") for reason in reasons), reasons
+    zygote.rlimit(psutil.RLIMIT_NOFILE, usual)
+    later = attempts.task(NOTHING, block_run_id=90)
+    attempts.submit(later)
+    assert attempts.wait(later).outcome.error is None
+    (attempts.root.parent / "go").touch()
+    assert attempts.wait(running).outcome.error is None
