@@ -33,7 +33,7 @@ test: $(TEST_STAMP) chromium
 
 #: make unit    only the quick tests: no process, no browser
 unit: $(TEST_STAMP)
-	$(BIN)/python -m pytest tests/unit tests/house $(ARGS)
+	$(BIN)/python -m pytest tests/unit -m "not thorough" $(ARGS)
 
 #: make e2e     only the stories in a real browser
 e2e: $(TEST_STAMP) chromium

@@ -126,6 +126,7 @@ print(torn, len(list(path.parent.glob(".*.tmp"))))
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.guarantee("F3")
 def test_killed_writer_leaves_a_whole_file(tmp_path):
     """60 kills at random moments of a save: what was acknowledged last is there, or what was being saved."""

@@ -206,6 +206,7 @@ sys.stdout.buffer.write(pickle.dumps([decode(Path(path)) for path in sys.argv[1:
 """
 
 
+@pytest.mark.thorough
 def test_frames_come_back_exactly_in_a_process_that_wrote_none(store):
     """What pandas and Arrow learn of each other while they write is not known to the next block."""
     months = pd.period_range("2026-01", periods=2, freq="M")

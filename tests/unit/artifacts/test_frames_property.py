@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from spellbook_core.artifacts.local import LocalArtifactStore
+
+pytestmark = pytest.mark.thorough
 
 TEXT = st.text(max_size=5)
 ODD_TEXT = st.text(st.characters(), max_size=3)

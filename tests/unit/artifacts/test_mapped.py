@@ -60,6 +60,7 @@ def test_what_is_written_stays_with_the_block(store, large):
     assert_frame_equal(store.get(info.artifact), large, check_exact=True)
 
 
+@pytest.mark.thorough
 def test_reading_takes_hardly_any_memory(store):
     frame = pd.DataFrame(np.random.default_rng(2).random((1_000_000, 5)), columns=list("abcde"))  # 40 MB
     info = store.put(frame)
@@ -105,6 +106,7 @@ def test_small_and_wide_frames_are_copied(store):
         assert blocks_of(back) == 1
 
 
+@pytest.mark.thorough
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(frame=frames())
 def test_mapped_frame_is_as_the_copied_one(tmp_path_factory, frame):

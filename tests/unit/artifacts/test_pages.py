@@ -199,6 +199,7 @@ def test_query_engine_reaches_no_files(monkeypatch):
             query._run(view, text)
 
 
+@pytest.mark.thorough
 def test_screens_load_neither_pandas_nor_torch(store):
     frame, odd = store.put(PEOPLE), store.put(pd.DataFrame({"o": [{1}], "z": pd.to_datetime(["2026-01-01T00:00Z"])}))
     period = store.put(pd.DataFrame({"p": pd.array(["2026-01"], "period[M]"), "t": pd.to_timedelta([1], unit="ns")}))

@@ -87,6 +87,7 @@ def test_value_whose_pickling_fails_is_named(store):
     assert "not today" in error.message
 
 
+@pytest.mark.thorough
 def test_deep_nesting_is_refused(store):
     value: tuple = ()
     for _ in range(100_000):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,6 +116,7 @@ RUNS = st.lists(
 MOVES = st.lists(st.tuples(st.sampled_from(["end", "leave", "offer", "give"]), st.integers(0, 5)), max_size=40)
 
 
+@pytest.mark.thorough
 @settings(max_examples=max(300, settings.default.max_examples))
 @given(runs=RUNS, moves=MOVES, limit=st.integers(1, 5))
 def test_any_course_of_events_keeps_limits_and_order(runs, moves, limit):
@@ -150,6 +152,7 @@ def test_any_course_of_events_keeps_limits_and_order(runs, moves, limit):
             assert (admission.waits_for(waiting) is None) == (not model.ready[waiting])
 
 
+@pytest.mark.thorough
 @settings(max_examples=25)
 @given(
     claims=st.lists(

@@ -160,6 +160,7 @@ def test_unknown_module_is_told_without_names():
     assert reasons(old, parts(), lambda digest: {}) == ("a module it imports changed",)
 
 
+@pytest.mark.thorough
 @given(
     st.builds(
         Parts,

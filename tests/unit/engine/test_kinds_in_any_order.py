@@ -19,6 +19,8 @@ from tests.conftest import BlockFile, make_project
 from tests.engine.test_block_kinds import add_ons
 from tests.unit.engine.conftest import FakeExecutor
 
+pytestmark = pytest.mark.thorough
+
 LIMIT = 3
 ITEMS = 3
 BEFORE = {

@@ -10,6 +10,8 @@ import pytest
 from spellbook_core.model.run import Selection
 from tests.conftest import chain, make_project
 
+pytestmark = pytest.mark.thorough
+
 FRESH = Selection(is_fresh=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +48,7 @@ def requests(draw):
     return pipeline, selection, stored, reusable, frozenset(draw(some))
 
 
+@pytest.mark.thorough
 @given(requests())
 def test_any_plan_has_every_parent_before_its_children_or_stored(request):
     pipeline, selection, stored, reusable, stale = request

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,6 +120,7 @@ def graphs(draw):
     }
 
 
+@pytest.mark.thorough
 @given(graphs(), st.integers(1, 3), st.data())
 def test_any_order_ends_legal(parents, limit, data):
     """Whatever ends when and how: no block before its parents, never more than the limit, every run ends."""
@@ -161,6 +163,7 @@ def test_any_order_ends_legal(parents, limit, data):
             assert all(current.statuses[parent] is Status.COMPLETED for parent in its_parents)
 
 
+@pytest.mark.thorough
 @given(
     graphs(),
     st.lists(st.tuples(st.integers(0, 7), st.sampled_from(["start", "later", "due", *ENDS, "cancel"])), max_size=60),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -233,6 +234,7 @@ def check(before: state.RunState, current: state.RunState) -> None:
             assert all(before.statuses[parent] is Status.COMPLETED for parent in before.parents[name])
 
 
+@pytest.mark.thorough
 @settings(max_examples=max(150, settings.default.max_examples))
 @given(pipelines(), st.integers(1, 3), st.data())
 def test_any_order_with_kinds_ends_legal(pipeline, limit, data):

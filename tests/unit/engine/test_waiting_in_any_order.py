@@ -13,6 +13,8 @@ from spellbook_core.model.run import NewRun, Status
 from tests.conftest import BlockFile, make_project
 from tests.unit.engine.conftest import FakeExecutor
 
+pytestmark = pytest.mark.thorough
+
 LIMIT = 2
 RETRIES = 2
 

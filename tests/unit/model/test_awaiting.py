@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +55,7 @@ def test_runs_that_no_limit_holds_are_in_no_circle():
     assert found(3, under_way(1, "a", 2, is_ending=True), runs[1], queued(3, "a")) == []
 
 
+@pytest.mark.thorough
 @given(
     st.lists(
         st.builds(

@@ -18,6 +18,7 @@ SECRETS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*
 AROUND = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
+@pytest.mark.thorough
 @given(st.lists(SECRETS, min_size=1, max_size=5), AROUND, AROUND)
 def test_no_secret_is_left_in_a_text(secrets, before, behind):
     masker = Masker(secrets)

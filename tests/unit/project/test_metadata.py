@@ -128,6 +128,7 @@ def pipelines(draw):
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.guarantee("F20")
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(pipelines())
@@ -137,6 +138,7 @@ def test_written_pipeline_reads_back_equal(pipeline):
     assert file.warnings == ()
 
 
+@pytest.mark.thorough
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(pipelines(), st.data())
 def test_edits_of_a_file_read_back_equal(pipeline, data):

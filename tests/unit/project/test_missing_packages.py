@@ -181,6 +181,7 @@ def test_database_that_sql_blocks_do_not_offer_is_told(tmp_path):
     assert "'bigquery', which SQL blocks do not offer" in found.message
 
 
+@pytest.mark.thorough
 def test_500_blocks_are_checked_within_a_second(tmp_path):
     source = "import pandas as pd, nothing_{0}\nfrom demo.utils.more import x\n" + (
         "@transformer\ndef f(data, *args, **kwargs):\n    y = {0}\n"

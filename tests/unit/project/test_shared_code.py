@@ -164,6 +164,7 @@ def test_web_loader_falls_back(item_id):
         run(named(item_id), url="file:///etc/passwd")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "item_id",
     [

@@ -31,6 +31,7 @@ def wait_for(changes, wanted):
     return seen
 
 
+@pytest.mark.thorough
 @pytest.mark.guarantee("F15")
 def test_edit_from_outside_is_told(tmp_path, told):
     path = tmp_path / "projects" / "demo" / "블록.py"
@@ -51,6 +52,7 @@ def test_state_and_temporary_files_are_not_told(tmp_path, told):
     assert len(seen) < 20
 
 
+@pytest.mark.thorough
 def test_folder_made_later_is_watched(tmp_path, told):
     (tmp_path / "other").mkdir()
     wait_for(told, "other")

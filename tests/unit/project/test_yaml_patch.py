@@ -121,6 +121,7 @@ class Commented(yaml.SafeDumper):
         return super().increase_indent(flow, False)  # lists are indented
 
 
+@pytest.mark.thorough
 @settings(max_examples=150, deadline=None)
 @given(DOCUMENTS, DOCUMENTS, st.sampled_from([None, "'", '"', "|"]), st.booleans(), st.data())
 def test_any_text_with_comments_takes_any_edit(before, more, style, is_flow, data):

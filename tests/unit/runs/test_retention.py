@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ HELD = st.lists(
 )
 
 
+@pytest.mark.thorough
 @given(held=HELD, budget=st.integers(0, 60))
 def test_budget_never_takes_what_is_current(held, budget):
     sizes = dict.fromkeys("abcde", 10)

@@ -130,6 +130,7 @@ sys.exit(any(os.waitpid(writer, 0)[1] for writer in writers))
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.guarantee("F24")
 def test_writers_wait_for_each_other(path):
     """20 processes, 25 read-then-write transactions each, all at once: none is lost or refused."""
@@ -153,6 +154,7 @@ def test_lock_held_too_long_is_named(store, path, monkeypatch):
     store.create_run(NEW, now=NOW)
 
 
+@pytest.mark.thorough
 @pytest.mark.guarantee("F24")
 def test_lock_held_for_a_while_delays_and_fails_nothing(store, path):
     """For 10 s by hand, with SPELLBOOK_FULL_PROOF=1."""

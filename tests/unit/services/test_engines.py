@@ -49,6 +49,7 @@ def leading(context) -> Iterator[socket.socket]:
         leadership.release()
 
 
+@pytest.mark.thorough
 def test_engine_with_a_full_queue_is_waited_for_and_not_started_again(context, leading):
     with socket.socket(socket.AF_UNIX) as first, ThreadPoolExecutor(1) as pool:
         first.connect(leading.getsockname())

@@ -302,6 +302,7 @@ def test_only_one_cleans_up_at_a_time(ctx):
     housekeeping.clean(ctx, again)
 
 
+@pytest.mark.thorough
 def test_clean_ups_while_runs_go_never_take_what_is_needed(ctx):
     """Runs store few different values, so outputs are shared, dropped and stored again all the time.
 

@@ -77,6 +77,7 @@ def test_json_is_previewed_whole_when_small(ctx):
     assert (shown.json, shown.has_json, shown.is_cut) == (value, True, False)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "value",
     [
@@ -119,6 +120,7 @@ def test_image_becomes_a_png(ctx):
     assert (shown.kind, output.summary) == (OutputKind.FIGURE, "image 4000 x 20")
 
 
+@pytest.mark.thorough
 def test_chart_becomes_its_specification(ctx):
     chart = altair.Chart(pd.DataFrame({"x": [1, 2]})).mark_bar().encode(x="x:Q")
     shown = outputs.preview(ctx, ctx.artifacts.put(chart))
@@ -215,6 +217,7 @@ def test_parquet_and_json_hold_the_table(ctx, tmp_path):
     assert len(records) == 6
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
 def test_many_batches_and_odd_types_are_exported(ctx, tmp_path, kind):
     rows = 120_000
@@ -257,6 +260,7 @@ def test_failed_export_leaves_nothing(ctx, tmp_path):
     assert list((tmp_path / "to").iterdir()) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.guarantee("F39")
 def test_page_of_ten_million_rows_is_quick(ctx):
     output = ctx.artifacts.put(pa.table({"n": np.arange(10_000_000)}))

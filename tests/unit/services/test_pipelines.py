@@ -179,6 +179,7 @@ def test_every_fault_is_found(ctx):
     assert all(f.message and f.hint for f in found)
 
 
+@pytest.mark.thorough
 def test_five_hundred_blocks_are_quick(ctx):
     uuid = pipelines.create(ctx, "demo", "big")
     root = ctx.workspace.project("demo").root

@@ -44,6 +44,7 @@ def test_closed_context_opens_again(context):
     assert context.store.unended_runs() == []
 
 
+@pytest.mark.thorough
 def test_opening_loads_nothing_heavy(tmp_path):
     """The page, the command line and the engine all open a context; torch alone costs 2 CPU s."""
     code = (

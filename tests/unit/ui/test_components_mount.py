@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 
@@ -17,6 +18,7 @@ def script() -> None:
     live(key="events", query={"project": "titanic"})
 
 
+@pytest.mark.thorough
 def test_components_mount_without_a_server() -> None:
     for _ in range(2):
         app = AppTest.from_function(script).run()

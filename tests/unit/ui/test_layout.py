@@ -113,6 +113,7 @@ def test_parents_come_before_children() -> None:
     assert all(nodes[parent][0] < nodes[child][0] for child, above in parents.items() for parent in above)
 
 
+@pytest.mark.thorough
 @given(
     st.integers(min_value=1, max_value=9).flatmap(
         lambda count: st.tuples(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from spellbook_core.ui.open_dialog import OpenDialog
@@ -58,6 +59,7 @@ def opened_page() -> AppTest:
     return page.button(key="open").click().run()
 
 
+@pytest.mark.thorough
 def test_dialog_and_what_was_typed_outlast_other_drawings_of_the_page():
     page = opened_page()
     page.text_input(key="name").set_value("best").run()

@@ -57,6 +57,7 @@ def test_long_line_is_cut_and_counted(tmp_path):
     log.close(1.0)
 
 
+@pytest.mark.thorough
 def test_full_log_keeps_head_and_tail(tmp_path):
     path = tmp_path / "log.jsonl"
     log = LogWriter(path, max_bytes=20_000)
@@ -72,6 +73,7 @@ def test_full_log_keeps_head_and_tail(tmp_path):
     assert notice["dropped"] == sum(len(f"line {n}\n") for n in range(100_000)) - kept
 
 
+@pytest.mark.thorough
 @given(st.binary(max_size=200))
 def test_any_bytes_become_printable_text(raw):
     text = clean_text(raw.replace(b"\n", b""))

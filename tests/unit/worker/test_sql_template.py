@@ -125,6 +125,7 @@ def test_hostile_values_leave_the_table():
         assert connection.execute("select count(*) from t").fetchall() == [(1,)]
 
 
+@pytest.mark.thorough
 @given(value=st.text().filter(lambda text: max(text, default="a") < "\ud800" and "\x00" not in text))
 @pytest.mark.guarantee("N21")
 def test_any_text_comes_back_as_it_is(value):
