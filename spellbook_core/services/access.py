@@ -12,9 +12,10 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from spellbook_core.atomic import ABSENT, write_atomically
+from spellbook_core.atomic import ABSENT, content_hash, write_atomically
 from spellbook_core.errors import BadSettingError, ChangedOnDiskError
 
 TOKEN_VARIABLE = "SPELLBOOK_TOKEN"  # noqa: S105  # a name, not a value
@@ -33,19 +34,17 @@ def read_or_create_token(path: Path) -> str:
     Args:
         path: In a folder that exists and is private.
     """
-    for _ in range(2):
+    while True:
         try:
-            text = path.read_text("utf-8").strip()
+            data = path.read_bytes()
         except FileNotFoundError:
-            text = ""
-        if text:
-            return text
-        path.unlink(missing_ok=True)  # an empty file: somebody truncated it
-        try:
-            _write(path, secrets.token_urlsafe(32), expected_hash=ABSENT)
-        except ChangedOnDiskError:
-            continue  # another process was first; its token is the one
-    return path.read_text("utf-8").strip()
+            data = None
+        token = (data or b"").decode("utf-8").strip()
+        if token:
+            return token
+        with suppress(ChangedOnDiskError):  # another process was first: its token is the one
+            # nothing there, or an empty file that somebody truncated; whatever came meanwhile stays
+            _write(path, secrets.token_urlsafe(32), expected_hash=ABSENT if data is None else content_hash(data))
 
 
 def rotate_token(path: Path) -> str:

@@ -25,11 +25,18 @@ def test_token_is_made_once_and_private(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_all_makers_at_once_get_the_same_token(tmp_path):
+@pytest.mark.parametrize("content", [None, "\n"], ids=["no file", "an emptied file"])
+def test_all_makers_at_once_get_the_same_token(tmp_path, content):
     found: list[str] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(read_or_create_token(tmp_path / "token"))) for _ in range(16)
-    ]
+    if content is not None:
+        (tmp_path / "token").write_text(content)
+    together = threading.Barrier(16)
+
+    def make() -> None:
+        together.wait()
+        found.append(read_or_create_token(tmp_path / "token"))
+
+    threads = [threading.Thread(target=make) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
