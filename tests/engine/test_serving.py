@@ -160,6 +160,7 @@ def test_project_folder_opens_that_project(tmp_path, served_context):
 
 
 def test_empty_folder_becomes_a_workspace(tmp_path):
+    (tmp_path / "fresh").mkdir()
     with page([*start_command(), "fresh"], tmp_path) as started:
         assert started.client.get("/api/runs").json()["total"] == 0
         assert (tmp_path / "fresh" / "projects").is_dir()
