@@ -15,8 +15,8 @@ def test_settings_of_a_card_are_saved(own, page_factory):
     dialog = page.get_by_role("dialog")
     retries = dialog.get_by_role("spinbutton", name="Retries")
 
-    def settings(number):
-        page.get_by_role("button", name="more_vert").nth(number).click()
+    def settings(block):
+        steps.card(page, block).get_by_role("button", name="more_vert").click()
         page.get_by_role("menuitem").filter(has_text="Settings").click()
         expect(retries).to_be_visible()
 
@@ -27,7 +27,7 @@ def test_settings_of_a_card_are_saved(own, page_factory):
     def entry(number):
         return yaml.safe_load((project / "pipelines/main/metadata.yaml").read_text())["blocks"][number]
 
-    settings(0)
+    settings("b0")
     enter(retries, "5")
     expect(dialog.get_by_text("room for 3 of 5 retries")).to_be_visible()
     enter(retries, "2")
@@ -38,7 +38,7 @@ def test_settings_of_a_card_are_saved(own, page_factory):
     wait_until(lambda: entry(0).get("timeout") == 30, what="the file says it")
     assert entry(0)["retry_config"] == {"retries": 2}
 
-    settings(1)
+    settings("look")
     expect(retries).to_have_value("")
     enter(dialog.get_by_role("textbox", name="Looks at once"), "../secret.csv")
     dialog.get_by_role("button", name="Save").click()
@@ -54,7 +54,7 @@ def test_what_is_typed_outlasts_a_redrawn_page_and_a_save_comes_first(own, page_
     project = own.make(blocks=chain(1))
     file = project / "pipelines/main/metadata.yaml"
     page = steps.open_editor(page_factory, own.address)
-    page.get_by_role("button", name="more_vert").first.click()
+    steps.card(page, "b0").get_by_role("button", name="more_vert").click()
     page.get_by_role("menuitem").filter(has_text="Settings").click()
     dialog = page.get_by_role("dialog")
     retries = dialog.get_by_role("spinbutton", name="Retries")

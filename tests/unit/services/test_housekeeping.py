@@ -378,7 +378,7 @@ def test_environment_that_nobody_names_goes_when_it_is_old(ctx, tmp_path):
     assert counts(report) == {"environments": 1}
     assert report.size_bytes >= 5000
     assert (old.exists(), young.exists(), named.exists()) == (False, True, True)
-    assert not list(old.parent.glob("a*"))
+    assert not list(old.parent.glob(f"{old.name}*"))
 
 
 def test_environment_that_a_process_lives_in_stays(ctx):
