@@ -19,6 +19,7 @@ from spellbook_core.model.task import BlockTask
 from spellbook_core.worker import mage_shim
 from spellbook_core.worker.failures import BlockSyntaxError, UnreadableSourceError
 from spellbook_core.worker.mage_shim.place import remember
+from spellbook_core.worker.source_only import SourceLoader, read_from_source
 
 MODULE_PREFIX = "spellbook_block_"
 """Block files are modules of this private name, so a block called `random` or `torch` shadows nothing."""
@@ -68,6 +69,7 @@ def extend_import_path(project_root: Path) -> None:
         sys.path.insert(place, root)
     if parent not in sys.path:
         sys.path.append(parent)
+    read_from_source(project_root)
     sys.meta_path.insert(0, ProjectFinder(project_root))
     mage_shim.install(root)
 
@@ -89,7 +91,10 @@ class ProjectFinder(importlib.abc.MetaPathFinder):
             init = self._root / "__init__.py"
             if init.is_file():
                 return importlib.util.spec_from_file_location(
-                    fullname, init, submodule_search_locations=[str(self._root)]
+                    fullname,
+                    init,
+                    loader=SourceLoader(fullname, str(init)),
+                    submodule_search_locations=[str(self._root)],
                 )
             spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
             spec.submodule_search_locations = [str(self._root)]

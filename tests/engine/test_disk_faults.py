@@ -66,8 +66,7 @@ def driven(library, workspace, number, *, is_lasting):
     arguments = [FAULTS / "driver.py", workspace, number, str(int(is_lasting)), str(first), str(STEP)]
     ended = subprocess.run(
         [sys.executable, *arguments],
-        # No bytecode is written: importlib of Python 3.11 takes a short write of it for a whole one.
-        env={**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,

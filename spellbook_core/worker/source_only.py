@@ -1,0 +1,71 @@
+"""Imports of the project's own modules: from their source each time, with no bytecode read or written.
+
+Python takes a module's bytecode for current when the source's size and the whole second of its change agree with what
+the bytecode notes (PEP 552, timestamp-based): an edit of equal size within a second of a run would run as it was, and
+be stored as the result of the new text. And Python 3.11 takes a short write of bytecode, as a full disk gives, for a
+whole one, and cannot import the module until somebody removes it. Compiling costs about 1 ms for 130 lines (measured
+with the standard library's modules). Installed packages keep their bytecode.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import os
+import sys
+from collections.abc import Callable
+from importlib.abc import PathEntryFinder
+from pathlib import Path
+from types import CodeType
+
+_FOLDERS_OF_PACKAGES = frozenset({"site-packages", "dist-packages"})
+
+
+class SourceLoader(importlib.machinery.SourceFileLoader):
+    """Python's loader of source files, without its use of bytecode."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Return the module's code, compiled from what its file says now.
+
+        Raises:
+            ImportError: The file is not this module's.
+            OSError: It cannot be read.
+            SyntaxError: It is no Python.
+        """
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
+def read_from_source(project_root: Path) -> None:
+    """Have the project's modules, and those of the projects beside it, imported with `SourceLoader`.
+
+    Not what is installed there: packages in an environment below the folder of the projects.
+    """
+    top = str(project_root.parent)
+    sys.path_hooks.insert(0, _hook(top))
+    for entry in [entry for entry in sys.path_importer_cache if _is_ours(entry, top)]:
+        del sys.path_importer_cache[entry]
+
+
+def _hook(top: str) -> Callable[[str], PathEntryFinder]:
+    finder = importlib.machinery.FileFinder.path_hook(
+        (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES),
+        (SourceLoader, importlib.machinery.SOURCE_SUFFIXES),
+        (importlib.machinery.SourcelessFileLoader, importlib.machinery.BYTECODE_SUFFIXES),
+    )
+
+    def find(entry: str) -> PathEntryFinder:
+        if not _is_ours(entry, top):
+            raise ImportError(f"{entry!r} is no folder of a project")  # Python asks the next hook
+        return finder(entry)
+
+    return find
+
+
+def _is_ours(entry: str, top: str) -> bool:
+    place = os.path.abspath(entry or os.curdir)
+    if not f"{place}/".startswith(f"{top.rstrip('/')}/"):
+        return False
+    if any(f"{place}/".startswith(f"{prefix}/") for prefix in (sys.prefix, sys.base_prefix)):
+        return False  # the environment, or Python itself
+    return _FOLDERS_OF_PACKAGES.isdisjoint(place.split("/"))

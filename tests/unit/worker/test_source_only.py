@@ -1,0 +1,78 @@
+"""The project's modules run as their files say now, whatever bytecode lies beside them."""
+
+from __future__ import annotations
+
+import json
+import os
+import py_compile
+import subprocess
+import sys
+
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from spellbook_core.worker.load import extend_import_path
+
+extend_import_path(Path(sys.argv[1]))
+found = {}
+for name in sys.argv[2:]:
+    module = __import__(name, fromlist=["*"])
+    found[name] = [module.VALUE, module.__file__]
+print(json.dumps(found))
+"""
+
+
+def imported(project, *names):
+    """Import modules in a Python that may write bytecode; return what each says its value is."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM, project, *names],
+        cwd=project.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name: value for name, (value, _) in json.loads(ended.stdout).items()}
+
+
+def write(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"VALUE = {value}\n")
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+
+
+def test_an_edit_of_equal_size_within_the_same_second_is_seen(tmp_path):
+    project, names = tmp_path / "demo", ("demo", "demo.lib.rates", "rates", "other.shared")
+    files = [project / "__init__.py", project / "lib/rates.py", project / "rates.py", tmp_path / "other/shared.py"]
+    for number in (1, 2):
+        for file in files:
+            write(file, number)
+        assert imported(project, *names) == dict.fromkeys(names, number)
+    assert list(tmp_path.rglob("*.pyc")) == []
+
+
+def test_bytecode_that_others_left_is_not_believed(tmp_path):
+    project = tmp_path / "demo"
+    write(project / "rates.py", 1)
+    py_compile.compile(str(project / "rates.py"), invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP)
+    write(project / "rates.py", 2)
+    assert imported(project, "rates", "demo.rates") == {"rates": 2, "demo.rates": 2}
+
+
+def test_broken_bytecode_stops_nobody(tmp_path):
+    project = tmp_path / "demo"
+    write(project / "rates.py", 1)
+    kept = py_compile.compile(str(project / "rates.py"))
+    with open(kept, "r+b") as file:
+        file.truncate(20)  # as Python 3.11 leaves it when the disk is full
+    assert imported(project, "demo.rates") == {"demo.rates": 1}
+
+
+def test_packages_that_are_installed_below_the_projects_keep_their_bytecode(tmp_path):
+    project, folder = tmp_path / "demo", tmp_path / "demo/.venv/lib/python3/site-packages"
+    write(folder / "installed_one.py", 1)
+    write(project / "rates.py", 1)
+    (project / "__init__.py").write_text(f"import sys\nsys.path.append({str(folder)!r})\nVALUE = 0\n")
+    assert imported(project, "demo", "installed_one", "rates") == {"demo": 0, "installed_one": 1, "rates": 1}
+    assert [path.name.split(".")[0] for path in tmp_path.rglob("*.pyc")] == ["installed_one"]
