@@ -256,6 +256,6 @@ def read_outcome(attempt_dir: Path) -> Outcome | None:
     """Return what the worker sealed; None when it sealed nothing, or something that is no outcome."""
     try:
         with open(f"{attempt_dir}/{OUTCOME_FILE}", "rb", buffering=0) as file:
-            return Outcome.from_json(json.loads(file.read()))
+            return Outcome.from_json(json.loads(file.read().decode()))
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -30,6 +30,7 @@ MAX_AHEAD = 20
 """Most folders of children that are made while a block runs."""
 
 _LOG = logging.getLogger("spellbook.engine")
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Attempts:
@@ -126,10 +127,11 @@ def _ahead(run: ActiveRun, block: ActiveBlock) -> list[Path]:
 
 
 def _write(task: BlockTask, folder: Path) -> None:
-    data = json.dumps(task_to_json(task), ensure_ascii=False).encode()
+    data = _encode(task_to_json(task)).encode()
     handle = _open(folder)
     try:
-        os.truncate(handle, 0)
+        if os.fstat(handle).st_size:  # ext4 writes a file that was truncated to the disk at once when it is closed
+            os.truncate(handle, 0)
         write_all(handle, data)
     finally:
         os.close(handle)

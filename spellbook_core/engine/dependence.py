@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import lru_cache
 
 from spellbook_core.clock import to_text
 from spellbook_core.engine import fingerprint
 from spellbook_core.engine.active import ActiveBlock, ActiveRun
-from spellbook_core.model.run import PipelineRun
+from spellbook_core.model.naming import RunId
 from spellbook_core.model.task import BlockInput
 from spellbook_core.model.values import YamlValue
 from spellbook_core.project.closure import Closure
@@ -85,7 +87,7 @@ def parts_of(run: ActiveRun, block: ActiveBlock, facts: SourceFacts, closure: Cl
         variables={name: fingerprint.value_digest(value) for name, value in run.variables.items()},
         configuration=block.spec.configuration,
         environment=environment_for(run.project, facts, closure, run.environment_of(block).python),
-        moments=_moments(run.run),
+        moments=_moments(run.run.id, run.run.execution_date, run.run.trigger),
         child=block.index,
     )
 
@@ -97,16 +99,16 @@ def _content_of(given: BlockInput) -> str:
     return fingerprint.content_id([output.artifact for output in given.outputs], shape)
 
 
-def _moments(run: PipelineRun) -> dict[str, str]:
+@lru_cache(maxsize=64)
+def _moments(run_id: RunId, at: datetime, trigger: str) -> Mapping[str, str]:
     """Return the facts of a run that blocks receive as keywords; see `worker.call.system_keywords`."""
-    at = run.execution_date
     return {
         "execution_date": to_text(at),
         "ds": f"{at:%Y-%m-%d}",
         "hr": f"{at:%H}",
         "interval_start_datetime": to_text(at),
-        "execution_partition": str(run.id),
-        "pipeline_run_id": str(run.id),
-        "trigger_name": run.trigger,
-        "env": "dev" if run.trigger == "notebook" else "prod",
+        "execution_partition": str(run_id),
+        "pipeline_run_id": str(run_id),
+        "trigger_name": trigger,
+        "env": "dev" if trigger == "notebook" else "prod",
     }

@@ -39,32 +39,44 @@ def environment_of(project: ProjectLayout, packages: frozenset[str], python: str
             the environment that they name (`sourcefacts.NAMED`): a secret among them counts by a keyed digest.
         python: An interpreter's path; None for the one that runs this.
     """
-    found = {"platform": _platform()}
-    made = None if python is None else environment_digest(python)
-    if python is None:
-        found["Python"] = platform.python_version()
-        places = _own_places()
-    elif made is None:
-        found["Python"] = python
-        places = list(site_folders(python))
-    else:  # it may not be made yet: what it is made from counts, and what came of that as soon as it is there
-        found["environment"] = made[:16]
-        places = list(site_folders(python)) if is_whole(python) else []
-    for name in LOCK_FILES:
-        digest = _file_digest(f"{project.root}/{name}")
-        if digest:
-            found[name] = digest
-    installed = [_installed(place, _changed(place)) for place in places]
+    places = _own_places() if python is None else _places_of(python)
+    root = str(project.root)
+    digests = tuple((name, digest) for name in LOCK_FILES if (digest := _file_digest(f"{root}/{name}")))
     asked = {name for name in packages if name.startswith(NAMED)}
+    found = {**_interpreter(python), **dict(digests)}
+    found |= _versions(packages - asked, tuple((place, _changed(place)) for place in places))
     if asked:
         names = None if ALL_SECRETS in asked else {name.removeprefix(NAMED) for name in asked}
         for name, digest in secret_digests(project, names).items():
             found[f"{OF_SECRET}{name}"] = digest
-    for package in {*ALWAYS_COUNTED, *packages} - asked:
-        version = _first_version(installed, normalized(install_name(package)))
-        if version is not None:
-            found[package] = version
     return dict(sorted(found.items()))
+
+
+@lru_cache(maxsize=64)
+def _interpreter(python: str | None) -> dict[str, str]:
+    platform_ = f"{sys.platform} {platform.machine()}"
+    if python is None:
+        return {"platform": platform_, "Python": platform.python_version()}
+    made = environment_digest(python)
+    return {"platform": platform_, **({"Python": python} if made is None else {"environment": made[:16]})}
+
+
+def _places_of(python: str) -> Sequence[str]:
+    """Return the folders of packages of an interpreter; of an environment of ours that is not made yet, none.
+
+    What that is made from counts, and what came of it as soon as it is there.
+    """
+    if environment_digest(python) is not None and not is_whole(python):
+        return ()
+    return site_folders(python)
+
+
+@lru_cache(maxsize=256)
+def _versions(packages: frozenset[str], places: tuple[tuple[str, int], ...]) -> dict[str, str]:
+    """Return package -> version of those that are installed; looked up again when a folder of packages changed."""
+    installed = [_installed(place, changed) for place, changed in places]
+    found = {name: _first_version(installed, normalized(install_name(name))) for name in {*ALWAYS_COUNTED, *packages}}
+    return {name: version for name, version in found.items() if version is not None}
 
 
 def is_whole(python: str) -> bool:
@@ -86,11 +98,6 @@ def _own_places() -> list[str]:
 def _first_version(installed: Sequence[Mapping[str, str]], name: str) -> str | None:
     """Return the version of a distribution in the first folder that has it, as an import would find it."""
     return next((versions[name] for versions in installed if name in versions), None)
-
-
-@lru_cache(maxsize=1)
-def _platform() -> str:
-    return f"{sys.platform} {platform.machine()}"
 
 
 def _changed(path: str) -> int:

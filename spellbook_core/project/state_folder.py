@@ -14,6 +14,7 @@ from spellbook_core.model.naming import BlockRunId, RunId
 from spellbook_core.project.containment import OutsideProjectError
 from spellbook_core.settings import STATE_FOLDER
 
+_RUNS = "runs"
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _TRASH_TOKEN = re.compile(r"[0-9a-f]{16,64}")
 
@@ -66,7 +67,7 @@ class StateFolder:
     @property
     def runs_dir(self) -> Path:
         """One folder per run."""
-        return self.state_dir / "runs"
+        return self.root.joinpath(STATE_FOLDER, _RUNS)
 
     @property
     def charts_dir(self) -> Path:
@@ -147,10 +148,11 @@ class StateFolder:
 
     def attempt_dir(self, run_id: RunId | int, block_run_id: BlockRunId | int, attempt: int) -> Path:
         """Return the folder of one attempt of a block run; the numbers are checked to be numbers."""
-        numbers = (run_id, block_run_id, attempt)
-        if any(isinstance(number, bool) or not isinstance(number, int) or number < 0 for number in numbers):
-            raise BadNameError(f"{numbers!r} are no run numbers.", hint="give whole numbers from 0.")
-        return self.runs_dir.joinpath(str(run_id), f"{block_run_id}.{attempt}")
+        for number in (run_id, block_run_id, attempt):
+            if type(number) is not int or number < 0:
+                numbers = (run_id, block_run_id, attempt)
+                raise BadNameError(f"{numbers!r} are no run numbers.", hint="give whole numbers from 0.")
+        return self.root.joinpath(STATE_FOLDER, _RUNS, str(run_id), f"{block_run_id}.{attempt}")
 
     def trash_entry(self, token: str) -> Path:
         """Return the folder of one undoable delete; `token` is 16 to 64 hexadecimal digits."""

@@ -15,6 +15,9 @@ from spellbook_core.model.values import JsonObject, JsonValue, YamlValue
 _RECEIVE_BYTES = 64 * 1024
 """Bytes asked for at a time; memory above 128 KiB would be asked of the system, and given back, each time."""
 
+_encode = json.JSONEncoder().encode
+_decode = json.JSONDecoder().decode  # of text: `json.loads` would look at the bytes first, to tell how they are encoded
+
 
 def task_to_json(task: BlockTask) -> JsonObject:
     """Return the JSON form of a task; dates are tagged, since pipeline variables may hold them."""
@@ -165,7 +168,7 @@ class Channel:
     def send(self, *messages: Mapping[str, JsonValue]) -> None:
         """Send messages, keeping in memory what the socket does not take now; a closed other end loses them."""
         for message in messages:
-            self._unsent += json.dumps(message).encode() + b"\n"
+            self._unsent += _encode(message).encode() + b"\n"
         self.flush()
 
     def flush(self) -> None:
@@ -197,7 +200,7 @@ class Channel:
                 break
         *lines, rest = self._received.split(b"\n")
         self._received = bytearray(rest)
-        return [json.loads(line) for line in lines]
+        return [_decode(line.decode()) for line in lines]
 
     def close(self) -> None:
         """Close this end."""
