@@ -62,6 +62,8 @@ class EngineServer:
         self._is_in_step = False
         self._selector = selectors.DefaultSelector()
         self._is_stopping = False
+        self._unheard: socket.socket | None = None
+        self._is_short = False
 
     def publish(self, event: JsonObject) -> None:
         """Send an event to every subscriber that keeps up, once the step that tells it is done: one send for all."""
@@ -103,6 +105,7 @@ class EngineServer:
             now = self._clock.monotonic()
             if now >= next_beat:
                 next_beat = now + HEARTBEAT_S
+                self._guarded(self._hear_again)
                 self._guarded(lambda: self._beat(runner.workers))
                 self._guarded(runner.look_again)
                 self._guarded(runner.take_new)  # a safety net: runs whose owner died, wakes that got lost
@@ -140,12 +143,31 @@ class EngineServer:
     # -- clients --------------------------------------------------------------------------------------------------
 
     def _accept(self, listener: socket.socket) -> None:
-        with suppress(BlockingIOError):
+        """Take a connection. Where the machine has no descriptor left, none is taken until the next heartbeat.
+
+        Who connects waits in the listener's queue meanwhile; looked at before, a listener that stays readable would
+        keep the loop busy.
+        """
+        try:
             connection, _ = listener.accept()
-            connection.setblocking(False)
-            client = _Client(connection)
-            self._clients[connection.fileno()] = client
-            self._selector.register(connection, selectors.EVENT_READ, client)
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as problem:
+            if not self._is_short:
+                _LOG.error("no client can be taken on until descriptors or memory are free again: %s", problem)
+            self._is_short, self._unheard = True, listener
+            self._selector.unregister(listener)
+            return
+        self._is_short = False
+        connection.setblocking(False)
+        client = _Client(connection)
+        self._clients[connection.fileno()] = client
+        self._selector.register(connection, selectors.EVENT_READ, client)
+
+    def _hear_again(self) -> None:
+        if self._unheard is not None:
+            listener, self._unheard = self._unheard, None
+            self._selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
 
     def _on_client(self, client: _Client, events: int) -> None:
         if events & selectors.EVENT_WRITE:

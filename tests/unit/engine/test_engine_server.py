@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import selectors
 import socket
 
 import pytest
@@ -57,6 +60,37 @@ def test_closed_subscriber_is_forgotten(server, subscriber):
     server.publish(EVENT)
     server.publish(EVENT)
     assert server._clients == {}
+
+
+def test_listener_is_left_alone_while_descriptors_are_short(server, tmp_path, caplog):
+    listener = listen(tmp_path / "engine.sock")
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(tmp_path / "engine.sock"))
+    server._selector.register(listener, selectors.EVENT_READ, lambda: server._accept(listener))
+
+    def look():
+        ready = server._selector.select(0)
+        for key, _ in ready:
+            server._guarded(key.data)
+        return len(ready)
+
+    kept = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest_free = os.dup(listener.fileno())
+    os.close(lowest_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, kept[1]))
+    try:
+        assert [look(), look()] == [1, 0]  # a readable listener that is looked at would spin the loop
+        server._hear_again()  # by the heartbeat
+        assert [look(), look()] == [1, 0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, kept)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    server._hear_again()
+    assert look() == 1
+    assert len(server._clients) == 1
+    connection.close()
+    listener.close()
+    server.close()
 
 
 def test_socket_is_private(tmp_path):
