@@ -8,6 +8,8 @@ import py_compile
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import json, sys
 from pathlib import Path
@@ -42,6 +44,7 @@ def write(path, value):
     os.utime(path, (1_700_000_000, 1_700_000_000))
 
 
+@pytest.mark.guarantee("F45")
 def test_an_edit_of_equal_size_within_the_same_second_is_seen(tmp_path):
     project, names = tmp_path / "demo", ("demo", "demo.lib.rates", "rates", "other.shared")
     files = [project / "__init__.py", project / "lib/rates.py", project / "rates.py", tmp_path / "other/shared.py"]
