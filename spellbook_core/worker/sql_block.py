@@ -35,13 +35,15 @@ def run_sql(task: BlockTask, store: ArtifactStore) -> QueryResult | None:
 
     Raises:
         TemplateError: An expression in `{{ }}` is wrong. [SB-WRK-081]
+        InputTableError: The block uses a parent that returned no table. [SB-WRK-082]
         StatementError: The database refused a statement; the fact `line` says where. [SB-WRK-080]
         SpellbookError: What the modules of the database raise.
     """
     remember(task)
     target = target_of(task)
     parents = Parents(task, store)
-    script = statements(source_of(task), names_of(task, parents, store), identifiers=_identifiers(task, parents))
+    names, identifiers = names_of(task, parents, store), _identifiers(task, parents)
+    script = statements(source_of(task), names, identifiers=identifiers, missing=parents.missing())
     table = _run(task, target, script, parents)
     return None if table is None else QueryResult(table)
 

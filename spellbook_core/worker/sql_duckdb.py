@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import time
 from contextlib import closing
@@ -42,6 +43,8 @@ _ODD_TYPES = frozenset({"BIT", "BIGNUM", "UNION", "VARIANT", "GEOMETRY"})
 """Types of DuckDB that Arrow has no like of."""
 
 _RESULT = "spellbook_result"
+
+_NO_TABLE = re.compile(r"Table with name (\S+) does not exist")
 
 
 def run_on_duckdb(task: BlockTask, target: Target, script: list[Statement], parents: Parents) -> Any:
@@ -236,6 +239,9 @@ def _failure(task: BlockTask, statement: Statement, cause: Exception, parents: P
     elif "Table with name" in text:
         known = ", ".join(parents.names()) or "none"
         hint = f"link the block that makes the table. The tables of its parents are: {known}."
+        named = _NO_TABLE.search(text)
+        if named is not None and (missing := parents.missing().get(named[1])) is not None:
+            message, hint = missing.message, missing.hint
     return StatementError(f"Line {line}: {message}", hint=hint, block=task.block, line=line)
 
 

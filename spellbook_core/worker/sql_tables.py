@@ -51,6 +51,15 @@ class Parents:
                 found[f"df_{number}"] = found[table.name] = table
         return found
 
+    def missing(self) -> dict[str, InputTableError]:
+        """Return name of a table that a parent should have made and did not -> the error for who uses it."""
+        empty = [(number, given) for number, given in enumerate(self._inputs, start=1) if _gave_nothing(given)]
+        return {
+            name: _no_table(name, f"df_{number}", given)
+            for number, given in empty
+            for name in (f"df_{number}", given.block)
+        }
+
     def identifiers(self) -> set[str]:
         """Return the names that a value may choose: the parents' tables and their columns."""
         every = [source for sources in self._sources for source in sources]
@@ -68,6 +77,8 @@ class Parents:
     def _of(self, number: int, given: BlockInput) -> list[Source]:
         """Return the tables of a parent: one per output, of an item its own, of children their rows together."""
         own, short = given.block, f"df_{number}"
+        if _gave_nothing(given):
+            return []
         if given.item is not None:
             return [Source((own, short), (), lambda: self._made(read_input(given, self._store)[0], own))]
         if given.children is not None:
@@ -131,7 +142,7 @@ class Parents:
         if given.item is not None or given.children is not None:
             return read_input(given, self._store)[0]
         values = [self._value(output) for output in given.outputs]
-        return values[0] if len(values) == 1 else values
+        return values[0] if len(values) == 1 else values or None
 
     def _value(self, output: OutputInfo) -> object:
         if output.artifact.format not in ARROW_FORMATS:
@@ -151,6 +162,18 @@ def _may_be_rows(outputs: Sequence[OutputInfo]) -> bool:
         return False
     kinds = {output.type_name for output in outputs}
     return kinds == {"dict"} or any(kinds <= {*alike, "NoneType"} for alike in _ALIKE)
+
+
+def _gave_nothing(given: BlockInput) -> bool:
+    return not given.outputs and given.item is None
+
+
+def _no_table(name: str, short: str, given: BlockInput) -> InputTableError:
+    why = "had no items to run for" if given.children == () else "returned None"
+    return InputTableError(
+        f"There is no table '{name}': its block '{given.block}' {why}.",
+        hint=f"return a table in '{given.block}', or leave out what reads it, e.g. by {{% if {short} is defined %}}.",
+    )
 
 
 def _columns(outputs: Sequence[OutputInfo]) -> tuple[str, ...]:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.worker.sql_parts import Identifier, Statement, Table, Value, bindable
 from spellbook_core.worker.sql_problems import TemplateError
+
+NONE_MISSING: Mapping[str, SpellbookError] = MappingProxyType({})
+"""For `statements`: nothing is missed."""
 
 _HOLE = re.compile(r"\x00V(\d+)\x00")
 _LINE = re.compile(r"\x00L(\d+)\x00")
@@ -35,7 +39,13 @@ _TYPED = re.compile(r"\b(DATE|TIMESTAMPTZ|TIMESTAMP|TIME|INTERVAL)\s*\Z", re.IGN
 _LIST = re.compile(r"\bIN\s*\(\s*\Z", re.IGNORECASE)
 
 
-def statements(text: str, names: Mapping[str, object], *, identifiers: Collection[str] = ()) -> list[Statement]:
+def statements(
+    text: str,
+    names: Mapping[str, object],
+    *,
+    identifiers: Collection[str] = (),
+    missing: Mapping[str, SpellbookError] = NONE_MISSING,
+) -> list[Statement]:
     """Return the statements of a SQL text, comments kept, empty ones left out.
 
     Args:
@@ -43,17 +53,21 @@ def statements(text: str, names: Mapping[str, object], *, identifiers: Collectio
         names: What expressions may use: tables, values, functions.
         identifiers: Names of columns and tables that may be chosen by a value, inside double quotes or by
             `identifier(...)`.
+        missing: Names that are not defined though one would expect them -> what using one raises.
 
     Raises:
+        SpellbookError: An expression uses one of `missing`.
         TemplateError: An expression is wrong, names what is not there, or stands where no value can. [SB-WRK-081]
     """
     if "\x00" in text:
         raise TemplateError("The text holds a NUL character.", hint="delete it.")
-    rendered, holes = _render(text, names, identifiers)
+    rendered, holes = _render(text, names, identifiers, missing)
     return list(_Reader(rendered, holes, identifiers).statements())
 
 
-def _render(text: str, names: Mapping[str, object], identifiers: Collection[str]) -> tuple[str, list[object]]:
+def _render(
+    text: str, names: Mapping[str, object], identifiers: Collection[str], missing: Mapping[str, SpellbookError]
+) -> tuple[str, list[object]]:
     from jinja2 import StrictUndefined, nodes, pass_context
     from jinja2 import TemplateError as JinjaError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -76,7 +90,8 @@ def _render(text: str, names: Mapping[str, object], identifiers: Collection[str]
         for data in tree.find_all(nodes.TemplateData):
             data.data = _with_lines(data.data, data.lineno)
         template = environment.from_string(tree)
-        known = {"range": range, "identifier": _identifier(identifiers), **names}
+        absent = {name: StrictUndefined(name=name, exc=_raising(problem)) for name, problem in missing.items()}
+        known = {"range": range, "identifier": _identifier(identifiers), **absent, **names}
         return template.render(known), holes
     except JinjaError as cause:
         why = str(cause.message).rstrip(".")
@@ -94,6 +109,11 @@ def _render(text: str, names: Mapping[str, object], identifiers: Collection[str]
             hint="correct the expression.",
             line=_line_of(cause),
         ) from None
+
+
+def _raising(problem: SpellbookError) -> Any:
+    """Return what Jinja calls, with a message of its own, for what the use of an undefined name raises."""
+    return lambda message: problem
 
 
 def _hint(names: Mapping[str, object], text: str) -> str:
@@ -225,6 +245,9 @@ class _Reader:
         if isinstance(value, Undefined):
             try:
                 str(value)
+            except SpellbookError as problem:
+                problem.facts.setdefault("line", self._here())
+                raise
             except Exception as cause:  # noqa: BLE001  # its own error says what is not there, or not allowed
                 why = str(cause).rstrip(".")
                 self._refuse(f"An expression in {{{{ }}}} cannot be filled in: {why}.", "correct it.")
@@ -296,7 +319,10 @@ class _Reader:
         return bound
 
     def _refuse(self, message: str, hint: str) -> NoReturn:
-        raise TemplateError(message, hint=hint, line=self._lines[min(self._line, len(self._lines) - 1)])
+        raise TemplateError(message, hint=hint, line=self._here())
+
+    def _here(self) -> int:
+        return self._lines[min(self._line, len(self._lines) - 1)]
 
 
 def _without_lines(rendered: str) -> tuple[str, list[int]]:

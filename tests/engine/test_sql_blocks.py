@@ -109,6 +109,28 @@ def test_a_missing_table_names_the_parents(ctx, tmp_path):
     assert "df_1, one" in error.hint
 
 
+def test_a_parent_without_a_table_is_named(ctx, tmp_path):
+    nothing = BlockFile("@data_loader\ndef load(*args, **kwargs):\n    print('only prints')\n", "data_loader")
+    blocks = {
+        "load": nothing,
+        "as_hole": sql("select *\nfrom {{ df_1 }}", ["load"]),
+        "its_columns": sql("select 1;\n\nselect {{ df_1.columns }}", ["load"]),
+        "by_name": sql("select *\nfrom load", ["load"]),
+        "only_after": sql("select 1 as a {% if df_1 is defined %} from {{ df_1 }} {% endif %}", ["load"]),
+        "as_value": sql("select {{ block_output('load') }} as a", ["load"]),
+    }
+    make_project(tmp_path, blocks=blocks)
+    found = run(ctx)
+    told = {name: (block.error.message, block.error.line) for name, block in found.items() if block.error}
+    assert told == {
+        "as_hole": ("There is no table 'df_1': its block 'load' returned None.", 2),
+        "its_columns": ("There is no table 'df_1': its block 'load' returned None.", 3),
+        "by_name": ("Line 2: There is no table 'load': its block 'load' returned None.", 2),
+    }
+    assert all("return a table in 'load'" in found[name].error.hint for name in told)
+    assert (rows(ctx, found["only_after"]), rows(ctx, found["as_value"])) == ([[1]], [[None]])
+
+
 def test_unchanged_sql_is_reused_until_its_text_or_values_change(ctx, tmp_path):
     blocks = {
         "one": sql("select {{ most }} as a", type="data_loader", cache="always"),
