@@ -183,7 +183,7 @@ def _height(pipeline: Pipeline, *, is_down: bool) -> int:
     except graph.CycleError:
         return _MOST_PX
     tall = len(rows) if is_down else max((len(row) for row in rows), default=1)
-    return max(_LEAST_PX, min(_MOST_PX, 40 + 105 * tall))
+    return max(_LEAST_PX, min(_MOST_PX, 60 + 105 * tall))
 
 
 def _states(editor: Editor) -> None:
