@@ -17,7 +17,8 @@ from spellbook_core.worker.failures import (
 )
 
 _FRAME = re.compile(r'^  File "(?P<file>.+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
-_OWN_FILE = re.compile(r"[/\\]spellbook_core[/\\]worker[/\\]")
+_OWN_FILE = re.compile(r"[/\\]spellbook_core[/\\](?:\w+\.py|(?:worker|artifacts|project|model)[/\\])")
+_CALLER = re.compile(r"[/\\]spellbook_core[/\\]worker[/\\](?:call|addons|load|entry|child|zygote|standby|chart\w*)\.py")
 
 
 def report_crash(
@@ -59,9 +60,12 @@ def crash_frames(trace: str) -> tuple[Frame, ...]:
     """Return the user's frames of faulthandler's text, outermost first; the first is in the block's own file."""
     frames: list[Frame] = []
     for found in _FRAME.finditer(trace):  # innermost first, down to our own frame that called the block
-        if _OWN_FILE.search(found["file"]):
+        if _CALLER.search(found["file"]):
             break
-        frames.append(Frame(found["file"], int(found["line"]), found["function"], ""))
+        if _OWN_FILE.search(found["file"]):
+            frames.clear()  # the block called us, or nobody did: what we called is not the person's either
+        else:
+            frames.append(Frame(found["file"], int(found["line"]), found["function"], ""))
     return tuple(reversed(frames))
 
 

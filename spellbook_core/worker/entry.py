@@ -26,6 +26,7 @@ from spellbook_core.worker.control import send
 from spellbook_core.worker.environment import environment_of
 from spellbook_core.worker.failures import AttemptTakenError
 from spellbook_core.worker.load import extend_import_path, project_modules
+from spellbook_core.worker.log_calls import own_lines_told
 from spellbook_core.worker.report import log_text, report_exception
 from spellbook_core.worker.wire import task_from_json
 
@@ -161,7 +162,7 @@ def _call(task: BlockTask, ping: int | None) -> CallResult:
             send(ping, {"memory_limit": limit})
         os.chdir(root.parent)
         extend_import_path(root)
-        with _warnings_kept(task.project_root), _figures_shown() as seen:
+        with _warnings_kept(task.project_root), own_lines_told(task), _figures_shown() as seen:
             return call_block(task, _Seeing(_artifacts(task), seen))
     except BaseException as failure:  # noqa: BLE001  # an interrupt may land outside of user code: still an outcome
         return CallResult(error=report_exception(failure, task))

@@ -131,7 +131,7 @@ def test_exit_is_a_failure(attempts, source, message):
     ("source", "message", "line"),
     [
         (body("raise KeyboardInterrupt"), "was interrupted", 3),
-        (body("class Odd(BaseException): pass\nraise Odd('x')"), "raised spellbook_block_", 4),
+        (body("class Odd(BaseException): pass\nraise Odd('x')"), "raised f.<locals>.Odd: x", 4),
         (body("def again(): return again()\nagain()"), "RecursionError: maximum recursion depth exceeded", 3),
         (body("raise MemoryError"), "raised MemoryError", 3),
         (body("return (("), "is no valid Python: '(' was never closed (line 3)", 3),

@@ -22,6 +22,14 @@ Stack (most recent call first):
   File "/w/projects/demo/custom/b.py", line 4 in f
   File "/site-packages/spellbook_core/worker/call.py", line 91 in _run
 """
+IN_OURS = """Fatal Python error: Segmentation fault
+
+Stack (most recent call first):
+  File "/site-packages/pyarrow/ipc.py", line 5 in write
+  File "/site-packages/spellbook_core/{module}.py", line 7 in put
+{caller}  File "/site-packages/spellbook_core/worker/call.py", line 91 in _run
+  File "/site-packages/spellbook_core/worker/child.py", line 9 in serve
+"""
 
 
 def test_task_survives_json():
@@ -64,6 +72,19 @@ def test_crash_trace_gives_the_users_frames():
     report = report_crash(-11, None, TRACE, block="b")
     assert report.message == "Block 'b' crashed: SIGSEGV in line 9 of its file."
     assert report.line == 9
+
+
+def test_crash_below_a_call_of_ours_shows_who_called_it():
+    caller = '  File "/w/projects/demo/custom/b.py", line 4 in f\n'
+    trace = IN_OURS.format(module="worker/mage_shim/duck", caller=caller)
+    assert [(frame.function, frame.line) for frame in crash_frames(trace)] == [("f", 4)]
+    assert report_crash(-11, None, trace).line == 4
+
+
+def test_crash_while_an_output_is_stored_marks_no_line():
+    trace = IN_OURS.format(module="artifacts/local", caller="")
+    assert crash_frames(trace) == ()
+    assert report_crash(-11, None, trace, block="b").message == "Block 'b' crashed: SIGSEGV."
 
 
 @pytest.mark.parametrize(
