@@ -200,11 +200,15 @@ def _tables(editor: Editor, block: Block) -> tuple[signature.Feed, ...]:
 # --- marks in the editor
 
 
+_PLACE = re.compile(r"^\S.*?, line \d+, column \d+: ")
+"""What a mark need not repeat: it stands in that file, below that line."""
+
+
 def _diagnostics(editor: Editor, block: Block, source) -> list[Diagnostic]:
     found = []
     problem = source.inspected.problem if source.inspected else None
     if problem is not None:
-        found.append(Diagnostic(problem.line or 1, problem.message))
+        found.append(Diagnostic(problem.line or 1, _PLACE.sub("", problem.message)))
     run = editor.latest.get(BlockUuid(block.uuid))
     is_same_code = run is not None and (not run.code_hash or run.code_hash == source.content_hash)
     if run is not None and is_same_code and not editor.is_active(block.uuid):

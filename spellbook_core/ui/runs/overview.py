@@ -43,8 +43,12 @@ _MOST_BARS = 12
 """Bars that are all seen at once; more are scrolled."""
 
 
-def header(run: PipelineRun) -> None:
-    """Draw what the run is and what can be done with it."""
+_MOST_FAILURES = 3
+"""Failed blocks that are named below the title; all stand with their code below the table."""
+
+
+def header(run: PipelineRun, block_runs: Sequence[BlockRun]) -> None:
+    """Draw what the run is, what can be done with it, and why it failed."""
     with st.container(key="run_header", horizontal=True, vertical_alignment="center"):
         state.link("runs", "Runs", icon=":material/arrow_back:")
         st.markdown(f"## Run {run.id}", width="content", anchors=False)
@@ -62,7 +66,7 @@ def header(run: PipelineRun) -> None:
         else f"running for {text.duration(acts.elapsed(run))}"
         if run.started_at is not None
         else "not begun yet",
-        f"{run.blocks_done} of {text.count(run.blocks_total, 'block')} done",
+        _counted(run, block_runs),
     ]
     if run.priority:
         facts.append(f"priority {run.priority}")
@@ -82,6 +86,21 @@ def header(run: PipelineRun) -> None:
                 )
     if run.error is not None:
         boundary.show_error(run.error.to_json())
+    failed = [one for one in block_runs if one.status is Status.FAILED and one.error is not None]
+    for one in failed[:_MOST_FAILURES]:
+        what = text.code_span(one.error.exception or one.error.message, max_chars=160)
+        st.markdown(f":red[:material/error:] **{text.escape(children.name(one), max_chars=60)}** failed: {what}")
+    if len(failed) > _MOST_FAILURES:
+        st.caption(f"{text.count(len(failed) - _MOST_FAILURES, 'more block')} failed.")
+
+
+def _counted(run: PipelineRun, block_runs: Sequence[BlockRun]) -> str:
+    """Return how far the run came: of one that failed, what failed below others is done but was never run."""
+    total = text.count(run.blocks_total, "block")
+    if run.status not in {Status.FAILED, Status.CANCELLED}:
+        return f"{run.blocks_done} of {total} done"
+    completed = sum(one.status is Status.COMPLETED and not one.hangs_on for one in block_runs)
+    return f"{min(completed, run.blocks_total)} of {total} completed"
 
 
 def graph(run: PipelineRun, block_runs: Sequence[BlockRun], chosen: str | None) -> None:

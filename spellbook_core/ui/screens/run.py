@@ -76,7 +76,7 @@ def _top(run_id: RunId, was_active: bool) -> None:
         if was_active and run.status.is_terminal:
             st.rerun()  # the whole page, so that the safety net is taken away
         block_runs = runs.block_runs(ctx, run_id, with_children=False)
-        overview.header(run)
+        overview.header(run, block_runs)
         with st.container(border=True, key="run_graph_pane"):
             overview.graph(run, block_runs, st.session_state.get(overview.BLOCK))
         with st.container(border=True, key="run_bars_pane"):

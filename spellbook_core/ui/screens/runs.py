@@ -19,7 +19,7 @@ GANTT_RUNS = 40
 TRIGGERS = ("manual", "schedule", "api", "cli")
 SINGLE_BLOCKS = "notebook"
 STATUS_FILTERS = ("completed", "running", "queued", "failed", "cancelled")
-_WIDTHS = (1.75, 0.7, 2.75, 1.0, 1.5, 1.35, 0.95, 2.0)
+_WIDTHS = (1.75, 0.7, 2.45, 1.0, 1.5, 1.35, 1.25, 2.0)
 _HEADS = ("Status", "Run", "Pipeline", "Trigger", "Started", "Duration", "Blocks", "")
 VIEWS = ("List", "Grid", "Timeline")
 

@@ -19,6 +19,9 @@ from spellbook_core.ui.components.dag.layout import Drawing, Point, Size
 from spellbook_core.ui.components.dag.palette import STATES, TYPES, Colours, State
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Noto Sans KR', 'Noto Sans CJK KR', sans-serif"
+_LINE_COLUMNS = 26
+"""Letters of state and type for which a box has room; more would widen it and let it touch the one beside it."""
+
 COMPACT_ABOVE = 100
 """Blocks above which boxes show only the sign of the state and the name."""
 
@@ -163,9 +166,9 @@ def _box(block: DagNode, point: Point, ids: DagIds, look: Look) -> Node:
 def _label(block: DagNode, state: State, type_word: str, *, is_marked: bool, look: Look) -> str:
     if look.is_compact:
         return f"{state.sign} {shorten(block.label, 18)}"
-    lines = [shorten(block.label, 24), f"{state.sign} {state.word} · {type_word}"]
-    if is_marked:
-        lines[1] = f"→ parent · {type_word}"
+    lines = [shorten(block.label, 24), f"→ parent · {type_word}" if is_marked else f"{state.sign} {state.word}"]
+    if not is_marked and len(lines[1]) + len(type_word) <= _LINE_COLUMNS:
+        lines[1] += f" · {type_word}"  # its strip tells the type too
     if block.sublabel:
         lines.append(shorten(block.sublabel, 26))
     return "\n".join(lines)

@@ -39,6 +39,7 @@ _GREEN = (Colours("#dcfce7", "#16a34a", "#14532d"), Colours("#12301f", "#22c55e"
 _BLUE = (Colours("#dbeafe", "#2563eb", "#1e3a8a"), Colours("#152a4d", "#60a5fa", "#dbeafe"))
 _RED = (Colours("#fee2e2", "#dc2626", "#7f1d1d"), Colours("#431818", "#f87171", "#fecaca"))
 _AMBER = (Colours("#fef3c7", "#d97706", "#78350f"), Colours("#3b2a0b", "#f59e0b", "#fde68a"))
+_ORANGE = (Colours("#ffedd5", "#ea580c", "#7c2d12"), Colours("#43230f", "#fb923c", "#fed7aa"))
 _GREY = (Colours("#f8fafc", "#94a3b8", "#334155"), Colours("#232936", "#64748b", "#cbd5e1"))
 _VIOLET = (Colours("#ede9fe", "#7c3aed", "#4c1d95"), Colours("#2a2150", "#a78bfa", "#ddd6fe"))
 
@@ -55,7 +56,7 @@ STATES: dict[str, State] = {
     "running": State("●", "running", *_BLUE),
     "completed": State("✓", "completed", *_GREEN),
     "failed": State("✕", "failed", *_RED),
-    "upstream_failed": State("✕", "upstream failed", *_RED),
+    "upstream_failed": State("✕", "upstream failed", *_ORANGE),
     "condition_failed": State("»", "skipped", *_GREY),
     "skipped": State("»", "skipped", *_GREY),
     "cancelled": State("■", "cancelled", *_AMBER),
