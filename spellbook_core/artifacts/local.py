@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -55,10 +56,13 @@ class LocalArtifactStore:
     Args:
         root: Made when first written to.
         masker: Called for what masks secrets in previews and descriptions; the stored values stay as they are.
+        since: Epoch seconds, of a block: when it began. Housekeeping leaves what is stored or held since then while the
+            block runs, so that no time is before it, also where the clock is set back meanwhile.
     """
 
-    def __init__(self, root: Path, *, masker: Callable[[], Masker] = Masker) -> None:
+    def __init__(self, root: Path, *, masker: Callable[[], Masker] = Masker, since: float = 0.0) -> None:
         self._root = root
+        self._since = since
         self._masker = masker
         self._seal = Seal(root.parent / KEY_FILE)
 
@@ -123,7 +127,9 @@ class LocalArtifactStore:
 
     def _is_held(self, ref: ArtifactRef) -> bool:
         """Return whether a value is stored, intact, and from now on kept from housekeeping."""
-        hold(self._root, self.folder(ref))  # before it is looked at: housekeeping must not take it afterwards
+        hold(
+            self._root, self.folder(ref), since=self._since
+        )  # before it is looked at: housekeeping must not take it afterwards
         return self._is_intact(ref)
 
     def get(self, ref: ArtifactRef) -> object:
@@ -159,7 +165,9 @@ class LocalArtifactStore:
     def hold(self, ref: ArtifactRef) -> bool:
         """Keep `ref` from housekeeping until it is recorded who needs it."""
         try:
-            return hold(self._root, self.folder(ref)) and all(self.hold(part) for part in self._parts(ref))
+            return hold(self._root, self.folder(ref), since=self._since) and all(
+                self.hold(part) for part in self._parts(ref)
+            )
         except (ArtifactMissingError, CorruptArtifactError):
             return False
 
@@ -290,6 +298,8 @@ class LocalArtifactStore:
         for _ in range(3):
             try:
                 os.rename(draft, target)
+                if time.time() < self._since:
+                    hold(self._root, target, since=self._since)
                 return
             except OSError:
                 if not target.exists():

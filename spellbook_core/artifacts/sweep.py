@@ -2,7 +2,7 @@
 
 What is to go is decided elsewhere and takes a while; meanwhile a block may store the same bytes again, or a run may
 reuse them. Whoever does so calls `hold`, which renews the folder's time; removal looks at that time once more under a
-lock that `hold` shares. So an output that was asked for after the decision stays.
+lock that `hold` shares. So an output that was asked for after the decision stays, whatever the clock was set to.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -37,18 +38,26 @@ class Stored:
     Attributes:
         size_bytes: Of its files.
         held_at: Epoch seconds, when it was last stored or asked for.
+        folder_at: The folder's own time, which `hold` renews.
     """
 
     path: Path
     size_bytes: int
     held_at: float
+    folder_at: float = 0.0
 
 
-def hold(root: Path, folder: Path) -> bool:
-    """Keep a stored output from being removed for the time being; False when it is not there."""
+def hold(root: Path, folder: Path, *, since: float = 0.0) -> bool:
+    """Keep a stored output from being removed for the time being; False when it is not there.
+
+    Args:
+        root: Of the store.
+        folder: Of the output.
+        since: Epoch seconds that the folder's time is not before, though the clock be: see `LocalArtifactStore`.
+    """
     try:
         with _locked(root, fcntl.LOCK_SH):
-            os.utime(folder)
+            os.utime(folder, None if time.time() >= since else (since, since))
     except FileNotFoundError:
         return False
     return True
@@ -83,7 +92,7 @@ def with_parts(parts: Mapping[str, frozenset[str]], digests: Iterable[str]) -> f
 
 
 def remove(root: Path, found: Mapping[str, Stored], digests: Iterable[str], *, unless_held_since: float) -> list[str]:
-    """Remove outputs and return which; those that were stored or held at or after that time stay."""
+    """Remove outputs and return which; those that were stored or held since they were found, or that time, stay."""
     wanted, removed = list(digests), list[str]()
     (root / DRAFTS).mkdir(mode=0o700, parents=True, exist_ok=True)
     for start in range(0, len(wanted), _BATCH):
@@ -92,7 +101,8 @@ def remove(root: Path, found: Mapping[str, Stored], digests: Iterable[str], *, u
             for digest in wanted[start : start + _BATCH]:
                 folder = found[digest].path
                 with suppress(OSError):  # gone, or not ours to move: the next time tells
-                    if folder.stat().st_mtime < unless_held_since:
+                    held_at = folder.stat().st_mtime
+                    if held_at == found[digest].folder_at and held_at < unless_held_since:
                         aside = root / DRAFTS / f"{os.getpid()}.{secrets.token_hex(8)}.old"
                         folder.rename(aside)
                         moved.append(aside)
@@ -117,9 +127,9 @@ def old_drafts(root: Path, *, before: float) -> list[Stored]:
 
 def measure(folder: Path) -> Stored | None:
     """Return the bytes below a folder and the newest time of it and what is in it; None when it is gone."""
-    size, newest, stack = 0, 0.0, [folder]
+    size, newest, own, stack = 0, 0.0, 0.0, [folder]
     try:
-        newest = folder.stat().st_mtime
+        newest = own = folder.stat().st_mtime
         while stack:
             with os.scandir(stack.pop()) as entries:
                 for entry in entries:
@@ -131,7 +141,7 @@ def measure(folder: Path) -> Stored | None:
                         size += status.st_size
     except FileNotFoundError:
         return None
-    return Stored(folder, size, newest)
+    return Stored(folder, size, newest, own)
 
 
 def _folders(path: Path) -> Iterator[os.DirEntry[str]]:

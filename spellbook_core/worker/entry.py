@@ -61,7 +61,7 @@ def run_task(task: BlockTask, attempt_dir: Path, *, ping: int | None = None) -> 
         secrecy.begin(task, (lambda texts: send(ping, {"secrets": list(texts)})) if ping is not None else _untold)
         api.activate(_current(task), attempt_dir / METRICS_FILE, ping)
         os.environ.update(secrecy.exported())
-        result = _call(task, ping)
+        result = _call(task, ping, begun_at=os.fstat(lock).st_mtime)
         if os.getpid() != pid:
             os._exit(0)  # the block forked, and this is the fork: it has no say in the outcome
         if result.error is not None:
@@ -154,7 +154,7 @@ def _current(task: BlockTask) -> api.CurrentRun:
     )
 
 
-def _call(task: BlockTask, ping: int | None) -> CallResult:
+def _call(task: BlockTask, ping: int | None, *, begun_at: float) -> CallResult:
     root = Path(task.project_root)
     try:
         os.environ.update(environment_of(task.configuration))
@@ -163,7 +163,7 @@ def _call(task: BlockTask, ping: int | None) -> CallResult:
         os.chdir(root.parent)
         extend_import_path(root)
         with _warnings_kept(task.project_root), own_lines_told(task), _figures_shown() as seen:
-            return call_block(task, _Seeing(_artifacts(task), seen))
+            return call_block(task, _Seeing(_artifacts(task, begun_at), seen))
     except BaseException as failure:  # noqa: BLE001  # an interrupt may land outside of user code: still an outcome
         return CallResult(error=report_exception(failure, task))
 
@@ -195,8 +195,9 @@ class _Seeing:
         return self._artifacts.put(value, index=index, origin=origin)
 
 
-def _artifacts(task: BlockTask) -> Artifacts:
-    return LocalArtifactStore(Workspace.open(Path(task.workspace)).artifacts_dir, masker=secrecy.masker)
+def _artifacts(task: BlockTask, begun_at: float) -> Artifacts:
+    root = Workspace.open(Path(task.workspace)).artifacts_dir
+    return LocalArtifactStore(root, masker=secrecy.masker, since=begun_at + 0.001)  # above any rounding
 
 
 @contextmanager

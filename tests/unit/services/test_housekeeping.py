@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from spellbook_core.artifacts import sweep
+from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.executors import building
 from spellbook_core.model.run import NewRun, Selection, Status
 from spellbook_core.project.layout import Workspace
@@ -230,6 +231,37 @@ def test_output_that_is_stored_again_meanwhile_stays(ctx):
     assert counts(housekeeping.clean(ctx, store_again)) == {}
     assert seen == [output]
     assert ctx.artifacts.has(output.artifact)
+
+
+def test_output_that_is_held_by_a_clock_set_back_stays(ctx):
+    output = ctx.artifacts.put("nobody needs it")
+    age(ctx, output, 9)
+
+    def hold(stage):
+        if stage == "Removing runs":
+            age(ctx, output, 5)  # what a hold gives by a clock that was set back by five days
+
+    assert counts(housekeeping.clean(ctx, hold)) == {}
+    assert ctx.artifacts.has(output.artifact)
+
+
+def test_what_a_living_block_stores_after_the_clock_was_set_back_stays(ctx):
+    run = ctx.store.create_run(NewRun("demo", "main", "manual"), now=ctx.clock.now())
+    planned = NewBlockRun("b0", "data_loader", "", "", "h", BlockSpec())
+    (number,) = ctx.store.begin_run(run.id, [planned], now=ctx.clock.now())
+    folder = ctx.workspace.attempt_dir(run.id, number, ctx.store.start_attempt(number, now=ctx.clock.now()))
+    folder.mkdir(parents=True)
+    lock, begun = folder / "attempt.lock", (ctx.clock.now() + DAY).timestamp()
+    lock.write_text(str(os.getpid()))
+    os.utime(lock, (begun, begun))  # since then the clock was set back by a day and more
+    store = LocalArtifactStore(ctx.workspace.artifacts_dir, since=begun + 1)
+    known, new = store.put("stored"), store.put({"new": 1})
+    age(ctx, known, 9)
+    assert store.put("stored") == known
+    ctx.clock.advance(23 * 3600)
+    assert counts(housekeeping.clean(ctx)) == {}
+    assert ctx.artifacts.has(known.artifact)
+    assert ctx.artifacts.has(new.artifact)
 
 
 def test_period_of_a_project_holds_for_its_runs(ctx, tmp_path):
