@@ -93,7 +93,10 @@ def seal(outcome: Outcome, attempt_dir: Path) -> None:
     """Put the outcome into place by a rename; not synced: after a power loss the attempt is simply run again."""
     path = attempt_dir / OUTCOME_FILE
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(outcome.to_json()), encoding="utf-8", errors="replace")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+        os.fchmod(handle, 0o600)  # also where the block's umask leaves nobody, and so the engine, the right to read it
+        file.write(json.dumps(outcome.to_json()))
     os.replace(temporary, path)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -7,9 +8,9 @@ import pytest
 from spellbook_core.engine.supervise import give_up
 from spellbook_core.executors.inline import InlineExecutor
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
-from spellbook_core.model.task import LOCK_FILE, OUTCOME_FILE, BlockTask
+from spellbook_core.model.task import LOCK_FILE, OUTCOME_FILE, BlockTask, Outcome
 from spellbook_core.worker import api
-from spellbook_core.worker.entry import run_task
+from spellbook_core.worker.entry import run_task, seal
 from spellbook_core.worker.failures import AttemptTakenError
 
 
@@ -44,6 +45,17 @@ def test_attempt_runs_once_and_never_after_it_was_given_up(tmp_path, begun):
         run_task(task, tmp_path)
     assert not (tmp_path / "ran").exists()
     assert not (tmp_path / OUTCOME_FILE).exists()
+
+
+@pytest.mark.parametrize("umask", [0, 0o777])
+def test_outcome_is_the_users_own_under_any_umask(tmp_path, umask):
+    at = "2026-01-05T02:00:00.000000Z"
+    kept = os.umask(umask)
+    try:
+        seal(Outcome((), (), None, at, at, 0.5, 0.1, 1000), tmp_path)
+    finally:
+        os.umask(kept)
+    assert (tmp_path / OUTCOME_FILE).stat().st_mode & 0o777 == 0o600
 
 
 def test_attempt_that_comes_to_no_outcome_leaves_no_run_current(tmp_path, workspace):
