@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from spellbook_core.engine.supervise import is_alive
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.naming import BlockUuid, RunId
 from spellbook_core.model.run import Again, Code, NewRun, PipelineRun, Share
-from spellbook_core.services import runs
+from spellbook_core.services import engines, runs
 from spellbook_core.services.wiring import Context
 
 
@@ -42,13 +43,7 @@ def repeat_of(
     """
     run = ctx.store.run(run_id)
     if not run.status.is_terminal:
-        raise RunNotEndedError(
-            f"Run {run_id} is {run.status.value}; only an ended run can be repeated.",
-            hint=f"wait for its end, or cancel it: spellbook cancel {run_id}.",
-            project=run.project,
-            pipeline=run.pipeline,
-            run=run_id,
-        )
+        raise _not_ended(ctx, run)
     if start is not None:
         share = Share.ABOVE
     return NewRun(
@@ -60,6 +55,24 @@ def repeat_of(
         request_id=request_id,
         again=Again(run_id, share, code, start),
         execution_date=run.execution_date,
+    )
+
+
+def _not_ended(ctx: Context, run: PipelineRun) -> RunNotEndedError:
+    what = f"Run {run.id} is {run.status.value}"
+    hint = f"wait for its end, or cancel it: spellbook cancel {run.id}."
+    owner = next((found.owner for found in ctx.store.unended_runs() if found.id == run.id), None)
+    if not engines.status(ctx).is_running and (owner is None or not is_alive(owner)):
+        what += ", and the process that carried it is gone"
+        hint = (
+            "start the page or `spellbook engine`: either goes on with it where it stopped, and ends it as begun."
+        )
+    return RunNotEndedError(
+        f"{what}; only an ended run can be repeated.",
+        hint=hint,
+        project=run.project,
+        pipeline=run.pipeline,
+        run=run.id,
     )
 
 

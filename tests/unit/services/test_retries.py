@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from spellbook_core.engine.plan import NothingToRunError
 from spellbook_core.engine.solo import run_alone
+from spellbook_core.engine.supervise import boot_id, identity
 from spellbook_core.errors import NotFoundError
 from spellbook_core.executors.inline import InlineExecutor
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.run import Code, NewRun, Selection, Share, Status
 from spellbook_core.model.staleness import Freshness
+from spellbook_core.runs.records import ProcessIdentity
 from spellbook_core.services import retries, runs
 from tests.conftest import BlockFile, make_project
 
@@ -193,6 +197,17 @@ def test_run_under_way_cannot_be_repeated(context, project, clock):
     queued = context.store.create_run(NewRun("demo", "main", "manual"), now=clock.now())
     with pytest.raises(retries.RunNotEndedError, match="Run 1 is queued"):
         retries.retry(context, queued.id)
+
+
+def test_run_whose_process_is_gone_is_told_how_to_go_on(context, project, clock):
+    """A power cut leaves it `running`: nobody who waits for its end would see it."""
+    gone, living = ProcessIdentity(2**22 + 1, started="1", boot_id=boot_id()), identity(os.getpid())
+    for owner, advice in ((gone, "`spellbook engine`: either goes on with it"), (living, "wait for its end")):
+        left = context.store.create_run(NewRun("demo", "main", "cli"), now=clock.now(), owner=owner)
+        with pytest.raises(retries.RunNotEndedError) as refused:
+            retries.retry(context, left.id)
+        assert advice in refused.value.hint
+        assert ("is gone" in refused.value.message) == (owner is gone)
 
 
 def test_run_of_one_block_is_repeated_as_such(context, project, run):
