@@ -64,9 +64,7 @@ def _not_ended(ctx: Context, run: PipelineRun) -> RunNotEndedError:
     owner = next((found.owner for found in ctx.store.unended_runs() if found.id == run.id), None)
     if not engines.status(ctx).is_running and (owner is None or not is_alive(owner)):
         what += ", and the process that carried it is gone"
-        hint = (
-            "start the page or `spellbook engine`: either goes on with it where it stopped, and ends it as begun."
-        )
+        hint = "start the page or `spellbook engine`: either goes on with it where it stopped, and ends it as begun."
     return RunNotEndedError(
         f"{what}; only an ended run can be repeated.",
         hint=hint,
