@@ -59,23 +59,25 @@ def chart(editor: Editor, uuid: str, output: OutputInfo) -> None:
         return
     numbers = [column.name for column in output.columns if is_number(column.dtype)]
     kind_key, x_key, y_key, color_key = (keys.widget(f"chart_{part}", uuid) for part in ("kind", "x", "y", "color"))
-    for key, allowed in ((x_key, names), (y_key, numbers), (color_key, [None, *names])):
+    for key, allowed in ((x_key, names), (y_key, numbers), (color_key, ["", *names])):
         if key in st.session_state and st.session_state[key] not in allowed:
             del st.session_state[key]
-    kind_box, x_box, y_box, color_box = st.columns(4)
-    kind = kind_box.selectbox("Kind", _KINDS, key=kind_key, index=3 if numbers else 0, persist_state="session")
+    usual = 3 if numbers else 0
+    has_y = bool(numbers) and st.session_state.get(kind_key, _KINDS[usual]) != "Histogram"
+    kind_box, x_box, *y_box, color_box = st.columns(4 if has_y else 3)
+    kind = kind_box.selectbox("Kind", _KINDS, key=kind_key, index=usual, persist_state="session")
     x = x_box.selectbox("X", names, key=x_key, index=names.index(numbers[0]) if numbers else 0, persist_state="session")
     y = None
-    if kind != "Histogram" and numbers:
-        y = y_box.selectbox("Y", numbers, key=y_key, index=min(1, len(numbers) - 1), persist_state="session")
+    if has_y:
+        y = y_box[0].selectbox("Y", numbers, key=y_key, index=min(1, len(numbers) - 1), persist_state="session")
     color = color_box.selectbox(
-        "Colour", [None, *names], key=color_key, persist_state="session", format_func=lambda name: name or "none"
+        "Colour", ["", *names], key=color_key, persist_state="session", format_func=lambda name: name or "none"
     )
     page = output_service.page(editor.ctx, output, offset=0, limit=_CHART_ROWS)
     if not page.rows:
         st.caption("There are no rows to draw.")
         return
-    st.altair_chart(_table_chart(page, kind, x, y, color))
+    st.altair_chart(_table_chart(page, kind, x, y, color or None))
     if page.total_rows > _CHART_ROWS:
         st.caption(f"The first {_CHART_ROWS:,} of {page.total_rows:,} rows.")
 

@@ -103,7 +103,7 @@ def _links(editor: Editor, block: Block, source) -> None:
                     on_change=partial(actions.on_set_parents, editor, block.uuid, key, present),
                 )
         if len(fit.feeds) == 1:
-            _feed(fit.feeds[0])
+            _feed(editor, fit.feeds[0])
         st.space("stretch")
         used_by = _used_by(editor, block)
         if len(used_by) > 1:
@@ -114,7 +114,7 @@ def _links(editor: Editor, block: Block, source) -> None:
     if len(fit.feeds) > 1:
         with st.container(key=keys.widget("feeds", block.uuid), horizontal=True):
             for feed in fit.feeds:
-                _feed(feed)
+                _feed(editor, feed)
     if fit.problem:
         st.warning(text.escape(fit.problem), icon=":material/link_off:")
 
@@ -136,8 +136,18 @@ def _parents_key(editor: Editor, uuid: str, present: Sequence[str], others: Sequ
     return key()
 
 
-def _feed(feed: signature.Feed) -> None:
-    shape = text.escape(feed.shape, max_chars=60) if feed.shape else "not run yet"
+_WITHOUT_OUTPUT = {
+    "completed": "no output",
+    "failed": "failed",
+    "upstream_failed": "upstream failed",
+    "cancelled": "cancelled",
+}
+"""What is said of a parent that left nothing to hand over; of any other state, that it has not run yet."""
+
+
+def _feed(editor: Editor, feed: signature.Feed) -> None:
+    nothing = _WITHOUT_OUTPUT.get(editor.status_key(feed.parent), "not run yet")
+    shape = text.escape(feed.shape, max_chars=60) if feed.shape else nothing
     st.markdown(f"{text.code_span(feed.parameter)} ← {text.escape(feed.parent)} :gray[· {shape}]", width="content")
 
 

@@ -26,10 +26,10 @@ _SCRIPT = """<script>
     if (%(focus)s) focusEditor();
     const found = Date.now();
     let top = null;
-    const stay = () => {  // a card grows once its editor is there, and the last one had nothing to scroll to before
+    const stay = () => {  // this card and those above it grow and shrink as their editors and tables come
       const now = isTaken ? null : cardNow()?.getBoundingClientRect().top;
-      if (now == null || Date.now() - found > 3000) return;
-      if (now === top && now > 160) cardNow().scrollIntoView({ block: 'start', behavior: 'smooth' });
+      if (now == null || Date.now() - found > 5000) return;
+      if (now === top && (now > 160 || now < 60)) cardNow().scrollIntoView({ block: 'start', behavior: 'smooth' });
       top = now;
       setTimeout(stay, 250);
     };

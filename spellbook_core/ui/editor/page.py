@@ -151,11 +151,11 @@ def _adders(editor: Editor) -> None:
                 "A pipeline is a notebook of blocks, each a Python file with one function. "
                 "Most begin with a **loader**; what it returns goes into the blocks linked below it."
             )
-            with st.container(horizontal=True):
-                for block_type, what in _EMPTY_TYPES.items():
-                    with st.container(width=165):
-                        _adder(editor, block_type, stretch=True)
-                        st.caption(what)
+            grid = st.grid(2, min_column_width=150)
+            for block_type, what in _EMPTY_TYPES.items():
+                with grid.cell():
+                    _adder(editor, block_type, stretch=True)
+                    st.caption(what)
         return
     with st.container(key="adders", horizontal=True, horizontal_alignment="center", vertical_alignment="center"):
         for block_type in _EMPTY_TYPES:

@@ -120,7 +120,7 @@ def _count(page, output: OutputInfo, search: str | None) -> None:
     if search and output.rows is not None:
         st.caption(f"{page.total_rows:,} of {output.rows:,} rows", width="content")
     elif page.truncated_cells:
-        st.caption(f"{page.truncated_cells:,} long cells are cut", width="content")
+        st.caption(f"{text.count(page.truncated_cells, 'long cell')} cut", width="content")
 
 
 def profile(editor: Editor, output: OutputInfo) -> None:

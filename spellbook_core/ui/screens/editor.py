@@ -7,7 +7,7 @@ import streamlit as st
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model.naming import PipelineUuid
 from spellbook_core.services import pipelines as pipeline_service
-from spellbook_core.ui import boundary, state, text
+from spellbook_core.ui import boundary, parts, state, text
 from spellbook_core.ui.editor import page
 
 
@@ -40,8 +40,9 @@ def _choose(found) -> None:
     with st.container(key="page_title"):
         st.markdown("## Editor")
     if not found:
-        st.info("This project has no pipeline yet.", icon=":material/account_tree:")
-        state.link("pipelines", "Create the first pipeline", icon=":material/add:")
+        parts.empty("account_tree", "This project has no pipeline yet", "Begin with an example, or with a blank one.")
+        with st.container(horizontal_alignment="center"):
+            state.link("pipelines", "Create the first pipeline", icon=":material/add:")
         return
     st.caption("Choose the pipeline to work on.")
     for summary in found:

@@ -131,7 +131,12 @@ def _cards(project: ProjectName) -> None:
         kept = matching(found, search or "", source, [kinds[word] for word in words])
         st.caption(text.count(len(kept), "block"))
         if not kept:
-            parts.empty("search_off", "No block matches", "Change the search or the filters.")
+            if source == SOURCES[-1] and not search and not words:
+                parts.empty(
+                    "widgets", "This project has no block yet", "Blocks that you add to its pipelines are listed here."
+                )
+            else:
+                parts.empty("search_off", "No block matches", "Change the search or the filters.")
             return
         grid = st.grid(3, min_column_width=270)
         offset = parts.page_offset(len(kept), CARDS_PER_PAGE)
