@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import signal
 
@@ -81,9 +82,12 @@ def _error(exit_status: int | None, reason: str | None, who: str, timeout_s: flo
     if reason == "cancelled":
         return CancelledRunError(f"{who} was cancelled.", hint="run it again when you want its result.")
     if reason is not None and reason.startswith("cannot start"):
+        is_short = f"[Errno {errno.EMFILE}]" in reason or f"[Errno {errno.ENFILE}]" in reason
         return WorkerLostError(
             f"{who} could not be started: {reason.partition(': ')[2]}",
-            hint="correct `spellbook.environment` in metadata.yaml, or its requirements, where one is named; else see "
+            hint="raise the limit of open files (`ulimit -n`) for Spellbook, or let fewer blocks run at once."
+            if is_short
+            else "correct `spellbook.environment` in metadata.yaml, or its requirements, where one is named; else see "
             "the engine's log. Then run it again.",
         )
     if reason is not None or exit_status is None:

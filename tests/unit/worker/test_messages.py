@@ -105,6 +105,11 @@ def test_every_end_has_its_reason(status, reason, code):
     assert report.hint
 
 
+def test_start_without_a_descriptor_left_names_the_limit():
+    report = report_crash(None, "cannot start: [Errno 24] Too many open files", None, block="b")
+    assert "ulimit -n" in report.hint
+
+
 def test_preload_list_knows_its_packages():
     assert preload.preload_list(()) == preload.BASE
     assert preload.preload_list(("torch", "pandas", "polars", "my_project")) == (*preload.BASE, "torch")
