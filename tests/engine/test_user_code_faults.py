@@ -172,11 +172,13 @@ def test_leftover_processes_are_ended_and_reported(attempts):
         import os, subprocess, time
         subprocess.Popen(['sleep', '600'])                                # keeps stdout open
         subprocess.Popen(['sleep', '601'], start_new_session=True)        # leaves the group
-        if os.fork() == 0:                                                # a daemon that was never started anew
+        between = os.fork()
+        if between == 0:                                                  # a daemon that was never started anew
             os.setsid()
             if os.fork() == 0:
                 time.sleep(602)
             os._exit(0)
+        os.waitpid(between, 0)                                            # else it may be left running too
         print(kwargs['block_uuid'])
         """)
     )
