@@ -19,6 +19,7 @@ from spellbook_core.worker.failures import (
 
 _FRAME = re.compile(r'^  File "(?P<file>.+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
 _OWN_FILE = re.compile(r"[/\\]spellbook_core[/\\](?:\w+\.py|(?:worker|artifacts|project|model)[/\\])")
+_LIBRARY = re.compile(r"[/\\](?:site-packages|dist-packages|lib[/\\]python3\.\d+)[/\\]|^<frozen ")
 _CALLER = re.compile(r"[/\\]spellbook_core[/\\]worker[/\\](?:call|addons|load|entry|child|zygote|standby|chart\w*)\.py")
 
 
@@ -63,10 +64,12 @@ def crash_frames(trace: str) -> tuple[Frame, ...]:
     for found in _FRAME.finditer(trace):  # innermost first, down to our own frame that called the block
         if _CALLER.search(found["file"]):
             break
-        if _OWN_FILE.search(found["file"]):
-            frames.clear()  # the block called us, or nobody did: what we called is not the person's either
+        if _OWN_FILE.search(found["file"]):  # what we called is not the person's, unless they gave it to us
+            frames = [frame for frame in frames if not _LIBRARY.search(frame.file)]
         else:
             frames.append(Frame(found["file"], int(found["line"]), found["function"], ""))
+    while frames and _LIBRARY.search(frames[-1].file):  # a thread's own beginnings
+        frames.pop()
     return tuple(reversed(frames))
 
 

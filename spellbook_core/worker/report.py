@@ -109,6 +109,8 @@ def _as_error(exception: BaseException, task: BlockTask) -> SpellbookError:
 def _hint(exception: BaseException, task: BlockTask) -> str:
     if isinstance(exception, ModuleNotFoundError) and exception.name and not exception.name.startswith("mage_ai"):
         package = exception.name.partition(".")[0]
+        if any((Path(task.project_root) / place).exists() for place in (package, f"{package}.py")):
+            return f"correct the import, or restore the module: '{package}' is the project's own."
         wanted = f"spellbook install {task.project} '{install_name(package)}'"
         return f"run `{wanted}`, or correct the import; project modules live in the project."
     if isinstance(exception, MemoryError):

@@ -85,6 +85,15 @@ def test_crash_while_an_output_is_stored_marks_no_line():
     trace = IN_OURS.format(module="artifacts/local", caller="")
     assert crash_frames(trace) == ()
     assert report_crash(-11, None, trace, block="b").message == "Block 'b' crashed: SIGSEGV."
+    own = '  File "/w/projects/demo/custom/b.py", line 6 in __reduce__\n'
+    first, rest = trace.split("  File", 1)
+    assert report_crash(-11, None, f"{first}{own}  File{rest}").line == 6
+
+
+def test_crash_in_a_thread_marks_the_persons_line():
+    start = '  File "/usr/lib/python3.11/threading.py", line 982 in run\n'
+    trace = TRACE[: TRACE.index('  File "/site-packages')] + start
+    assert report_crash(-11, None, trace).line == 9
 
 
 @pytest.mark.parametrize(

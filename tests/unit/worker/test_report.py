@@ -48,6 +48,14 @@ def test_frames_are_the_persons_own(body, exception):
     assert error.exception.startswith(exception)
 
 
+def test_module_that_the_project_should_have_is_not_to_be_installed(tmp_path):
+    (tmp_path / "utils").mkdir()
+    wrong = replace(made(""), project_root=str(tmp_path), source="raise ModuleNotFoundError(name='utils.gone')")
+    assert "'utils' is the project's own" in call_block(wrong, MemoryArtifacts()).error.hint
+    foreign = replace(wrong, source="raise ModuleNotFoundError(name='numpi.gone')")
+    assert "spellbook install demo 'numpi'" in call_block(foreign, MemoryArtifacts()).error.hint
+
+
 def test_frames_of_a_function_that_ours_calls_stay():
     error = failure("from spellbook_core.worker.call import _consumed\n_consumed(1 / 0 for _ in range(1))")
     assert [frame.function for frame in error.frames] == ["f", "<genexpr>"]
