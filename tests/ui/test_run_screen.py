@@ -47,6 +47,8 @@ def test_failed_run_shows_the_exception_and_the_users_frame(open_screen, tmp_pat
     assert "ValueError: bad <img src=x onerror=alert(1)>" in shown
     assert any("transformers/b.py:3 in work" in code for code in shown)
     assert not any("Traceback" in code for code in shown)
+    assert any("**b1** failed: `ValueError: bad" in told.value for told in app.markdown), "below the title too"
+    assert any("1 of 2 blocks completed" in told.value for told in app.caption)
 
 
 def test_full_traceback_is_behind_a_toggle(open_screen, tmp_path, seed_run):
