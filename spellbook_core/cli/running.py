@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import shlex
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,7 +61,8 @@ def run(
 ) -> None:
     """Run PIPELINE of PROJECT here and wait for its end. Needs neither a page nor an engine process.
 
-    PROJECT is a path, or a project's name in the workspace around here. Exit status: 0 completed, 1 failed.
+    PROJECT is a path, or a project's name in the workspace around here. Exit status: 0 completed, 1 failed,
+    130 cancelled, which Ctrl+C and SIGTERM do; a second one leaves the run to the next engine.
     """
     place, name = find_project(project)
     upstream = Upstream.MISSING if with_upstream else Upstream.NONE
@@ -80,6 +82,7 @@ def carry(context: Context, wanted: NewRun, *, as_json: bool) -> None:
     if not as_json:
         environments.make_ready(context, wanted.project, wanted.pipeline, lambda line: say(f"  · {clean(line)}"))
     gc.freeze()  # what was imported stays: collections need not look at it
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `timeout`, a container's stop: as Ctrl+C, not as a kill
     ended = runs.run_here(context, wanted, told.event)
     told.rest(ended)
     _conclude(context, ended, as_json=as_json)

@@ -32,7 +32,11 @@ class SourceLoader(importlib.machinery.SourceFileLoader):
             SyntaxError: It is no Python.
         """
         path = self.get_filename(fullname)
-        code: CodeType = self.source_to_code(self.get_data(path), path)
+        try:
+            code: CodeType = self.source_to_code(self.get_data(path), path)
+        except SyntaxError as error:
+            error.filename = error.filename or path  # Python names none for a file with null bytes
+            raise
         return code
 
 

@@ -146,7 +146,8 @@ def test_unusable_input_ends_with_2_and_says_why(tmp_path, arguments):
     assert "Traceback" not in ended.stderr
 
 
-def test_interrupted_run_is_cancelled_and_ends_with_130(tmp_path):
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_is_cancelled_and_ends_with_130(tmp_path, sign):
     make_project(tmp_path, blocks={"load": SLOW})
     process = subprocess.Popen(
         [SPELLBOOK, "run", "projects/demo", "main"],
@@ -157,7 +158,7 @@ def test_interrupted_run_is_cancelled_and_ends_with_130(tmp_path):
         env=clean_environment(SPELLBOOK_CANCEL_GRACE_S="0.3"),
     )
     wait_until(lambda: any("begun" in log.read_text() for log in tmp_path.glob(".spellbook/runs/*/*/log.jsonl")))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sign)
     out, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert "cancelled" in out

@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from spellbook_core.worker.source_only import SourceLoader
+
 PROGRAM = """
 import json, sys
 from pathlib import Path
@@ -79,3 +81,11 @@ def test_packages_that_are_installed_below_the_projects_keep_their_bytecode(tmp_
     (project / "__init__.py").write_text(f"import sys\nsys.path.append({str(folder)!r})\nVALUE = 0\n")
     assert imported(project, "demo", "installed_one", "rates") == {"demo": 0, "installed_one": 1, "rates": 1}
     assert [path.name.split(".")[0] for path in tmp_path.rglob("*.pyc")] == ["installed_one"]
+
+
+def test_module_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "rates.py"
+    path.write_bytes(b"VALUE = 1\0\n")
+    with pytest.raises(SyntaxError) as raised:
+        SourceLoader("rates", str(path)).get_code("rates")
+    assert raised.value.filename == str(path)
