@@ -16,7 +16,7 @@ from spellbook_core.artifacts.preview import open_shown
 from spellbook_core.artifacts.problems import NotExportableError
 from spellbook_core.artifacts.store import ArtifactStore
 from spellbook_core.errors import StorageError
-from spellbook_core.model.task import ArtifactRef
+from spellbook_core.model.output import ArtifactRef
 
 BATCH_ROWS = 50_000
 _FORMULA = r"^[=+\-@\t\r]"

@@ -36,7 +36,7 @@ from spellbook_core.artifacts.sweep import hold
 from spellbook_core.clock import to_text
 from spellbook_core.errors import StorageError
 from spellbook_core.model.masking import Masker
-from spellbook_core.model.task import ArtifactRef, OutputInfo
+from spellbook_core.model.output import ArtifactRef, OutputInfo
 from spellbook_core.model.values import JsonObject
 
 KEY_FILE = "artifact.key"

@@ -10,7 +10,7 @@ from spellbook_core.artifacts.formats import pickles, registry
 from spellbook_core.artifacts.formats.composites import Apart
 from spellbook_core.artifacts.formats.encoded import Encoded
 from spellbook_core.artifacts.problems import DuplicateColumnsError
-from spellbook_core.model.task import ArtifactRef, OutputInfo
+from spellbook_core.model.output import ArtifactRef, OutputInfo
 from spellbook_core.model.values import JsonObject
 
 

@@ -17,7 +17,7 @@ from spellbook_core.artifacts.masked import mask_table
 from spellbook_core.artifacts.problems import BadPageError, CorruptArtifactError, NotATableError
 from spellbook_core.artifacts.query import first_rows, matching_rows
 from spellbook_core.artifacts.store import PREVIEW_TABLE_FILE, ArtifactStore
-from spellbook_core.model.task import ArtifactRef, Column
+from spellbook_core.model.output import ArtifactRef, Column
 from spellbook_core.settings import MAX_PAGE_ROWS
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spellbook_core.errors import NotFoundError, SpellbookError, StorageError
-from spellbook_core.model.task import ArtifactRef
+from spellbook_core.model.output import ArtifactRef
 
 
 class ArtifactMissingError(NotFoundError):

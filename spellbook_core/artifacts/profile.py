@@ -10,7 +10,7 @@ from spellbook_core.artifacts.build import floats, integers
 from spellbook_core.artifacts.cells import JsonScalar, cells, plain
 from spellbook_core.artifacts.preview import open_shown, take
 from spellbook_core.artifacts.store import ArtifactStore
-from spellbook_core.model.task import ArtifactRef
+from spellbook_core.model.output import ArtifactRef
 
 BINS = 20
 _TOP_VALUES = 5

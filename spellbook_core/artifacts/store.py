@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from spellbook_core.model.masking import Masker
-from spellbook_core.model.task import ArtifactRef, OutputInfo
+from spellbook_core.model.output import ArtifactRef, OutputInfo
 from spellbook_core.model.values import JsonObject
 
 META_FILE = "meta.json"

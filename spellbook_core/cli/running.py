@@ -16,8 +16,8 @@ from spellbook_core.cli.output import clean, mark, print_json, say, seconds
 from spellbook_core.cli.places import find_project
 from spellbook_core.errors import BadNameError
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName
+from spellbook_core.model.outcome import ErrorReport, Frame
 from spellbook_core.model.run import MAX_PRIORITY, BlockRun, NewRun, PipelineRun, Selection, Status, Upstream
-from spellbook_core.model.task import ErrorReport, Frame
 from spellbook_core.model.values import JsonObject, YamlValue
 from spellbook_core.runs.logs import LogLine
 from spellbook_core.services import environments, reports, runs

@@ -16,8 +16,10 @@ from spellbook_core.engine.ports import Handle
 from spellbook_core.model.block import BlockType
 from spellbook_core.model.children import node_key
 from spellbook_core.model.naming import BlockRunId, BlockUuid
+from spellbook_core.model.outcome import OUTCOME_FILE, Outcome
+from spellbook_core.model.output import OutputInfo
 from spellbook_core.model.run import BlockRun, PipelineRun, Status
-from spellbook_core.model.task import OUTCOME_FILE, BlockInput, BlockTask, Environment, HangsOn, Outcome, OutputInfo
+from spellbook_core.model.task import BlockInput, BlockTask, Environment, HangsOn
 from spellbook_core.model.values import YamlValue
 from spellbook_core.project.kept_modules import is_used
 from spellbook_core.project.layout import ProjectLayout

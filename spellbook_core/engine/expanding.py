@@ -13,8 +13,8 @@ from spellbook_core.engine.groups import leading
 from spellbook_core.model.block import BlockType
 from spellbook_core.model.children import Over, node_key
 from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.output import OutputInfo
 from spellbook_core.model.run import Status
-from spellbook_core.model.task import OutputInfo
 from spellbook_core.runs.records import BlockSpec, NewBlockRun
 from spellbook_core.runs.store import RunStore
 

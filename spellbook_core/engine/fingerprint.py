@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from spellbook_core.atomic import content_hash
-from spellbook_core.model.task import ArtifactRef
+from spellbook_core.model.output import ArtifactRef
 from spellbook_core.model.values import YamlValue
 from spellbook_core.project.installed import OF_SECRET
 from spellbook_core.project.sourcefacts import MOMENTS, REST, SourceFacts

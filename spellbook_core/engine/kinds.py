@@ -13,8 +13,8 @@ from spellbook_core.errors import SpellbookError
 from spellbook_core.model.block import BlockType
 from spellbook_core.model.children import node_key
 from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.outcome import ErrorReport, TestResult
 from spellbook_core.model.run import Status
-from spellbook_core.model.task import ErrorReport, TestResult
 from spellbook_core.runs.records import BlockEnd
 
 MAX_WARNINGS = 20

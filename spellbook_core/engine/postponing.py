@@ -9,8 +9,8 @@ from spellbook_core.engine.active import ActiveBlock, ActiveRun
 from spellbook_core.engine.sensing import SHORTEST_S, sensor_policy
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.block import BlockType
+from spellbook_core.model.outcome import ErrorReport
 from spellbook_core.model.run import Status
-from spellbook_core.model.task import ErrorReport
 from spellbook_core.runs.records import AttemptEnd, BlockEnd, Waiting
 from spellbook_core.worker.failures import BlockSyntaxError, NoFunctionError, UnsupportedBlockError
 

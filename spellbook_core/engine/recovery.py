@@ -11,8 +11,8 @@ from spellbook_core.engine.active import ActiveBlock, ActiveRun, completed_outpu
 from spellbook_core.engine.environment import Environments
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model.naming import BlockUuid, RunId
+from spellbook_core.model.output import OutputInfo
 from spellbook_core.model.run import BlockRun, Status
-from spellbook_core.model.task import OutputInfo
 from spellbook_core.project.layout import ProjectLayout, Workspace
 from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.runs.records import BlockEnd, BlockSpec

@@ -18,9 +18,9 @@ from spellbook_core.engine.reuse import completed_in, refs_of
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model import graph
 from spellbook_core.model.naming import BlockUuid, names_hint
+from spellbook_core.model.output import ArtifactRef
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import Again, BlockRun, Code, NewRun, PipelineRun, Selection, Share, Status, Upstream
-from spellbook_core.model.task import ArtifactRef
 from spellbook_core.project.layout import Workspace
 from spellbook_core.project.sourcefacts import facts_of
 from spellbook_core.runs.records import BlockEnd, BlockSpec, Fingerprint, NewBlockRun

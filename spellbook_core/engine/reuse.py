@@ -21,8 +21,8 @@ from spellbook_core.engine.policy import policy_of
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.block import is_dynamic
 from spellbook_core.model.naming import BlockUuid, RunId
+from spellbook_core.model.output import ArtifactRef, OutputInfo
 from spellbook_core.model.run import BlockRun, PipelineRun, Share, Status
-from spellbook_core.model.task import ArtifactRef, OutputInfo
 from spellbook_core.project import kept_modules
 from spellbook_core.project.closure import Closure, CodeIndex, index_of
 from spellbook_core.project.layout import Workspace

@@ -17,9 +17,9 @@ from spellbook_core.errors import SpellbookError
 from spellbook_core.model import products
 from spellbook_core.model.block import FILELESS_TYPES, Block
 from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.output import ArtifactRef
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.staleness import Freshness, Staleness
-from spellbook_core.model.task import ArtifactRef
 from spellbook_core.project.closure import Closure, index_of
 from spellbook_core.project.environment import interpreter_of
 from spellbook_core.project.layout import ProjectLayout, configured_paths

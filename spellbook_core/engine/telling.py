@@ -7,8 +7,8 @@ from collections.abc import Callable
 from spellbook_core.engine.active import ActiveBlock, ActiveRun
 from spellbook_core.errors import SpellbookError, StorageError
 from spellbook_core.model.naming import RunId
+from spellbook_core.model.outcome import ErrorReport
 from spellbook_core.model.run import Status
-from spellbook_core.model.task import ErrorReport
 from spellbook_core.model.values import JsonObject
 from spellbook_core.runs.store import RunNotFoundError, RunStore
 

@@ -8,7 +8,7 @@ from spellbook_core.engine.active import ActiveBlock, ActiveRun
 from spellbook_core.engine.ports import Exited
 from spellbook_core.engine.supervise import give_up
 from spellbook_core.engine.verdict import WORKER_LOST
-from spellbook_core.model.task import Outcome
+from spellbook_core.model.outcome import Outcome
 from spellbook_core.runs.records import AttemptEnd, BlockEnd, Waiting
 
 MAX_STARTS_ANEW = 3

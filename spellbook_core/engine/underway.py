@@ -26,8 +26,8 @@ from spellbook_core.engine.unbegun import start_anew
 from spellbook_core.engine.verdict import judge
 from spellbook_core.engine.waits import Waits
 from spellbook_core.model.naming import RunId
+from spellbook_core.model.outcome import Outcome
 from spellbook_core.model.run import Status
-from spellbook_core.model.task import Outcome
 from spellbook_core.runs.records import Waiting
 from spellbook_core.runs.store import RunNotFoundError, RunStore
 

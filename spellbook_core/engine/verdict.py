@@ -7,8 +7,8 @@ from datetime import datetime
 from spellbook_core.clock import from_text
 from spellbook_core.engine.ports import Exited
 from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.outcome import Outcome
 from spellbook_core.model.run import Status
-from spellbook_core.model.task import Outcome
 from spellbook_core.runs.records import BlockEnd
 from spellbook_core.worker.crash import report_crash
 

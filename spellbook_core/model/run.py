@@ -9,7 +9,8 @@ from enum import StrEnum
 
 from spellbook_core.model.children import node_key
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
-from spellbook_core.model.task import ErrorReport, OutputInfo, TestResult
+from spellbook_core.model.outcome import ErrorReport, TestResult
+from spellbook_core.model.output import OutputInfo
 from spellbook_core.model.values import YamlValue
 
 

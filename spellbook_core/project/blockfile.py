@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spellbook_core.decorators import BLOCK_DECORATORS
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.task import ErrorReport
+from spellbook_core.model.outcome import ErrorReport
 from spellbook_core.model.values import JsonValue
 from spellbook_core.project.containment import inside
 from spellbook_core.project.layout import ProjectLayout

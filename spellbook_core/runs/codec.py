@@ -10,9 +10,10 @@ from typing import Protocol, TypeVar, cast
 from spellbook_core.clock import from_text
 from spellbook_core.model.children import Over, Pick
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.outcome import ErrorReport, TestResult
+from spellbook_core.model.output import ArtifactRef, OutputInfo
 from spellbook_core.model.retry import ONCE, RetryPolicy
 from spellbook_core.model.run import Again, BlockRun, Code, PipelineRun, Selection, Share, Status, Upstream
-from spellbook_core.model.task import ArtifactRef, ErrorReport, OutputInfo, TestResult
 from spellbook_core.model.values import JsonObject, YamlValue
 from spellbook_core.runs.records import AttemptEnd, BlockSpec, LatestOutput, ProcessIdentity, Reusable
 

@@ -21,8 +21,9 @@ from spellbook_core.atomic import content_hash
 from spellbook_core.clock import to_text
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.outcome import OUTCOME_FILE, ErrorReport, Outcome
 from spellbook_core.model.run import Selection, Status
-from spellbook_core.model.task import OUTCOME_FILE, TASK_FILE, ErrorReport, Outcome
+from spellbook_core.model.task import TASK_FILE
 from spellbook_core.model.values import YamlValue
 from spellbook_core.runs import codec
 from spellbook_core.runs.database import Database

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from spellbook_core.model.children import Over, Pick, node_key
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.outcome import ErrorReport, TestResult
+from spellbook_core.model.output import ArtifactRef, OutputInfo
 from spellbook_core.model.retry import ONCE, RetryPolicy
 from spellbook_core.model.run import PipelineRun, Selection, Status
-from spellbook_core.model.task import ArtifactRef, ErrorReport, OutputInfo, TestResult
 from spellbook_core.model.values import JsonValue, YamlValue
 
 

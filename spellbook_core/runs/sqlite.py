@@ -11,8 +11,8 @@ from typing import cast
 
 from spellbook_core.clock import to_text
 from spellbook_core.model.naming import BlockRunId, RunId
+from spellbook_core.model.outcome import ErrorReport
 from spellbook_core.model.run import NewRun, PipelineRun, Status
-from spellbook_core.model.task import ErrorReport
 from spellbook_core.model.values import JsonValue, YamlValue
 from spellbook_core.runs import codec, history, queue, reuse
 from spellbook_core.runs import waiting as waits

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.outcome import ErrorReport
 from spellbook_core.model.run import BlockRun, NewRun, PipelineRun, Status
-from spellbook_core.model.task import ErrorReport
 from spellbook_core.model.values import JsonValue, YamlValue
 from spellbook_core.runs.records import (
     Attempt,

@@ -25,8 +25,9 @@ from spellbook_core.errors import SpellbookError
 from spellbook_core.executors.foreign import command_of, variables_of
 from spellbook_core.model.block import Block
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.outcome import ErrorReport
 from spellbook_core.model.run import BlockRun
-from spellbook_core.model.task import TASK_FILE, BlockInput, BlockTask, ErrorReport
+from spellbook_core.model.task import TASK_FILE, BlockInput, BlockTask
 from spellbook_core.model.values import JsonObject
 from spellbook_core.project import closure, sourcefacts
 from spellbook_core.project.blockfile import OWN_PACKAGES

@@ -16,7 +16,8 @@ from spellbook_core.artifacts import sweep
 from spellbook_core.engine.supervise import identity
 from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.model.naming import PipelineUuid, ProjectName, RunId
-from spellbook_core.model.task import LOCK_FILE, OUTCOME_FILE
+from spellbook_core.model.outcome import OUTCOME_FILE
+from spellbook_core.model.task import LOCK_FILE
 from spellbook_core.project import kept_modules
 from spellbook_core.project.periods import Periods, periods_of
 from spellbook_core.runs.records import OutputHolder

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.naming import RunId
+from spellbook_core.model.outcome import OUTCOME_FILE
 from spellbook_core.model.run import BlockRun
-from spellbook_core.model.task import OUTCOME_FILE
 from spellbook_core.project import kept_modules
 from spellbook_core.project.closure import index_of
 from spellbook_core.services import runs

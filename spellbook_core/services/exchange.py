@@ -12,8 +12,8 @@ from spellbook_core.atomic import write_atomically
 from spellbook_core.errors import NotFoundError, SpellbookError
 from spellbook_core.executors.foreign import command_of, variables_of
 from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.output import OutputInfo
 from spellbook_core.model.run import BlockRun
-from spellbook_core.model.task import OutputInfo
 from spellbook_core.project.layout import HasWorkspace
 from spellbook_core.project.metadata import render_pipeline, save_pipeline
 from spellbook_core.services import environments, outputs, pipelines, runs

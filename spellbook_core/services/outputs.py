@@ -20,7 +20,7 @@ from spellbook_core.artifacts.profile import ColumnProfile
 from spellbook_core.artifacts.store import PREVIEW_IMAGE_FILE, PREVIEW_JSON_FILE, PREVIEW_TABLE_FILE, ArtifactStore
 from spellbook_core.errors import NotFoundError
 from spellbook_core.model.masking import Masker
-from spellbook_core.model.task import Column, OutputInfo, OutputKind
+from spellbook_core.model.output import Column, OutputInfo, OutputKind
 from spellbook_core.model.values import JsonObject, JsonValue
 
 __all__ = ["ColumnProfile", "Page", "Preview", "export", "has_rows", "page", "parts", "preview", "profile"]

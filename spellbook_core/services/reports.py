@@ -9,8 +9,9 @@ from spellbook_core.clock import to_text
 from spellbook_core.model.block import BlockType
 from spellbook_core.model.children import node_key
 from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.outcome import ErrorReport
+from spellbook_core.model.output import OutputInfo, OutputKind
 from spellbook_core.model.run import Again, BlockRun, PipelineRun
-from spellbook_core.model.task import ErrorReport, OutputInfo, OutputKind
 from spellbook_core.model.values import JsonObject, JsonValue, YamlValue
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from spellbook_core.model.task import OutputInfo
+from spellbook_core.model.output import OutputInfo
 from spellbook_core.services import outputs as output_service
 from spellbook_core.services.outputs import HasArtifacts
 from spellbook_core.ui import text

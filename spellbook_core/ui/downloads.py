@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from spellbook_core.model.task import OutputInfo
+from spellbook_core.model.output import OutputInfo
 from spellbook_core.services import outputs
 from spellbook_core.services.wiring import Context
 from spellbook_core.ui import text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from spellbook_core.model.task import Frame
+from spellbook_core.model.outcome import Frame
 
 
 def own(found: Sequence[Frame], project: Path) -> list[Frame]:

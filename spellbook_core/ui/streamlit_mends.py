@@ -1,7 +1,7 @@
 """Six faults of Streamlit 1.67 that lose what a person did or garble the page, mended where they are.
 
 Each was found in a log of its session and messages, and has a test that fails without its mend, most in a browser.
-Three more, about what a message has drawn, are in `streamlit_scopes`.
+Four more, about what a message has drawn, are in `streamlit_scopes`.
 
 1. The callbacks of a message count as part of the script, which a newer request for the whole page may interrupt: at
    every use of `st.session_state`, so at any point of a callback, and even before the first. The message counts as

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from spellbook_core.clock import from_text
 from spellbook_core.decorators import Collection, Decorated
 from spellbook_core.errors import SpellbookError
+from spellbook_core.model.outcome import ErrorReport
 from spellbook_core.model.run import Status
-from spellbook_core.model.task import BlockTask, ErrorReport, HangsOn
+from spellbook_core.model.task import BlockTask, HangsOn
 from spellbook_core.worker import api
 from spellbook_core.worker.arguments import bind
 

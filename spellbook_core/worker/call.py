@@ -13,7 +13,9 @@ from typing import Protocol
 
 from spellbook_core.decorators import BLOCK_DECORATORS, Collection
 from spellbook_core.model.block import BlockType, is_dynamic
-from spellbook_core.model.task import ArtifactRef, BlockTask, ErrorReport, OutputInfo, TestResult
+from spellbook_core.model.outcome import ErrorReport, TestResult
+from spellbook_core.model.output import ArtifactRef, OutputInfo
+from spellbook_core.model.task import BlockTask
 from spellbook_core.worker.addons import add_on_keywords, call_back, holds
 from spellbook_core.worker.arguments import arguments_of_test, bind, count, spread, system_keywords
 from spellbook_core.worker.failures import NoFunctionError, TestsFailedError, UnsupportedBlockError

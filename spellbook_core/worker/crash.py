@@ -7,7 +7,7 @@ import re
 import signal
 
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.task import ErrorReport, Frame
+from spellbook_core.model.outcome import ErrorReport, Frame
 from spellbook_core.worker import memory
 from spellbook_core.worker.failures import (
     CancelledRunError,

@@ -18,7 +18,9 @@ from typing import TextIO
 
 from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.clock import from_text, to_text
-from spellbook_core.model.task import LOCK_FILE, METRICS_FILE, OUTCOME_FILE, TASK_FILE, BlockTask, Outcome, OutputInfo
+from spellbook_core.model.outcome import OUTCOME_FILE, Outcome
+from spellbook_core.model.output import OutputInfo
+from spellbook_core.model.task import LOCK_FILE, METRICS_FILE, TASK_FILE, BlockTask
 from spellbook_core.project.layout import Workspace
 from spellbook_core.worker import api, figures, memory, secrecy
 from spellbook_core.worker.call import Artifacts, CallResult, call_block

@@ -13,7 +13,7 @@ from typing import Any
 
 from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.task import ArtifactRef
+from spellbook_core.model.output import ArtifactRef
 from spellbook_core.project.layout import Workspace
 from spellbook_core.worker.load import extend_import_path
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 from spellbook_core.artifacts.formats import json_values
 from spellbook_core.atomic import content_hash
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.task import ArtifactRef, BlockInput, BlockTask, Item, OutputInfo
+from spellbook_core.model.output import ArtifactRef, Item, OutputInfo
+from spellbook_core.model.task import BlockInput, BlockTask
 from spellbook_core.model.values import YamlValue
 from spellbook_core.worker import api
 

@@ -12,7 +12,8 @@ from spellbook_core.project.layout import Workspace
 from spellbook_core.worker.items import put_items
 
 if TYPE_CHECKING:
-    from spellbook_core.model.task import ArtifactRef, BlockTask, OutputInfo
+    from spellbook_core.model.output import ArtifactRef, OutputInfo
+    from spellbook_core.model.task import BlockTask
 
 _LANGUAGES = frozenset({"sql"}) | SHELL_LANGUAGES
 

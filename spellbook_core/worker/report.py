@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 
 from spellbook_core.errors import SpellbookError
-from spellbook_core.model.task import BlockTask, ErrorReport, Frame, TestResult
+from spellbook_core.model.outcome import ErrorReport, Frame, TestResult
+from spellbook_core.model.task import BlockTask
 from spellbook_core.project.packages import install_name
 from spellbook_core.worker import memory
 from spellbook_core.worker.failures import BlockExitedError, BlockSyntaxError, UserCodeError

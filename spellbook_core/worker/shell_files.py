@@ -17,7 +17,8 @@ from spellbook_core.worker.shell_problems import CommandOutputError, CommandRefu
 
 if TYPE_CHECKING:
     from spellbook_core.artifacts.store import ArtifactStore
-    from spellbook_core.model.task import BlockInput, BlockTask, OutputInfo
+    from spellbook_core.model.output import OutputInfo
+    from spellbook_core.model.task import BlockInput, BlockTask
 
 OUTPUTS = {
     "SPELLBOOK_OUTPUT": "output.json",

@@ -14,7 +14,8 @@ from spellbook_core.worker.sql_problems import InputTableError
 
 if TYPE_CHECKING:
     from spellbook_core.artifacts.store import ArtifactStore
-    from spellbook_core.model.task import BlockInput, BlockTask, OutputInfo
+    from spellbook_core.model.output import OutputInfo
+    from spellbook_core.model.task import BlockInput, BlockTask
 
 MAX_ROWS_AS_VALUES = 10_000
 """Most rows that `block_output` of a template hands over as values; a larger table belongs into FROM."""

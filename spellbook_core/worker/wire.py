@@ -9,7 +9,9 @@ from datetime import date, datetime
 from typing import cast
 
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
-from spellbook_core.model.task import BlockInput, BlockTask, Environment, ErrorReport, HangsOn, OutputInfo
+from spellbook_core.model.outcome import ErrorReport
+from spellbook_core.model.output import OutputInfo
+from spellbook_core.model.task import BlockInput, BlockTask, Environment, HangsOn
 from spellbook_core.model.values import JsonObject, JsonValue, YamlValue
 
 _RECEIVE_BYTES = 64 * 1024

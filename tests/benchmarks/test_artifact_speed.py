@@ -129,7 +129,7 @@ import json, sys
 from pathlib import Path
 from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.artifacts.preview import page
-from spellbook_core.model.task import ArtifactRef
+from spellbook_core.model.output import ArtifactRef
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * {os.sysconf("SC_PAGE_SIZE")} / 2**20
 store = LocalArtifactStore(Path({str(store._root)!r}))

@@ -12,7 +12,7 @@ import pytest
 from spellbook_core.artifacts.parts import told_parts
 from spellbook_core.artifacts.problems import ArtifactMissingError, CorruptArtifactError, UntrustedArtifactError
 from spellbook_core.artifacts.store import META_FILE, ArtifactStore
-from spellbook_core.model.task import ArtifactRef, OutputInfo, OutputKind
+from spellbook_core.model.output import ArtifactRef, OutputInfo, OutputKind
 
 
 def put_many(store: ArtifactStore, barrier, answers) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 from spellbook_core.clock import to_text
 from spellbook_core.engine.ports import Executor, ExecutorEvent, Exited, Handle, Sealed, Started
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
-from spellbook_core.model.task import LOG_FILE, OUTCOME_FILE, BlockInput, BlockTask, Environment, Outcome
+from spellbook_core.model.outcome import OUTCOME_FILE, Outcome
+from spellbook_core.model.task import LOG_FILE, BlockInput, BlockTask, Environment
 from spellbook_core.project.layout import Workspace
 
 DEADLINE_S = 60.0

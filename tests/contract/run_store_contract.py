@@ -9,9 +9,10 @@ import pytest
 
 from spellbook_core.model.children import Over, Pick
 from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
+from spellbook_core.model.outcome import ErrorReport, TestResult
+from spellbook_core.model.output import ArtifactRef, Column, OutputInfo, OutputKind
 from spellbook_core.model.retry import RetryPolicy
 from spellbook_core.model.run import Again, Code, NewRun, Selection, Share, Status, Upstream
-from spellbook_core.model.task import ArtifactRef, Column, ErrorReport, OutputInfo, OutputKind, TestResult
 from spellbook_core.runs.records import (
     Attempt,
     AttemptEnd,

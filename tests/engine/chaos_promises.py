@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from spellbook_core.engine.active import read_outcome
 from spellbook_core.engine.supervise import is_alive
 from spellbook_core.errors import SpellbookError
+from spellbook_core.model.outcome import Outcome
 from spellbook_core.model.run import BlockRun, Status
-from spellbook_core.model.task import Outcome
 from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.runs.records import RunFilter
 from spellbook_core.services import engines, runs

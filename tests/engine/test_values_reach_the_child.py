@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from spellbook_core.executors.process import ProcessExecutor
-from spellbook_core.model.task import OutputKind
+from spellbook_core.model.output import OutputKind
 from spellbook_core.project.layout import Workspace
 from spellbook_core.services import outputs
 from spellbook_core.services.wiring import Context, open_context

@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from spellbook_core.executors.process import ProcessExecutor
-from spellbook_core.model.task import OUTCOME_FILE, TASK_FILE, Environment
+from spellbook_core.model.outcome import OUTCOME_FILE
+from spellbook_core.model.task import TASK_FILE, Environment
 from spellbook_core.project.layout import Workspace
 from spellbook_core.settings import Settings
 from spellbook_core.worker.standby import STANDBY

@@ -11,8 +11,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from spellbook_core.model.outcome import ErrorReport, Frame
+from spellbook_core.model.output import OutputInfo
 from spellbook_core.model.run import NewRun, Status
-from spellbook_core.model.task import ErrorReport, Frame, OutputInfo
 from spellbook_core.runs.records import BlockEnd, BlockSpec, NewBlockRun
 from spellbook_core.services.wiring import Context
 from spellbook_core.ui import engine_watch

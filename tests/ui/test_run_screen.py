@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from spellbook_core.model.outcome import ErrorReport
 from spellbook_core.model.run import NewRun, Status
-from spellbook_core.model.task import ErrorReport
 from spellbook_core.services import runs
 from tests.conftest import LOADER, PASS_ON, chain, make_project
 from tests.ui.conftest import texts

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from spellbook_core.engine.run_queue import RunSkippedError
+from spellbook_core.model.outcome import ErrorReport
 from spellbook_core.model.run import NewRun, Status
-from spellbook_core.model.task import ErrorReport
 from spellbook_core.services import engines, runs
 from tests.conftest import chain, make_project
 from tests.ui.conftest import texts

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from spellbook_core.model.outcome import ErrorReport
 from spellbook_core.model.run import NewRun
-from spellbook_core.model.task import ErrorReport
 from spellbook_core.runs.records import AttemptEnd, BlockSpec, NewBlockRun, Waiting
 from tests.conftest import chain, make_project
 

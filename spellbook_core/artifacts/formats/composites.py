@@ -17,7 +17,7 @@ from typing import Any
 from spellbook_core.artifacts.formats import json_values, npy
 from spellbook_core.artifacts.formats.encoded import Encoded, count
 from spellbook_core.artifacts.sketch import describe_shortly, type_name
-from spellbook_core.model.task import ArtifactRef, OutputInfo, OutputKind
+from spellbook_core.model.output import ArtifactRef, OutputInfo, OutputKind
 from spellbook_core.model.values import JsonValue
 
 FORMAT = "parts"

@@ -15,7 +15,7 @@ from spellbook_core.artifacts.formats.frames import frame_columns, series_label
 from spellbook_core.artifacts.formats.table_preview import preview_array, preview_table, preview_texts
 from spellbook_core.artifacts.sketch import describe_shortly, label_text
 from spellbook_core.artifacts.store import PREVIEW_JSON_FILE
-from spellbook_core.model.task import Column, OutputKind
+from spellbook_core.model.output import Column, OutputKind
 from spellbook_core.model.values import JsonValue
 from spellbook_core.settings import PREVIEW_ROWS
 

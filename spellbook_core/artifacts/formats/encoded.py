@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spellbook_core.model.task import Column, OutputKind
+from spellbook_core.model.output import Column, OutputKind
 from spellbook_core.model.values import JsonValue
 
 HASH_FIRST_BYTES = 1024 * 1024

@@ -15,7 +15,7 @@ from spellbook_core.artifacts.formats.encoded import HASH_FIRST_BYTES, Encoded, 
 from spellbook_core.artifacts.formats.mapped import read_frame
 from spellbook_core.artifacts.formats.table_preview import preview_table
 from spellbook_core.artifacts.sketch import label_text
-from spellbook_core.model.task import Column, OutputKind
+from spellbook_core.model.output import Column, OutputKind
 from spellbook_core.model.values import JsonValue
 
 FRAME_FORMAT = "arrow-frame"

@@ -9,7 +9,7 @@ from typing import Any
 from spellbook_core.artifacts.formats.encoded import Encoded, count
 from spellbook_core.artifacts.sketch import MAX_DOCUMENT_CHARS, Sketcher, describe_shortly, type_name
 from spellbook_core.artifacts.store import PREVIEW_JSON_FILE
-from spellbook_core.model.task import OutputKind
+from spellbook_core.model.output import OutputKind
 from spellbook_core.model.values import JsonValue
 
 FORMAT = "json"

@@ -10,7 +10,7 @@ from typing import Any
 from spellbook_core.artifacts.formats.encoded import Encoded
 from spellbook_core.artifacts.formats.mapped import MIN_MAPPED_BYTES
 from spellbook_core.artifacts.formats.table_preview import preview_array
-from spellbook_core.model.task import OutputKind
+from spellbook_core.model.output import OutputKind
 
 FORMAT = "npy"
 

@@ -10,7 +10,7 @@ from spellbook_core.artifacts.formats.arrow_file import open_table, write_table
 from spellbook_core.artifacts.formats.duplicates import merge_table
 from spellbook_core.artifacts.formats.encoded import Encoded, count
 from spellbook_core.artifacts.formats.table_preview import preview_table
-from spellbook_core.model.task import Column, OutputKind
+from spellbook_core.model.output import Column, OutputKind
 
 TABLE_FORMAT = "arrow-table"
 POLARS_FORMAT = "arrow-polars"

@@ -16,7 +16,7 @@ from spellbook_core.artifacts.formats import json_values
 from spellbook_core.artifacts.formats.encoded import Encoded
 from spellbook_core.artifacts.formats.table_preview import preview_array
 from spellbook_core.artifacts.sketch import type_name
-from spellbook_core.model.task import OutputKind
+from spellbook_core.model.output import OutputKind
 
 SAFETENSORS_FORMAT = "safetensors"
 TORCH_FORMAT = "torch"

@@ -8,7 +8,7 @@ from functools import partial
 import streamlit as st
 
 from spellbook_core.model.naming import BlockUuid
-from spellbook_core.model.task import Column
+from spellbook_core.model.output import Column
 from spellbook_core.services import charts as chart_service
 from spellbook_core.ui import text
 from spellbook_core.ui.editor import confirm, scope

@@ -7,8 +7,8 @@ from functools import partial
 import streamlit as st
 
 from spellbook_core.model.block import Block
+from spellbook_core.model.outcome import ErrorReport
 from spellbook_core.model.run import BlockRun, Status
-from spellbook_core.model.task import ErrorReport
 from spellbook_core.ui import frames, state, text
 from spellbook_core.ui.editor import actions, keys, scope
 from spellbook_core.ui.editor.view import Editor

@@ -6,8 +6,8 @@ import streamlit as st
 
 from spellbook_core.model.block import Block
 from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.output import OutputInfo, OutputKind
 from spellbook_core.model.run import BlockRun, Status
-from spellbook_core.model.task import OutputInfo, OutputKind
 from spellbook_core.services import outputs as output_service
 from spellbook_core.services import runs as run_service
 from spellbook_core.ui import attempts, boundary, children, choices, figures, state, text

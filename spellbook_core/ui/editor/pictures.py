@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import streamlit as st
 
-from spellbook_core.model.task import OutputInfo
+from spellbook_core.model.output import OutputInfo
 from spellbook_core.services import outputs as output_service
 from spellbook_core.ui import text
 from spellbook_core.ui.editor import tables

@@ -10,7 +10,7 @@ from threading import Thread
 
 import streamlit as st
 
-from spellbook_core.model.task import OutputInfo
+from spellbook_core.model.output import OutputInfo
 from spellbook_core.services import outputs as output_service
 from spellbook_core.ui import downloads, figures, text
 from spellbook_core.ui.editor import keys

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from spellbook_core.errors import NotFoundError
-from spellbook_core.model.task import ErrorReport
+from spellbook_core.model.outcome import ErrorReport
 from spellbook_core.ui import frames, state, text
 
 

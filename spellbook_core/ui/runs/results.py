@@ -8,8 +8,8 @@ import json
 import streamlit as st
 
 from spellbook_core.errors import SpellbookError
+from spellbook_core.model.output import OutputInfo
 from spellbook_core.model.run import BlockRun, PipelineRun
-from spellbook_core.model.task import OutputInfo
 from spellbook_core.services import blocks, outputs, runs
 from spellbook_core.settings import PREVIEW_ROWS
 from spellbook_core.ui import boundary, choices, downloads, figures, parts, state, text

@@ -209,7 +209,7 @@ from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.artifacts.preview import page
 from spellbook_core.artifacts.profile import profile
 from spellbook_core.artifacts.export import export
-from spellbook_core.model.task import ArtifactRef
+from spellbook_core.model.output import ArtifactRef
 store = LocalArtifactStore(pathlib.Path({str(store._root)!r}))
 for digest, name in {[(i.artifact.digest, i.artifact.format) for i in (frame, odd, period)]!r}:
     ref = ArtifactRef(digest, name)

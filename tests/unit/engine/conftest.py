@@ -11,8 +11,9 @@ import pytest
 from spellbook_core.clock import to_text
 from spellbook_core.engine.ports import Exited, Sealed, Started
 from spellbook_core.engine.runner import Runner
+from spellbook_core.model.outcome import ErrorReport, Outcome
 from spellbook_core.model.run import NewRun
-from spellbook_core.model.task import LOCK_FILE, ErrorReport, Outcome
+from spellbook_core.model.task import LOCK_FILE
 
 
 class FakeExecutor:

@@ -14,7 +14,7 @@ from spellbook_core.engine.dependence import compute_parts
 from spellbook_core.engine.fingerprint import Parts, completed_environment, content_id, reasons, value_digest
 from spellbook_core.engine.policy import BadCacheSettingError, policy_of
 from spellbook_core.engine.reuse import ago
-from spellbook_core.model.task import ArtifactRef
+from spellbook_core.model.output import ArtifactRef
 from spellbook_core.project.closure import Closure
 from spellbook_core.project.sourcefacts import facts_of
 

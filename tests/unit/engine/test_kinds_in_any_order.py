@@ -13,8 +13,10 @@ from spellbook_core.clock import to_text
 from spellbook_core.engine.ports import Exited
 from spellbook_core.engine.runner import LOOK_S, Runner
 from spellbook_core.model.children import node_key
+from spellbook_core.model.outcome import ErrorReport, Outcome
+from spellbook_core.model.output import ArtifactRef, Item, OutputInfo, OutputKind
 from spellbook_core.model.run import NewRun, Selection, Status
-from spellbook_core.model.task import LOCK_FILE, ArtifactRef, ErrorReport, Item, Outcome, OutputInfo, OutputKind
+from spellbook_core.model.task import LOCK_FILE
 from tests.conftest import BlockFile, make_project
 from tests.engine.test_block_kinds import add_ons
 from tests.unit.engine.conftest import FakeExecutor

@@ -11,8 +11,8 @@ from spellbook_core.engine.attempts import RECORD_WITHIN_S
 from spellbook_core.engine.ports import Exited, Progressed, Sealed
 from spellbook_core.engine.runner import Runner
 from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.outcome import ErrorReport
 from spellbook_core.model.run import NewRun, Selection, Status
-from spellbook_core.model.task import ErrorReport
 from spellbook_core.runs.store import StoreBusyError
 from tests.conftest import BlockFile, chain, make_project
 from tests.unit.engine.conftest import FakeExecutor

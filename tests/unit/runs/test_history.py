@@ -10,8 +10,8 @@ import yaml
 from spellbook_core.engine.solo import run_alone
 from spellbook_core.executors.inline import InlineExecutor
 from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.outcome import OUTCOME_FILE
 from spellbook_core.model.run import NewRun, Selection, Status
-from spellbook_core.model.task import OUTCOME_FILE
 from spellbook_core.runs import history
 from spellbook_core.services import retries, runs
 from spellbook_core.services.wiring import open_context

@@ -19,7 +19,7 @@ from PIL import Image
 
 from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.artifacts.store import PREVIEW_JSON_FILE
-from spellbook_core.model.task import OutputKind
+from spellbook_core.model.output import OutputKind
 from spellbook_core.services import outputs
 
 

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from spellbook_core.model.task import ArtifactRef, Column, OutputInfo, OutputKind
+from spellbook_core.model.output import ArtifactRef, Column, OutputInfo, OutputKind
 from spellbook_core.ui.editor import add_block, variables
 from spellbook_core.ui.editor.add_block import Offer
 from spellbook_core.ui.editor.charts import is_number

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spellbook_core.model.task import Frame
+from spellbook_core.model.outcome import Frame
 from spellbook_core.ui import frames
 
 PROJECT = Path("/w/projects/demo")

@@ -8,7 +8,8 @@ import pytest
 from spellbook_core.engine.supervise import give_up
 from spellbook_core.executors.inline import InlineExecutor
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
-from spellbook_core.model.task import LOCK_FILE, OUTCOME_FILE, BlockTask, Outcome
+from spellbook_core.model.outcome import OUTCOME_FILE, Outcome
+from spellbook_core.model.task import LOCK_FILE, BlockTask
 from spellbook_core.worker import api
 from spellbook_core.worker.entry import run_task, seal
 from spellbook_core.worker.failures import AttemptTakenError

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from spellbook_core.model.naming import BlockUuid
-from spellbook_core.model.task import ArtifactRef, BlockInput, BlockTask, OutputInfo, OutputKind
+from spellbook_core.model.output import ArtifactRef, OutputInfo, OutputKind
+from spellbook_core.model.task import BlockInput, BlockTask
 from spellbook_core.worker.arguments import MAX_OUTPUTS, bind, spread, system_keywords
 from spellbook_core.worker.call import call_block
 from spellbook_core.worker.failures import ParameterMismatchError
