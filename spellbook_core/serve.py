@@ -39,6 +39,9 @@ ALLOW_REMOTE_VARIABLE = "SPELLBOOK_ALLOW_REMOTE"
 ALLOWED_HOSTS_VARIABLE = "SPELLBOOK_ALLOWED_HOSTS"
 MAX_PORT_TRIES = 50
 
+INTERRUPTED = 130
+"""Exit status after Ctrl+C, as a shell has it."""
+
 MIND_S = 5.0
 """How often the page looks whether the engine was killed, seconds; nothing else waits for it."""
 
@@ -221,6 +224,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _serve(ui_app.build(page.options()), given.host, port, remote=remote)
     except SpellbookError as error:
         _refuse(error)
+    except KeyboardInterrupt:  # Ctrl+C: the server raises it once more when it has closed everything
+        sys.exit(INTERRUPTED)
 
 
 def check_host(host: str, *, remote: bool) -> None:

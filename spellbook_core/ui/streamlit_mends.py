@@ -28,6 +28,7 @@ Four more, about what a message has drawn, are in `streamlit_scopes`.
 
 from __future__ import annotations
 
+import logging
 from functools import wraps
 from typing import Any
 
@@ -44,6 +45,9 @@ _PAGE = "_spellbook_page"
 _STOPPED = "_spellbook_stopped"
 """Attribute of a run's thread of Streamlit: set once it was told to stop, so that what it draws is of no use."""
 
+_OF_A_LEFT_PART = "Couldn't find fragment with id"
+"""Begins what Streamlit warns of, for its own makers, when a report comes from a part of the page that is gone."""
+
 _CLICKS = frozenset({"trigger_value", "string_trigger_value", "chat_input_value", "json_trigger_value"})
 """Values that stand for something done, not for how something stands: the browser sends each once and forgets it."""
 
@@ -59,6 +63,7 @@ def install() -> None:
         AppSession._handle_scriptrunner_event_on_event_loop = _with_the_rest(  # type: ignore[method-assign]
             AppSession._handle_scriptrunner_event_on_event_loop
         )
+        logging.getLogger(ScriptRunner.__module__).addFilter(_concerns_the_person)
         AppSession.request_rerun = _clicks_once(_without_left_pages(AppSession.request_rerun))  # type: ignore[method-assign]
 
 
@@ -145,6 +150,11 @@ def _with_the_rest(original: Any) -> Any:
             self._scriptrunner = current
 
     return handle
+
+
+def _concerns_the_person(record: logging.LogRecord) -> bool:
+    """Keep from the terminal what is usual when a page is left, and tells nobody there what to do."""
+    return not str(record.msg).startswith(_OF_A_LEFT_PART)
 
 
 def _is_click(state: Any) -> bool:

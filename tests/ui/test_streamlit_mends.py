@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import inspect
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.runtime.scriptrunner import script_runner
 
 from spellbook_core.ui import streamlit_mends
 from tests.ui import streamlit_session
@@ -172,3 +175,12 @@ def test_timers_go_on_after_a_click_that_asks_for_a_fragment(tab: Session) -> No
     tab.send(("ask", True))
     tab.settle()
     assert tab.timers() == {tab.fragment("clock")}
+
+
+def test_terminal_hears_nothing_of_parts_that_were_left_and_all_the_rest():
+    assert inspect.getsource(script_runner).count(f'"{streamlit_mends._OF_A_LEFT_PART} %s."') == 1
+    streamlit_mends.install()
+    log = logging.getLogger(script_runner.__name__)
+    texts = [f"{streamlit_mends._OF_A_LEFT_PART} %s.", "Uncaught app execution"]
+    records = [log.makeRecord(log.name, logging.WARNING, __file__, 1, text, (), None) for text in texts]
+    assert [bool(log.filter(record)) for record in records] == [False, True]
