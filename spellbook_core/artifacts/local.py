@@ -127,9 +127,8 @@ class LocalArtifactStore:
 
     def _is_held(self, ref: ArtifactRef) -> bool:
         """Return whether a value is stored, intact, and from now on kept from housekeeping."""
-        hold(
-            self._root, self.folder(ref), since=self._since
-        )  # before it is looked at: housekeeping must not take it afterwards
+        # Before it is looked at: housekeeping must not take it afterwards.
+        hold(self._root, self.folder(ref), since=self._since)
         return self._is_intact(ref)
 
     def get(self, ref: ArtifactRef) -> object:
