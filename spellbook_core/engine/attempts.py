@@ -21,11 +21,6 @@ from spellbook_core.runs.records import ProcessIdentity
 from spellbook_core.runs.store import RunNotFoundError, RunStore
 from spellbook_core.worker.wire import task_to_json
 
-RECORD_WITHIN_S = 0.02
-"""How long it may take until it is stored which process runs an attempt. A short block's is stored with its end, which
-spares a transaction. An engine killed within that time is no worse off than one killed before it was told: the next
-one finds the process by the attempt's lock."""
-
 MAX_AHEAD = 20
 """Most folders of children that are made while a block runs."""
 
@@ -47,7 +42,6 @@ class Attempts:
         self._clock = clock
         self.running: dict[BlockRunId, Under] = {}
         self._started: list[tuple[BlockRunId, Started]] = []
-        self._since: float | None = None
 
     def of(self, event: ExecutorEvent) -> Under | None:
         """Return whose attempt an event is about; None for one that was given up: the newer one is the truth."""
@@ -88,21 +82,18 @@ class Attempts:
         return None
 
     def started(self, block: ActiveBlock, event: Started) -> None:
-        """Note where an attempt runs; `record_processes` stores it, within `RECORD_WITHIN_S`."""
+        """Note where an attempt runs; `record_processes` stores it."""
         block.handle = event.handle
         self._started.append((block.id, event))
-        self._since = self._clock.monotonic() if self._since is None else self._since
 
-    def next_due_s(self) -> float | None:
-        """Return the seconds after which `record_processes` is due; None when there is nothing to store."""
-        return None if self._since is None else max(0.0, self._since + RECORD_WITHIN_S - self._clock.monotonic())
+    @property
+    def has_unrecorded(self) -> bool:
+        """Whether it is not stored of an attempt which process runs it.
 
-    def is_due(self) -> bool:
-        """Return, once, whether `record_processes` is due; what is refused then waits for the next transaction."""
-        if self.next_due_s() != 0:
-            return False
-        self._since = None
-        return True
+        An engine killed before that is no worse off than one killed before it was told: the next one finds the process
+        by the attempt's lock.
+        """
+        return bool(self._started)
 
     def record_processes(self) -> None:
         """Store where attempts run, in the caller's transaction; after its end, call `processes_recorded`."""
@@ -111,7 +102,7 @@ class Attempts:
 
     def processes_recorded(self) -> None:
         """Note that all of it is stored."""
-        self._started, self._since = [], None
+        self._started = []
 
     def cancel(self, run: ActiveRun, grace_s: float) -> None:
         """Ask every attempt of a run to end."""

@@ -166,6 +166,10 @@ class Runner:
             else:
                 self._runs.end(run, block, event)
         self._step_if_changed()
+        if self._attempts.has_unrecorded:  # nothing has changed: else they were stored in the same transaction
+            with self._store.transaction():
+                self._attempts.record_processes()
+            self._attempts.processes_recorded()
 
     def on_supervisor(self) -> None:
         """Take in that adopted processes have ended."""
@@ -176,15 +180,10 @@ class Runner:
 
     def next_due_s(self) -> float | None:
         """Return the seconds after which `on_time` has something to do; None when nothing waits for a time."""
-        due = [due_s for due_s in (self._waits.next_due_s(), self._attempts.next_due_s()) if due_s is not None]
-        return min(due, default=None)
+        return self._waits.next_due_s()
 
     def on_time(self) -> None:
-        """Start again what is due, and store which processes run."""
-        if self._attempts.is_due():
-            with self._store.transaction():
-                self._attempts.record_processes()
-            self._attempts.processes_recorded()
+        """Start again what is due."""
         for run, block in self._waits.due():
             self._runs.due(run, block)
         self._step_if_changed()

@@ -7,7 +7,6 @@ import os
 
 import pytest
 
-from spellbook_core.engine.attempts import RECORD_WITHIN_S
 from spellbook_core.engine.ports import Exited, Progressed, Sealed
 from spellbook_core.engine.runner import Runner
 from spellbook_core.model.naming import BlockUuid
@@ -60,15 +59,11 @@ def test_intent_is_stored_before_submit(context, tmp_path, start, executor, monk
     assert has_task
 
 
-def test_process_is_recorded_soon_after_it_starts(context, tmp_path, start, runner, executor, clock):
+def test_process_is_recorded_when_it_is_told_to_have_started(context, tmp_path, start, runner, executor):
     make_project(tmp_path, blocks=chain(1))
     run = start()
     executor.started("b0")
     runner.on_executor()
-    assert 0 < runner.next_due_s() <= RECORD_WITHIN_S
-    clock.advance(RECORD_WITHIN_S)
-    runner.on_time()
-    assert runner.next_due_s() is None
     (attempt,) = context.store.attempts(run.id)
     assert attempt.process.pid == os.getpid()
     assert attempt.handle == {"block": "b0"}
@@ -82,17 +77,14 @@ def test_process_of_a_short_block_is_recorded_with_its_end(context, tmp_path, st
     runner.on_executor()
     (attempt,) = context.store.attempts(run.id)
     assert attempt.process.pid == os.getpid()
-    assert runner.next_due_s() is None
 
 
 def test_process_that_could_not_be_recorded_is_recorded_with_the_next_change(
-    context, tmp_path, start, runner, executor, clock, monkeypatch
+    context, tmp_path, start, runner, executor, monkeypatch
 ):
     make_project(tmp_path, blocks=chain(1))
     run = start()
     executor.started("b0")
-    runner.on_executor()
-    clock.advance(RECORD_WITHIN_S)
 
     def refuse(*told):
         raise StoreBusyError("locked", hint="wait")
@@ -100,7 +92,7 @@ def test_process_that_could_not_be_recorded_is_recorded_with_the_next_change(
     with monkeypatch.context() as patch:
         patch.setattr(context.store, "record_process", refuse)
         with pytest.raises(StoreBusyError, match="locked"):
-            runner.on_time()
+            runner.on_executor()
     assert runner.next_due_s() is None  # else the loop would turn without a pause
     runner.take_new()
     (attempt,) = context.store.attempts(run.id)
@@ -309,8 +301,6 @@ def test_foreign_process_with_same_number_is_not_ours(context, tmp_path, start, 
     run = start()
     executor.started("b0")
     runner.on_executor()
-    clock.advance(RECORD_WITHIN_S)
-    runner.on_time()
     (attempt,) = context.store.attempts(run.id)
     forged = dataclasses.replace(attempt.process, started="1")
     context.store.record_process(attempt.block_run_id, 1, {"block": "b0"}, forged)
