@@ -87,6 +87,7 @@ class ActiveRun:
 
     Attributes:
         variables: The pipeline's, overlaid with the run's.
+        block_limit: How many of its blocks may run at once, by the pipeline; None for no limit of its own.
         blocks: By key: a block that runs once per item is there as a whole and with each of its children.
         outputs: Of the blocks of this run that completed, by key.
         ends: How the blocks of this run ended, by key.
@@ -97,6 +98,7 @@ class ActiveRun:
     project: ProjectLayout
     variables: Mapping[str, YamlValue]
     environment: Environment
+    block_limit: int | None
     blocks: dict[BlockUuid, ActiveBlock]
     state: state.RunState
     outputs: dict[BlockUuid, tuple[OutputInfo, ...]] = field(default_factory=dict)

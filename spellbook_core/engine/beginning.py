@@ -25,7 +25,7 @@ def begin(
     asked = store.run(run_id)
     prepared = prepare(workspace, store, asked, now=now)
     intake, shared = prepared.intake, prepared.shared
-    environment = environments.of(intake.project, asked.pipeline)
+    environment = environments.of(intake.project, intake.interpreter)
     if asked.again is not None and kept_modules.is_used(asked):
         kept_modules.hand_on(workspace, asked.again.run_id, run_id)
     with store.transaction():
@@ -53,6 +53,7 @@ def begin(
         project=intake.project,
         variables={**intake.pipeline.variables, **asked.variables},
         environment=environment,
+        block_limit=intake.block_limit,
         blocks=blocks,
         state=initial_state(
             {name: block.spec for name, block in blocks.items()},

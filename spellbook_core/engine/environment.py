@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spellbook_core.model.task import Environment
 from spellbook_core.project.blockfile import static_imports
-from spellbook_core.project.environment import interpreter_of
+from spellbook_core.project.environment import Interpreter, interpreter_of
 from spellbook_core.project.layout import ProjectLayout
 
 ALWAYS_PRELOADED = frozenset({"pandas", "pyarrow", "duckdb"})
@@ -25,21 +25,25 @@ class Environments:
         """Know no project yet."""
         self._known: dict[Path, tuple[_Stamp, Environment]] = {}
 
-    def of(self, project: ProjectLayout, pipeline: str | None = None) -> Environment:
-        """Return the environment of a pipeline's blocks; costs one stat per Python file when nothing changed.
+    def of(self, project: ProjectLayout, interpreter: Interpreter | None) -> Environment:
+        """Return the environment of blocks that run in a Python; costs one stat per Python file when nothing changed.
 
-        Raises:
-            SpellbookError: The Python that the project or pipeline names cannot be used; see `interpreter_of`.
+        Args:
+            project: Of the blocks.
+            interpreter: Of `interpreter_of`.
         """
-        base, interpreter = self._base(project), interpreter_of(project, pipeline)
+        base = self._base(project)
         if interpreter is None:
             return base
         return replace(base, python=interpreter.path, recipe=interpreter.recipe)
 
     def to_warm(self, project: ProjectLayout) -> Environment | None:
-        """Return what may be warmed before anybody runs anything: never a Python that the project brings along."""
-        environment = self.of(project)
-        return environment if environment.python is None else None
+        """Return what may be warmed before anybody runs anything: never a Python that the project brings along.
+
+        Raises:
+            SpellbookError: The Python that the project names cannot be used; see `interpreter_of`.
+        """
+        return self.of(project, None) if interpreter_of(project) is None else None
 
     def _base(self, project: ProjectLayout) -> Environment:
         stamp = _stamp(project.root)

@@ -26,7 +26,7 @@ from spellbook_core.model.staleness import Staleness
 from spellbook_core.model.values import YamlValue
 from spellbook_core.project.concurrency import concurrency_of
 from spellbook_core.project.containment import decode
-from spellbook_core.project.environment import interpreter_of
+from spellbook_core.project.environment import Interpreter, interpreter_of
 from spellbook_core.project.layout import ProjectLayout, Workspace
 from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.project.own_callbacks import with_own_callbacks
@@ -48,6 +48,8 @@ class Intake:
     Attributes:
         blocks: In the order of the plan, each with a snapshot of its text.
         paths: Key of a block -> its file.
+        interpreter: The Python of its blocks; None for Spellbook's own.
+        block_limit: How many blocks of the pipeline may run at once; None for no limit.
     """
 
     project: ProjectLayout
@@ -55,6 +57,8 @@ class Intake:
     plan: plan.Plan
     blocks: tuple[NewBlockRun, ...]
     paths: Mapping[BlockUuid, Path]
+    interpreter: Interpreter | None
+    block_limit: int | None
 
 
 def states_of(
@@ -104,12 +108,12 @@ def take_in(
             pipeline=pipeline,
         )
     parsed = load_pipeline(file)
-    concurrency_of(parsed.document)  # refused here rather than when its turn has come
+    block_limit = concurrency_of(parsed.document).block_limit  # refused here rather than when its turn has come
     loaded = with_own_callbacks(layout, parsed)
     stored: Mapping[BlockUuid, BlockRunId] = {}
     if selection.blocks is not None or selection.tests_only:
         stored = _with_items(loaded, store.latest_outputs(project, pipeline))
-    interpreter_of(layout, pipeline)  # raises when the Python that they name cannot be used
+    interpreter = interpreter_of(layout, pipeline, file=parsed)
     retries = project_retry_config(layout)
     for block in loaded.blocks:
         if block.is_runnable:
@@ -125,7 +129,7 @@ def take_in(
     paths = {planned.key: layout.block_file(planned.block) for planned in made.blocks}
     _refuse_missing(layout, loaded, made.blocks, paths)
     blocks = tuple(_snapshot(layout, loaded, planned, paths[planned.key], retries) for planned in made.blocks)
-    return Intake(layout, loaded, made, blocks, paths)
+    return Intake(layout, loaded, made, blocks, paths, interpreter, block_limit)
 
 
 def _refuse_missing(

@@ -13,6 +13,8 @@ from spellbook_core.errors import NotFoundError
 from spellbook_core.model.naming import BlockUuid, RunId
 from spellbook_core.model.output import OutputInfo
 from spellbook_core.model.run import BlockRun, Status
+from spellbook_core.project.concurrency import pipeline_block_limit
+from spellbook_core.project.environment import interpreter_of
 from spellbook_core.project.layout import ProjectLayout, Workspace
 from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.runs.records import BlockEnd, BlockSpec
@@ -43,7 +45,8 @@ def restore(
         run=run,
         project=project,
         variables={**variables, **run.variables},
-        environment=environments.of(project, run.pipeline),
+        environment=environments.of(project, interpreter_of(project, run.pipeline)),
+        block_limit=pipeline_block_limit(project, run.pipeline),
         blocks=blocks,
         state=initial_state(
             {found.key: specs[found.id] for found in block_runs},

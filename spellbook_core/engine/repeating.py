@@ -21,6 +21,8 @@ from spellbook_core.model.naming import BlockUuid, names_hint
 from spellbook_core.model.output import ArtifactRef
 from spellbook_core.model.pipeline import Pipeline
 from spellbook_core.model.run import Again, BlockRun, Code, NewRun, PipelineRun, Selection, Share, Status, Upstream
+from spellbook_core.project.concurrency import pipeline_block_limit
+from spellbook_core.project.environment import interpreter_of
 from spellbook_core.project.layout import Workspace
 from spellbook_core.project.sourcefacts import facts_of
 from spellbook_core.runs.records import BlockEnd, BlockSpec, Fingerprint, NewBlockRun
@@ -129,6 +131,8 @@ def _as_it_was(workspace: Workspace, store: RunStore, earlier: _Earlier) -> Inta
         plan.Plan((), {}),
         blocks,
         {new.key: layout.contained(new.spec.relative_path) for new in blocks},
+        interpreter_of(layout, earlier.run.pipeline),
+        pipeline_block_limit(layout, earlier.run.pipeline),
     )
 
 

@@ -5,7 +5,6 @@ What is decided is pure (`admission`, `run_queue`); here it is fed from the run 
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
@@ -21,12 +20,11 @@ from spellbook_core.errors import SpellbookError
 from spellbook_core.model.concurrency import AWAITED, Concurrency, is_held
 from spellbook_core.model.naming import BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.project.concurrency import concurrency_of, project_block_limit
-from spellbook_core.project.layout import ProjectLayout, Workspace
+from spellbook_core.project.layout import Workspace
 from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.runs.records import UnendedRun, Waiting
 from spellbook_core.runs.store import RunNotFoundError, RunStore
 
-_LOG = logging.getLogger("spellbook.engine")
 _Place: TypeAlias = "tuple[ProjectName, PipelineUuid]"
 
 
@@ -96,7 +94,9 @@ class Turns:
                 continue
             carried = {**self._elsewhere.get(place, {}), **self._carried.get(place, {})}
             asked = [_asked(found) for found in waiting.values()]
-            decision = decide(place[1], asked, list(carried.values()), self._limits(place))
+            is_alone = len(asked) == 1 and not carried  # no limit is below one: what it says need not be read
+            limits = Concurrency() if is_alone else self._limits(place)
+            decision = decide(place[1], asked, list(carried.values()), limits)
             decisions.append((decision, dict(waiting)))
             for run_id in (*decision.begin, *decision.skip):
                 del waiting[run_id]
@@ -105,7 +105,8 @@ class Turns:
     def _limits(self, place: _Place) -> Concurrency:
         """Return the limits of a pipeline; where they cannot be read, the run begins and fails with the reason."""
         try:
-            return concurrency_of(_document(self._workspace.project(place[0]), place[1]))
+            file = self._workspace.project(place[0]).pipeline_file(place[1])
+            return concurrency_of(load_pipeline(file).document)
         except (SpellbookError, OSError):
             return Concurrency()
 
@@ -177,21 +178,12 @@ def _asked(found: UnendedRun) -> Asked:
 
 
 def _claim(run: ActiveRun) -> Claim:
-    """Return what a run may take; limits that cannot be read any more do not stop a run that has begun."""
-    try:
-        block_limit = concurrency_of(_document(run.project, run.run.pipeline)).block_limit
-    except (SpellbookError, OSError) as wrong:
-        _LOG.warning("run %s has no limit of its own: %s", run.run.id, wrong)
-        block_limit = None
+    """Return what a run may take."""
     return Claim(
         project=run.run.project,
         pipeline=run.run.pipeline,
         priority=run.run.priority,
         is_awaited=run.run.trigger == AWAITED,
-        limit=block_limit,
+        limit=run.block_limit,
         project_limit=project_block_limit(run.project),
     )
-
-
-def _document(project: ProjectLayout, pipeline: PipelineUuid) -> dict[str, object]:
-    return load_pipeline(project.pipeline_file(pipeline)).document

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.concurrency import Concurrency, IfRunning
+from spellbook_core.model.naming import PipelineUuid
 from spellbook_core.model.run import MAX_PRIORITY
 from spellbook_core.project import yaml_files
 from spellbook_core.project.containment import read_inside
 from spellbook_core.project.layout import PIPELINE_FILE, ProjectLayout
+from spellbook_core.project.metadata import load_pipeline
 from spellbook_core.project.project_file import filled
 from spellbook_core.settings import MAX_YAML_BYTES
 
@@ -47,6 +49,18 @@ def concurrency_of(document: Mapping[str, object]) -> Concurrency:
     if run_limit is None and trigger_limit is None:
         run_limit = 1
     return Concurrency(block_limit, run_limit, trigger_limit, policy, priority)
+
+
+def pipeline_block_limit(project: ProjectLayout, pipeline: PipelineUuid) -> int | None:
+    """Return how many blocks of a pipeline may run at once, for a run that goes on whatever its file says now.
+
+    None for no limit, also where the file cannot be read any more.
+    """
+    try:
+        return concurrency_of(load_pipeline(project.pipeline_file(pipeline)).document).block_limit
+    except (SpellbookError, OSError) as wrong:
+        _LOG.warning("pipeline %s has no limit of its own: %s", pipeline, wrong)
+        return None
 
 
 def project_block_limit(project: ProjectLayout) -> int | None:

@@ -113,6 +113,8 @@ def existing_form(folder: Path, relative: str) -> Path:
 
     macOS and some archives write names decomposed (NFD): `한글` then has other bytes and is the same name.
     """
+    if relative.isascii():  # both forms are the same
+        return folder / relative
     for form in ("NFC", "NFD"):
         path = folder / unicodedata.normalize(form, relative)
         if os.path.lexists(path):
@@ -143,8 +145,8 @@ def read_inside(root: Path, path: Path, *, max_bytes: int = MAX_FILE_BYTES) -> b
         raise StorageError(
             f"Cannot read {path}: {cause.strerror or cause}.", hint="make the file readable.", path=str(path)
         ) from cause
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise UnreadableFileError(
                 f"{path.name} is no regular file.", hint="replace it by a plain file.", path=str(path)
@@ -156,7 +158,17 @@ def read_inside(root: Path, path: Path, *, max_bytes: int = MAX_FILE_BYTES) -> b
                 path=str(path),
             )
         inside(root, path)
-        return file.read(max_bytes + 1)
+        return _contents(handle, found.st_size, max_bytes + 1)
+    finally:
+        os.close(handle)
+
+
+def _contents(handle: int, size: int, at_most: int) -> bytes:
+    """Return what an open file of `size` bytes holds, of one that grows meanwhile `at_most` bytes."""
+    data = b""
+    while some := os.read(handle, min(max(size - len(data), 4096), at_most - len(data))):
+        data += some
+    return data
 
 
 def decode(data: bytes, path: Path) -> str:

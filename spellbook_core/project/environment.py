@@ -28,6 +28,7 @@ from spellbook_core.project import yaml_files
 from spellbook_core.project.containment import UnreadableFileError, read_inside
 from spellbook_core.project.installed import own_versions
 from spellbook_core.project.layout import PIPELINE_FILE, ProjectLayout
+from spellbook_core.project.metadata import PipelineFile
 from spellbook_core.project.packages import REQUIREMENT
 from spellbook_core.project.project_file import filled
 from spellbook_core.settings import MAX_YAML_BYTES
@@ -91,37 +92,48 @@ class Interpreter:
     recipe: Recipe | None = None
 
 
-def interpreter_of(project: ProjectLayout, pipeline: str | None = None) -> Interpreter | None:
+def interpreter_of(
+    project: ProjectLayout, pipeline: str | None = None, *, file: PipelineFile | None = None
+) -> Interpreter | None:
     """Return the Python of a pipeline's blocks, or of a project's; None for the one Spellbook runs in.
+
+    Args:
+        project: The project.
+        pipeline: The pipeline, None for the project's own Python.
+        file: Of the pipeline, where the caller has read it.
 
     Raises:
         BadEnvironmentError: Names the key. [SB-PRJ-060]
         InterpreterMissingError: Names the path. [SB-PRJ-061]
         SpellbookError: A file cannot be read.
     """
-    settings = settings_of(project, pipeline)
+    settings = settings_of(project, pipeline, file=file)
     return None if settings is None else resolve(project, settings)
 
 
-def settings_of(project: ProjectLayout, pipeline: str | None = None) -> EnvironmentSettings | None:
-    """Return the settings that hold for a pipeline: its own, else the project's, else None.
+def settings_of(
+    project: ProjectLayout, pipeline: str | None = None, *, file: PipelineFile | None = None
+) -> EnvironmentSettings | None:
+    """Return the settings that hold for a pipeline: its own, else the project's, else None; see `interpreter_of`.
 
     Raises:
         BadEnvironmentError: Names the key. [SB-PRJ-060]
         BadYamlError: A file that has the key cannot be read. [SB-PRJ-004]
     """
-    places = [project.root / PIPELINE_FILE]
-    if pipeline is not None:
-        places.insert(0, project.pipeline_file(pipeline))
-    for path in places:
-        try:
-            data = read_inside(project.root, path, max_bytes=MAX_YAML_BYTES)
-        except (NotFoundError, UnreadableFileError):
-            continue
-        found = _settings(data, path, project.relative(path))
-        if found is not None:
-            return found
-    return None
+    own = None
+    if file is not None:
+        own = _settings(file.text.encode(), file.path, project.relative(file.path))
+    elif pipeline is not None:
+        own = _settings_in(project, project.pipeline_file(pipeline))
+    return own or _settings_in(project, project.root / PIPELINE_FILE)
+
+
+def _settings_in(project: ProjectLayout, path: Path) -> EnvironmentSettings | None:
+    try:
+        data = read_inside(project.root, path, max_bytes=MAX_YAML_BYTES)
+    except (NotFoundError, UnreadableFileError):
+        return None
+    return _settings(data, path, project.relative(path))
 
 
 @lru_cache(maxsize=256)

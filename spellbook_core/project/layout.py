@@ -184,7 +184,8 @@ class ProjectLayout:
 
     def pipeline_file(self, uuid: str) -> Path:
         """Return the `metadata.yaml` of a pipeline, which need not exist."""
-        return inside(self.root, self.pipeline_dir(uuid) / PIPELINE_FILE)
+        validate_uuid(uuid, "pipeline")
+        return inside(self.root, existing_form(self.root / "pipelines", uuid) / PIPELINE_FILE)
 
     def pipeline_uuids(self) -> list[PipelineUuid]:
         """Return the pipelines that have a file, sorted; those with a refused name or link are left out."""

@@ -7,7 +7,7 @@ from tests.conftest import chain, make_project
 
 
 def preload(known, workspace):
-    return known.of(workspace.project("demo")).preload
+    return known.of(workspace.project("demo"), None).preload
 
 
 def test_plain_project_pays_for_tables_only(workspace, tmp_path):
@@ -29,4 +29,4 @@ def test_unchanged_project_is_not_read_again(workspace, tmp_path):
     make_project(tmp_path, blocks=chain(1))
     known = Environments()
     project = workspace.project("demo")
-    assert known.of(project) is known.of(project)
+    assert known.of(project, None) is known.of(project, None)
