@@ -93,11 +93,16 @@ class Attempts:
         An engine killed before that is no worse off than one killed before it was told: the next one finds the process
         by the attempt's lock.
         """
-        return bool(self._started)
+        return any(self.of(event) is not None for _, event in self._started)
 
     def record_processes(self) -> None:
-        """Store where attempts run, in the caller's transaction; after its end, call `processes_recorded`."""
+        """Store where attempts run, in the caller's transaction; after its end, call `processes_recorded`.
+
+        Not of those that have ended meanwhile: it is there for who looks for the process of one under way.
+        """
         for number, event in self._started:
+            if self.of(event) is None:
+                continue
             self._store.record_process(number, event.attempt, event.handle, _process(event))
 
     def processes_recorded(self) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from spellbook_core.atomic import content_hash
 from spellbook_core.model.output import ArtifactRef
+from spellbook_core.model.record import record
 from spellbook_core.model.values import YamlValue
 from spellbook_core.project.installed import OF_SECRET
 from spellbook_core.project.sourcefacts import MOMENTS, REST, SourceFacts
@@ -28,7 +28,7 @@ MAX_NAMED = 4
 """Most changed names that a reason lists."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parts:
     """All that a result depends on.
 
@@ -55,7 +55,18 @@ class Parts:
     @property
     def text(self) -> str:
         """The parts as JSON, the same text for the same parts."""
-        return _encode({name: getattr(self, name) for name in self.__slots__})
+        return _encode(
+            {
+                "block": self.block,
+                "code": self.code,
+                "modules": self.modules,
+                "parents": self.parents,
+                "variables": self.variables,
+                "configuration": self.configuration,
+                "environment": self.environment,
+                "moment": self.moment,
+            }
+        )
 
     @property
     def digest(self) -> str:

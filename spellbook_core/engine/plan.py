@@ -12,6 +12,7 @@ from spellbook_core.model.block import RUNNABLE_TYPES, Block, BlockType
 from spellbook_core.model.children import Over, node_key
 from spellbook_core.model.naming import BlockRunId, BlockUuid, ProjectName
 from spellbook_core.model.pipeline import Pipeline
+from spellbook_core.model.record import record
 from spellbook_core.model.run import Selection, Upstream
 
 
@@ -37,7 +38,7 @@ SILENT_TYPES = frozenset({BlockType.SCRATCHPAD, BlockType.MARKDOWN, BlockType.CH
 """Types that hand nothing to their children, so a child does not wait for them."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlannedBlock:
     """A block of a run.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from spellbook_core.errors import SpellbookError
 from spellbook_core.model.block import SHELL_LANGUAGES, BlockType
+from spellbook_core.model.record import record
 from spellbook_core.model.values import YamlValue
 
 REUSED_BY_DEFAULT = frozenset({BlockType.TRANSFORMER, BlockType.CUSTOM})
@@ -24,7 +24,7 @@ class BadCacheSettingError(SpellbookError, ValueError):
     code = "SB-RUN-020"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CachePolicy:
     """What a block allows.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from spellbook_core.model.naming import BlockRunId
+from spellbook_core.model.record import record
 from spellbook_core.model.task import BlockTask, Environment
 from spellbook_core.model.values import JsonValue
 
@@ -15,7 +15,7 @@ Handle: TypeAlias = "Mapping[str, JsonValue]"
 """What identifies a submitted attempt across engine restarts; JSON, stored with the attempt."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Started:
     """User code of an attempt is about to run in process `pid` (None on another machine).
 
@@ -30,7 +30,7 @@ class Started:
     started: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Progressed:
     """An attempt printed (`log`), or logged a metric or progress (`metric`). Told at most ten times a second."""
 
@@ -39,7 +39,7 @@ class Progressed:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sealed:
     """An attempt's outcome and its log are in place; its process is about to end, which nobody has to wait for.
 
@@ -55,7 +55,7 @@ class Sealed:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Exited:
     """An attempt's process is gone, and its leftovers with it. The outcome file says what came of it.
 

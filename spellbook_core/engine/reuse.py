@@ -14,7 +14,7 @@ from datetime import datetime
 from spellbook_core.artifacts.local import LocalArtifactStore
 from spellbook_core.artifacts.problems import ArtifactMissingError, CorruptArtifactError
 from spellbook_core.clock import Clock
-from spellbook_core.engine import fingerprint, state
+from spellbook_core.engine import fingerprint
 from spellbook_core.engine.active import ActiveBlock, ActiveRun
 from spellbook_core.engine.dependence import environment_for, parts_of
 from spellbook_core.engine.policy import policy_of
@@ -203,7 +203,7 @@ def _is_unchanged(index: CodeIndex, path: str, since: datetime | None) -> bool:
 
 def may_run_nothing(run: ActiveRun) -> bool:
     """Return whether the blocks that come first may all be reused, so that no process may be needed."""
-    return all(may_reuse(run.run, run.blocks[name]) for name in state.ready(run.state, len(run.blocks)))
+    return all(may_reuse(run.run, run.blocks[name]) for name in run.ready())
 
 
 def may_reuse(run: PipelineRun, block: ActiveBlock) -> bool:

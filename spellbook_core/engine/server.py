@@ -41,6 +41,7 @@ class _Client:
         self.received = b""
         self.unsent = bytearray()
         self.is_subscriber = False
+        self.is_written_when_ready = False
 
 
 class EngineServer:
@@ -227,8 +228,10 @@ class EngineServer:
         except OSError:
             self._drop(client)
             return
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.unsent else 0)
-        if self._selector.get_key(client.connection).events != wanted:
+        has_unsent = bool(client.unsent)
+        if has_unsent != client.is_written_when_ready:
+            client.is_written_when_ready = has_unsent
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if has_unsent else 0)
             self._selector.modify(client.connection, wanted, client)
 
     def _drop(self, client: _Client) -> None:

@@ -17,7 +17,7 @@ def settle_unchanged(runs: Iterable[ActiveRun], reuse: Reuse) -> list[Change]:
     """End the ready blocks whose stored outputs still hold, and what becomes ready by that; none of them runs."""
     settled: list[Change] = []
     for run in runs:
-        undecided = [run.blocks[name] for name in state.ready(run.state, len(run.blocks))]
+        undecided = [run.blocks[name] for name in run.ready()]
         for block in undecided:  # grows
             if run.run.selection.tests_only:
                 continue
@@ -33,7 +33,7 @@ def settle_unchanged(runs: Iterable[ActiveRun], reuse: Reuse) -> list[Change]:
             ends = unrun(run, before, reuse, now=end.ended_at, but=block)
             settled += [(run, block, end), *ends]
             children = {name for _, ended, _ in settled[-len(ends) - 1 :] for name in run.state.children[ended.key]}
-            undecided += [run.blocks[name] for name in state.ready(run.state, len(run.blocks)) if name in children]
+            undecided += [run.blocks[name] for name in run.ready() if name in children]
     return settled
 
 

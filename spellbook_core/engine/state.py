@@ -14,17 +14,18 @@ from spellbook_core.engine import groups
 from spellbook_core.engine.groups import NO_BONDS, Bonds, Group
 from spellbook_core.model import graph
 from spellbook_core.model.naming import BlockUuid
+from spellbook_core.model.record import record
 from spellbook_core.model.run import Status
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BlockStarted:
     """An attempt of a block is being made."""
 
     block: BlockUuid
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BlockEnded:
     """The attempt of a block ended: completed, failed, cancelled or condition_failed."""
 
@@ -70,7 +71,7 @@ class BlockExpanded:
 Event: TypeAlias = "BlockStarted | BlockEnded | BlockPostponed | BlockDue | BlockExpanded | CancelRequested"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunState:
     """Where each block of a run stands: by key, which is the uuid, or `uuid:0` for a child, `name@key` for an add-on.
 
@@ -96,6 +97,14 @@ class RunState:
     def is_ended(self) -> bool:
         """Whether every block has ended."""
         return all(status.is_terminal for status in self.statuses.values())
+
+    def with_status(self, block: BlockUuid, status: Status) -> RunState:
+        """Return the state with another status of one block.
+
+        Each block changes it twice, and `dataclasses.replace` costs as much as all the rest of such a change.
+        """
+        statuses = {**self.statuses, block: status}
+        return RunState(self.parents, statuses, self.is_cancelling, self.children, self.waiting, self.bonds)
 
 
 def begin(
@@ -125,22 +134,24 @@ def begin(
 
 def apply(state: RunState, event: Event) -> RunState:
     """Return the state after `event`."""
+    if isinstance(event, BlockStarted):
+        return state.with_status(event.block, Status.RUNNING) if _may_start(state, event.block) else state
+    if isinstance(event, BlockEnded):
+        return _ended(state, event)
     if isinstance(event, CancelRequested):
         return _cancelling(state)
     if isinstance(event, BlockExpanded):
         return _expanded(state, event)
     if isinstance(event, BlockDue):
         return replace(state, waiting=state.waiting - {event.block})
-    if isinstance(event, BlockPostponed):
-        return _postponed(state, event.block)
+    return _postponed(state, event.block)
+
+
+def _ended(state: RunState, event: BlockEnded) -> RunState:
     status = state.statuses.get(event.block)
-    if isinstance(event, BlockStarted):
-        if not _may_start(state, event.block):
-            return state
-        return replace(state, statuses={**state.statuses, event.block: Status.RUNNING})
     if status is not Status.RUNNING or not event.status.is_terminal or event.block in state.bonds.groups:
         return state
-    state = replace(state, statuses={**state.statuses, event.block: event.status})
+    state = state.with_status(event.block, event.status)
     if event.status is not Status.COMPLETED:
         state = _close_descendants(state, event.block, event.status)
     return _end_groups(state)
@@ -279,7 +290,7 @@ def _end_groups(state: RunState) -> RunState:
             continue
         fate = {group.fate} if group.fate is not None else set()
         status = groups.together({state.statuses[member] for member in group.members} | fate)
-        state = replace(state, statuses={**state.statuses, name: status})
+        state = state.with_status(name, status)
         if status is not Status.COMPLETED:
             state = _close_descendants(state, name, status)
     return state

@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
 
-from spellbook_core.engine import state
 from spellbook_core.engine.active import ActiveRun, Under
 from spellbook_core.engine.admission import Admission, Claim
 from spellbook_core.engine.run_queue import Asked, Decision, decide
@@ -145,7 +144,7 @@ class Turns:
             active: All runs that were entered.
         """
         for run in touched:
-            self._places.offer(run.run.id, state.ready(run.state, len(run.blocks)))
+            self._places.offer(run.run.id, run.ready())
         self._chosen = self._places.take()
         return [(active[run_id], active[run_id].blocks[BlockUuid(key)]) for run_id, key in self._chosen]
 

@@ -77,13 +77,15 @@ class ProcessExecutor(Executor):
 
     def poll(self, timeout_s: float) -> Sequence[ExecutorEvent]:
         """Return what happened, waiting up to `timeout_s` for a first event."""
-        until = time.monotonic() + timeout_s
+        until = time.monotonic() + timeout_s if timeout_s else 0.0
         while True:
-            wait_s = 0.0 if self._events else max(0.0, min(until, self._next_at()) - time.monotonic())
+            is_last = not timeout_s or bool(self._events)
+            wait_s = 0.0 if is_last else max(0.0, min(until, self._next_at()) - time.monotonic())
             for key, _ in self._selector.select(wait_s):
                 cast("Callable[[], None]", key.data)()
-            self._on_time(time.monotonic())
-            if self._events or time.monotonic() >= until:
+            now = time.monotonic()
+            self._on_time(now)
+            if is_last or self._events or now >= until:
                 events, self._events = self._events, []
                 return events
 
@@ -145,9 +147,12 @@ class ProcessExecutor(Executor):
         return process
 
     def _watch_unsent(self, process: WarmProcess) -> None:
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if process.channel.has_unsent else 0)
-        if self._selector.get_key(process.channel).events != events:
-            self._selector.modify(process.channel, events, partial(self._on_channel, process))
+        has_unsent = process.channel.has_unsent
+        if has_unsent == process.is_written_when_ready:
+            return
+        process.is_written_when_ready = has_unsent
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if has_unsent else 0)
+        self._selector.modify(process.channel, events, partial(self._on_channel, process))
 
     def _on_channel(self, process: WarmProcess) -> None:
         process.channel.flush()

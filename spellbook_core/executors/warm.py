@@ -44,6 +44,7 @@ class WarmProcess:
         folders: The attempts that run in it, with their folders.
         recipe: Of an environment of ours; while that is made, attempts are `waiting` here, and can be taken back.
         is_made_first: Whether the environment was not there when the process was started.
+        is_written_when_ready: Whether the selector is asked to say when its channel takes more.
         hold: Keeps the environment from being removed.
     """
 
@@ -54,6 +55,7 @@ class WarmProcess:
     errors: IO[bytes]
     recipe: Recipe | None = None
     is_made_first: bool = False
+    is_written_when_ready: bool = False
     hold: int | None = None
     waiting: dict[tuple[int, int], tuple[Path, float | None]] = field(default_factory=dict)
     mode: str = "starting"

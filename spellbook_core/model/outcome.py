@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spellbook_core.model.output import OutputInfo
+from spellbook_core.model.record import record
 from spellbook_core.model.values import JsonObject, JsonValue, as_float, as_int, as_list
 
 OUTCOME_FILE = "outcome.json"
@@ -90,7 +91,7 @@ class TestResult:
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outcome:
     """What a worker seals at the end of an attempt.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from spellbook_core.model.record import record
 from spellbook_core.model.values import JsonObject, as_int, as_list
 
 
@@ -31,7 +32,7 @@ class Column:
     dtype: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArtifactRef:
     """The small value that points at a stored output: its content hash and the format it is stored in."""
 
@@ -54,7 +55,7 @@ class Item:
     label: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OutputInfo:
     """One stored output of a block run, with what screens show without reading it.
 

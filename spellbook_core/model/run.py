@@ -11,6 +11,7 @@ from spellbook_core.model.children import node_key
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.outcome import ErrorReport, TestResult
 from spellbook_core.model.output import OutputInfo
+from spellbook_core.model.record import record
 from spellbook_core.model.values import YamlValue
 
 
@@ -130,7 +131,7 @@ class NewRun:
     priority: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PipelineRun:
     """One execution of a pipeline, or of some blocks of it.
 

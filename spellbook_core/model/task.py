@@ -13,6 +13,7 @@ from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, Pro
 from spellbook_core.model.outcome import ErrorReport
 from spellbook_core.model.output import OutputInfo
 from spellbook_core.model.recipe import Recipe
+from spellbook_core.model.record import record
 from spellbook_core.model.values import YamlValue
 
 TASK_FILE = "task.json"
@@ -21,7 +22,7 @@ METRICS_FILE = "metrics.jsonl"
 LOCK_FILE = "attempt.lock"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BlockInput:
     """What one parent hands over: its outputs in order.
 
@@ -68,7 +69,7 @@ class Environment:
     recipe: Recipe | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BlockTask:
     """The message an executor runs: everything a worker needs to know about one attempt.
 

@@ -41,24 +41,28 @@ def environment_of(project: ProjectLayout, packages: frozenset[str], python: str
     """
     places = _own_places() if python is None else _places_of(python)
     root = str(project.root)
-    digests = tuple((name, digest) for name in LOCK_FILES if (digest := _file_digest(f"{root}/{name}")))
-    asked = {name for name in packages if name.startswith(NAMED)}
-    found = {**_interpreter(python), **dict(digests)}
-    found |= _versions(packages - asked, tuple((place, _changed(place)) for place in places))
-    if asked:
-        names = None if ALL_SECRETS in asked else {name.removeprefix(NAMED) for name in asked}
-        for name, digest in secret_digests(project, names).items():
-            found[f"{OF_SECRET}{name}"] = digest
-    return dict(sorted(found.items()))
+    digests = tuple([(name, digest) for name in LOCK_FILES if (digest := _file_digest(f"{root}/{name}"))])
+    asked = frozenset([name for name in packages if name.startswith(NAMED)])
+    found = _without_secrets(python, digests, packages - asked, tuple([(place, _changed(place)) for place in places]))
+    if not asked:
+        return dict(found)
+    names = None if ALL_SECRETS in asked else {name.removeprefix(NAMED) for name in asked}
+    secrets = {f"{OF_SECRET}{name}": digest for name, digest in secret_digests(project, names).items()}
+    return dict(sorted({**found, **secrets}.items()))
 
 
-@lru_cache(maxsize=64)
-def _interpreter(python: str | None) -> dict[str, str]:
-    platform_ = f"{sys.platform} {platform.machine()}"
-    if python is None:
-        return {"platform": platform_, "Python": platform.python_version()}
-    made = environment_digest(python)
-    return {"platform": platform_, **({"Python": python} if made is None else {"environment": made[:16]})}
+@lru_cache(maxsize=256)
+def _without_secrets(
+    python: str | None,
+    digests: tuple[tuple[str, str], ...],
+    packages: frozenset[str],
+    places: tuple[tuple[str, int], ...],
+) -> Mapping[str, str]:
+    """Put it together once for equal facts: every block of a run asks."""
+    platform_ = {"platform": f"{sys.platform} {platform.machine()}"}
+    made = None if python is None else environment_digest(python)
+    own = {"environment": made[:16]} if made is not None else {"Python": python or platform.python_version()}
+    return dict(sorted({**platform_, **own, **dict(digests), **_versions(packages, places)}.items()))
 
 
 def _places_of(python: str) -> Sequence[str]:
@@ -71,9 +75,8 @@ def _places_of(python: str) -> Sequence[str]:
     return site_folders(python)
 
 
-@lru_cache(maxsize=256)
 def _versions(packages: frozenset[str], places: tuple[tuple[str, int], ...]) -> dict[str, str]:
-    """Return package -> version of those that are installed; looked up again when a folder of packages changed."""
+    """Return package -> version of those that are installed; a folder of packages is listed anew when it changed."""
     installed = [_installed(place, changed) for place, changed in places]
     found = {name: _first_version(installed, normalized(install_name(name))) for name in {*ALWAYS_COUNTED, *packages}}
     return {name: version for name, version in found.items() if version is not None}
@@ -108,6 +111,8 @@ def _changed(path: str) -> int:
 
 
 def _file_digest(path: str) -> str:
+    if not os.access(path, os.F_OK):  # most projects have none or one, and an exception costs as much again
+        return ""
     try:
         found = os.stat(path)
     except OSError:

@@ -10,6 +10,7 @@ from spellbook_core.model.children import Over, Pick, node_key
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.outcome import ErrorReport, TestResult
 from spellbook_core.model.output import ArtifactRef, OutputInfo
+from spellbook_core.model.record import record
 from spellbook_core.model.retry import ONCE, RetryPolicy
 from spellbook_core.model.run import PipelineRun, Selection, Status
 from spellbook_core.model.values import JsonValue, YamlValue
@@ -29,7 +30,7 @@ class ProcessIdentity:
     boot_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BlockSpec:
     """All that is needed to run a block of a run later, whatever happened to its file since.
 
@@ -58,7 +59,7 @@ class BlockSpec:
     conditions: tuple[BlockUuid, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NewBlockRun:
     """A planned block of a run that begins, with the text it will run."""
 
@@ -75,7 +76,7 @@ class NewBlockRun:
         return node_key(self.block, self.spec.child, self.spec.hangs_on)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fingerprint:
     """What the outputs of a block run depend on; see `engine.fingerprint`.
 
@@ -123,7 +124,7 @@ class LatestOutput:
     shape: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BlockEnd:
     """How a block run ended.
 
@@ -218,7 +219,7 @@ class RunsPage:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UnendedRun:
     """A run that has not ended, with what decides who goes on with it.
 

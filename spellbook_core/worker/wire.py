@@ -149,7 +149,10 @@ def _untagged(value: object) -> object:
 
 
 class Channel:
-    """JSON lines over one end of a stream socket pair; neither end ever waits for the other."""
+    """Messages over one end of a stream socket pair; neither end ever waits for the other.
+
+    A line is the JSON of a list: what is sent together is encoded and decoded as one.
+    """
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
@@ -169,8 +172,7 @@ class Channel:
 
     def send(self, *messages: Mapping[str, JsonValue]) -> None:
         """Send messages, keeping in memory what the socket does not take now; a closed other end loses them."""
-        for message in messages:
-            self._unsent += _encode(message).encode() + b"\n"
+        self._unsent += _encode(messages).encode() + b"\n"
         self.flush()
 
     def flush(self) -> None:
@@ -202,7 +204,7 @@ class Channel:
                 break
         *lines, rest = self._received.split(b"\n")
         self._received = bytearray(rest)
-        return [_decode(line.decode()) for line in lines]
+        return [message for line in lines for message in _decode(line.decode())]
 
     def close(self) -> None:
         """Close this end."""

@@ -69,14 +69,15 @@ def test_process_is_recorded_when_it_is_told_to_have_started(context, tmp_path, 
     assert attempt.handle == {"block": "b0"}
 
 
-def test_process_of_a_short_block_is_recorded_with_its_end(context, tmp_path, start, runner, executor):
+def test_process_that_is_told_with_the_end_of_its_block_is_not_recorded(context, tmp_path, start, runner, executor):
+    """Nobody looks for it any more."""
     make_project(tmp_path, blocks=chain(1))
     run = start()
     executor.started("b0")
     executor.completes("b0")
     runner.on_executor()
-    (attempt,) = context.store.attempts(run.id)
-    assert attempt.process.pid == os.getpid()
+    assert statuses(context, run) == {"b0": "completed"}
+    assert [attempt.process for attempt in context.store.attempts(run.id)] == [None]
 
 
 def test_process_that_could_not_be_recorded_is_recorded_with_the_next_change(
