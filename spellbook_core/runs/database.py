@@ -12,10 +12,9 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TypeVar
 
 from spellbook_core.errors import StorageError
 from spellbook_core.runs.schema import migrate
@@ -40,8 +39,6 @@ _LOG = logging.getLogger("spellbook.runs")
 
 
 _JOINED: AbstractContextManager[None] = nullcontext()
-
-Result = TypeVar("Result")
 
 
 class _Connection(sqlite3.Connection):
@@ -126,9 +123,22 @@ class Database:
                 raise
             raise refusal from cause
 
+    def execute_each(self, statement: str, values: Iterable[Sequence[object]]) -> None:
+        """Run one writing statement for each of `values`, inside the current transaction; raises as `execute` does."""
+        try:
+            self._connection().executemany(statement, values)
+        except sqlite3.OperationalError as cause:
+            if (refusal := self._refusal(cause)) is None:
+                raise
+            raise refusal from cause
+
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
         """Return all rows of one reading statement."""
-        return self._undamaged(lambda: self._connection().execute(statement, values).fetchall())
+        try:
+            return self._connection().execute(statement, values).fetchall()
+        except sqlite3.DatabaseError as cause:
+            self._mend(cause)
+        return self._connection().execute(statement, values).fetchall()
 
     def row(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Row | None:
         """Return the first row of one reading statement."""
@@ -236,32 +246,30 @@ class Database:
         return connection
 
     def _begin(self) -> _Connection:
-        def begin() -> _Connection:
+        try:
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
-            return connection
-
-        return self._undamaged(begin)
+        except sqlite3.DatabaseError as cause:
+            self._mend(cause)
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+        return connection
 
     # -- damage ---------------------------------------------------------------------------------------------------
 
-    def _undamaged(self, action: Callable[[], Result]) -> Result:
-        """Return what `action` returns; when the file proves damaged, replace it and try once more."""
-        try:
-            return action()
-        except sqlite3.DatabaseError as cause:
-            if (refusal := self._refusal(cause)) is not None:
-                raise refusal from cause
-            if "locked" in str(cause) or "busy" in str(cause):
-                raise StoreBusyError(
-                    f"{self.path.name} was locked by another process for more than {BUSY_TIMEOUT_S:.0f} s.",
-                    hint="close the program that holds it (a database browser, a backup), then try again.",
-                    path=str(self.path),
-                ) from cause
-            if self._local.depth or not _is_damage(cause):
-                raise
-            self._replace_damaged(str(cause))
-        return action()
+    def _mend(self, cause: sqlite3.DatabaseError) -> None:
+        """Replace the file where `cause` says that it is damaged: what failed is then tried once more; else raise."""
+        if (refusal := self._refusal(cause)) is not None:
+            raise refusal from cause
+        if "locked" in str(cause) or "busy" in str(cause):
+            raise StoreBusyError(
+                f"{self.path.name} was locked by another process for more than {BUSY_TIMEOUT_S:.0f} s.",
+                hint="close the program that holds it (a database browser, a backup), then try again.",
+                path=str(self.path),
+            ) from cause
+        if self._local.depth or not _is_damage(cause):
+            raise cause
+        self._replace_damaged(str(cause))
 
     def _replace_damaged(self, reason: str) -> None:
         connection = self._local.connection

@@ -1,7 +1,7 @@
-"""A second place for the history: every ended run is written into its folder too, and read back when the store is lost.
+"""The history read back from the folders of runs when the store is lost.
 
-`run.json` holds the rows of a run as they are. A run that had not ended is put together from the files of its attempts:
-`task.json` says what was to be done, `outcome.json` what came of it.
+`run.json` holds the rows of a run that ended, see `run_file`. A run that had not ended is put together from the files
+of its attempts: `task.json` says what was to be done, `outcome.json` what came of it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,8 @@ from spellbook_core.model.run import Selection, Status
 from spellbook_core.model.task import TASK_FILE
 from spellbook_core.model.values import YamlValue
 from spellbook_core.runs import codec
-from spellbook_core.runs.database import Database
 from spellbook_core.runs.records import BlockSpec
-
-RUN_FILE = "run.json"
+from spellbook_core.runs.run_file import RUN_FILE
 
 MAX_RUNS = 2_000
 """Most runs read back, the newest; a run of ten blocks takes about a millisecond."""
@@ -53,37 +51,6 @@ class _Record:
     block_runs: Sequence[Row]
     attempts: Sequence[Row] = ()
     code: dict[str, str] = field(default_factory=dict)
-
-
-def write(database: Database, runs_dir: Path, run_id: int) -> None:
-    """Write the rows of a run into its folder, whole or not at all; a disk that refuses is only logged."""
-    run = database.row("SELECT * FROM pipeline_runs WHERE id = ?", (run_id,))
-    if run is None:
-        return
-    block_runs = database.rows("SELECT * FROM block_runs WHERE run_id = ? ORDER BY position, id", (run_id,))
-    attempts = database.rows(
-        "SELECT attempts.* FROM attempts JOIN block_runs ON block_runs.id = block_run_id WHERE run_id = ?", (run_id,)
-    )
-    code = database.rows(  # the text of a block that executed is in its task
-        "SELECT DISTINCT code.* FROM code JOIN block_runs USING (code_hash) WHERE run_id = ? AND attempt = 0", (run_id,)
-    )
-    record = {
-        "run": dict(run),
-        "block_runs": [dict(row) for row in block_runs],
-        "attempts": [dict(row) for row in attempts],
-        "code": {row["code_hash"]: row["source"] for row in code},
-    }
-    folder = runs_dir / str(run_id)
-    draft = folder / f"{RUN_FILE}.tmp"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
-        draft.replace(folder / RUN_FILE)
-    except OSError as cause:
-        _LOG.warning("the history of run %s has no second copy: %s", run_id, cause)
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def rebuild(connection: sqlite3.Connection, runs_dir: Path) -> int:

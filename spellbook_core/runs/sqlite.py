@@ -14,7 +14,7 @@ from spellbook_core.model.naming import BlockRunId, RunId
 from spellbook_core.model.outcome import ErrorReport
 from spellbook_core.model.run import NewRun, PipelineRun, Status
 from spellbook_core.model.values import JsonValue, YamlValue
-from spellbook_core.runs import codec, history, queue, reuse
+from spellbook_core.runs import codec, history, planning, queue, reuse, run_file
 from spellbook_core.runs import waiting as waits
 from spellbook_core.runs.database import Database
 from spellbook_core.runs.housekeeping import Upkeep
@@ -25,7 +25,7 @@ from spellbook_core.runs.records import (
     ProcessIdentity,
     Waiting,
 )
-from spellbook_core.runs.sqlite_reader import SqliteRunReader
+from spellbook_core.runs.sqlite_reader import SqliteRunReader, no_run
 
 
 class SqliteRunStore(SqliteRunReader):
@@ -103,7 +103,7 @@ class SqliteRunStore(SqliteRunReader):
     ) -> list[BlockRunId]:
         """See `RunStore`."""
         with self.transaction():
-            run = self.run(run_id)
+            place = self._place(run_id)
             self._database.execute(
                 "UPDATE pipeline_runs SET status = ?, started_at = ?, blocks_total = ?, pipeline_variables = ?,"
                 " waiting_for = NULL WHERE id = ?",
@@ -115,42 +115,7 @@ class SqliteRunStore(SqliteRunReader):
                     run_id,
                 ),
             )
-            return [self._add_block_run(run, position, block, now) for position, block in enumerate(blocks)]
-
-    def _add_block_run(self, run: PipelineRun, position: int, block: NewBlockRun, now: datetime) -> BlockRunId:
-        if self._database.row("SELECT 1 FROM code WHERE code_hash = ?", (block.code_hash,)) is None:
-            self._database.execute(
-                "INSERT INTO code (code_hash, source) VALUES (?, ?)", (block.code_hash, block.source)
-            )
-        made = self._database.execute(
-            "INSERT INTO block_runs (run_id, block, block_type, status, position, reason, code_hash, spec, queued_at,"
-            " child, hangs_on) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                run.id,
-                block.block,
-                block.block_type,
-                Status.INITIAL.value,
-                position,
-                block.reason,
-                block.code_hash,
-                codec.spec_text(block.spec),
-                to_text(now),
-                block.spec.child,
-                block.spec.hangs_on,
-            ),
-        )
-        number = BlockRunId(cast("int", made.lastrowid))
-        if block.spec.child:  # the block as a whole is what a notebook shows
-            return number
-        place = (run.project, run.pipeline, block.key)
-        updated = self._database.execute(
-            "UPDATE block_heads SET newest_id = ? WHERE project = ? AND pipeline = ? AND block = ?", (number, *place)
-        )
-        if not updated.rowcount:
-            self._database.execute(
-                "INSERT INTO block_heads (project, pipeline, block, newest_id) VALUES (?, ?, ?, ?)", (*place, number)
-            )
-        return number
+            return planning.add(self._database, run_id, place, list(enumerate(blocks)), now=now)
 
     def expand_block(
         self, block_run_id: BlockRunId, names: Sequence[str], blocks: Sequence[NewBlockRun], *, now: datetime
@@ -163,8 +128,15 @@ class SqliteRunStore(SqliteRunReader):
                 " first_started_at = coalesce(first_started_at, ?), children = ? WHERE id = ?",
                 (Status.RUNNING.value, to_text(now), to_text(now), codec.dump(list(names)), block_run_id),
             )
-            run = self.run(RunId(row["run_id"]))
-            return [self._add_block_run(run, row["position"], block, now) for block in blocks]
+            placed = [(row["position"], block) for block in blocks]
+            return planning.add(self._database, row["run_id"], self._place(row["run_id"]), placed, now=now)
+
+    def _place(self, run_id: RunId) -> tuple[str, str]:
+        """Return the project and the pipeline of a run."""
+        row = self._database.row("SELECT project, pipeline FROM pipeline_runs WHERE id = ?", (run_id,))
+        if row is None:
+            raise no_run(run_id)
+        return row["project"], row["pipeline"]
 
     def start_attempt(self, block_run_id: BlockRunId, *, now: datetime) -> int:
         """See `RunStore`."""
@@ -266,25 +238,29 @@ class SqliteRunStore(SqliteRunReader):
                 " WHERE id = ? AND is_ended = 0",
                 (status.value, codec.error_text(error), to_text(now), run_id),
             )
-            was_cancelled = status is Status.CANCELLED
-            self._database.execute(
-                "UPDATE block_runs SET error = CASE WHEN status = ?1 AND ?2 <> ?3 THEN ?4 END,"
-                " status = CASE WHEN status = ?1 THEN ?2 ELSE ?5 END, ended_at = ?6"
-                " WHERE run_id = ?7 AND status IN (?1, ?8, ?9)",
-                (
-                    Status.RUNNING.value,
-                    (Status.CANCELLED if was_cancelled else Status.FAILED).value,
-                    Status.CANCELLED.value,
-                    codec.error_text(error),
-                    (Status.CANCELLED if was_cancelled else Status.UPSTREAM_FAILED).value,
-                    to_text(now),
-                    run_id,
-                    Status.INITIAL.value,
-                    Status.QUEUED.value,
-                ),
-            )
+            if error is not None:  # else all have ended
+                self._end_unended(run_id, status, error, now)
         if self._runs_dir is not None:
-            history.write(self._database, self._runs_dir, run_id)
+            run_file.write(self._database, self._runs_dir, run_id)
+
+    def _end_unended(self, run_id: RunId, status: Status, error: ErrorReport, now: datetime) -> None:
+        was_cancelled = status is Status.CANCELLED
+        self._database.execute(
+            "UPDATE block_runs SET error = CASE WHEN status = ?1 AND ?2 <> ?3 THEN ?4 END,"
+            " status = CASE WHEN status = ?1 THEN ?2 ELSE ?5 END, ended_at = ?6"
+            " WHERE run_id = ?7 AND status IN (?1, ?8, ?9)",
+            (
+                Status.RUNNING.value,
+                (Status.CANCELLED if was_cancelled else Status.FAILED).value,
+                Status.CANCELLED.value,
+                codec.error_text(error),
+                (Status.CANCELLED if was_cancelled else Status.UPSTREAM_FAILED).value,
+                to_text(now),
+                run_id,
+                Status.INITIAL.value,
+                Status.QUEUED.value,
+            ),
+        )
 
     def _has_unended(self, run_id: RunId) -> bool:
         statuses = (Status.INITIAL.value, Status.QUEUED.value, Status.RUNNING.value)

@@ -40,7 +40,7 @@ class SqliteRunReader:
         """See `RunStore`."""
         row = self._database.row("SELECT * FROM pipeline_runs WHERE id = ?", (run_id,))
         if row is None:
-            raise RunNotFoundError(f"There is no run {run_id}.", hint="look for it in the list of runs.", run=run_id)
+            raise no_run(run_id)
         return codec.pipeline_run(row)
 
     def runs(self, where: RunFilter, *, offset: int, limit: int) -> RunsPage:
@@ -188,6 +188,11 @@ class SqliteRunReader:
             cast("datetime", beaten),
             row["workers"],
         )
+
+
+def no_run(run_id: RunId) -> RunNotFoundError:
+    """Return what says that there is no run of that number."""
+    return RunNotFoundError(f"There is no run {run_id}.", hint="look for it in the list of runs.", run=run_id)
 
 
 def _conditions(where: RunFilter) -> tuple[str, list[object]]:

@@ -12,7 +12,7 @@ from spellbook_core.executors.inline import InlineExecutor
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.outcome import OUTCOME_FILE
 from spellbook_core.model.run import NewRun, Selection, Status
-from spellbook_core.runs import history
+from spellbook_core.runs.run_file import RUN_FILE
 from spellbook_core.services import retries, runs
 from spellbook_core.services.wiring import open_context
 from tests.conftest import LOADER, PASS_ON, BlockFile, make_project
@@ -95,7 +95,7 @@ def test_history_is_read_back_whole(context, run, lose, how):
 @pytest.mark.guarantee("F25")
 def test_unended_run_is_pieced_together_and_can_be_retried(context, run, lose, project):
     first = run()
-    (context.workspace.runs_dir / str(first.id) / history.RUN_FILE).unlink()
+    (context.workspace.runs_dir / str(first.id) / RUN_FILE).unlink()
     before = {found.key: found for found in runs.block_runs(context, first.id)}
     ctx = lose()
     (found,) = runs.list_runs(ctx).runs
@@ -118,7 +118,7 @@ def test_unended_run_is_pieced_together_and_can_be_retried(context, run, lose, p
 def test_block_without_outcome_is_told_as_lost(context, run, lose):
     first = run()
     folder = context.workspace.runs_dir / str(first.id)
-    (folder / history.RUN_FILE).unlink()
+    (folder / RUN_FILE).unlink()
     (folder / "1.1" / OUTCOME_FILE).unlink()
     ctx = lose()
     load = runs.block_runs(ctx, first.id)[0]
@@ -128,7 +128,7 @@ def test_block_without_outcome_is_told_as_lost(context, run, lose):
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"run": {}}', "null", '{"run": {"id": 1}, "block_runs": 3}'])
 def test_damaged_record_costs_no_more_than_itself(context, run, lose, damage):
     first, second = run(), run()
-    (context.workspace.runs_dir / str(first.id) / history.RUN_FILE).write_text(damage)
+    (context.workspace.runs_dir / str(first.id) / RUN_FILE).write_text(damage)
     for task in (context.workspace.runs_dir / str(first.id)).glob("*/task.json"):
         task.write_text(damage)
     ctx = lose()
@@ -137,7 +137,7 @@ def test_damaged_record_costs_no_more_than_itself(context, run, lose, damage):
 
 def test_record_of_another_version_keeps_what_is_known(context, run, lose):
     first = run()
-    path = context.workspace.runs_dir / str(first.id) / history.RUN_FILE
+    path = context.workspace.runs_dir / str(first.id) / RUN_FILE
     record = json.loads(path.read_text())
     record["run"]["a_column_of_tomorrow"] = 1
     path.write_text(json.dumps(record))

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from spellbook_core.model.run import NewRun
+from spellbook_core.model.run import NewRun, Status
 from spellbook_core.runs import database
 from spellbook_core.runs.records import RunFilter
+from spellbook_core.runs.run_file import RUN_FILE
 from spellbook_core.runs.schema import migrations
 from spellbook_core.runs.sqlite import SqliteRunStore
 from spellbook_core.runs.store import NewerStoreError, StoreBusyError
@@ -51,6 +52,23 @@ def test_newer_schema_is_refused(store, path):
     connection.close()
     with pytest.raises(NewerStoreError, match="has schema 999"):
         count(store)
+
+
+def test_record_of_an_ended_run_is_private(store, path):
+    run = store.create_run(NEW, now=NOW)
+    store.end_run(run.id, Status.CANCELLED, None, now=NOW)
+    (record,) = (path.parent / "runs" / str(run.id)).iterdir()
+    assert record.name == RUN_FILE
+    assert [stat.S_IMODE(found.stat().st_mode) for found in (record, record.parent)] == [0o600, 0o700]
+
+
+def test_refused_record_costs_no_more_than_itself(store, path):
+    run = store.create_run(NEW, now=NOW)
+    taken = path.parent / "runs" / str(run.id) / RUN_FILE
+    taken.mkdir(parents=True)
+    store.end_run(run.id, Status.CANCELLED, None, now=NOW)
+    assert store.run(run.id).status is Status.CANCELLED
+    assert list(taken.parent.iterdir()) == [taken], "no draft is left"
 
 
 @pytest.mark.guarantee("F25")
