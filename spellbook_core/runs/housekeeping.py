@@ -97,10 +97,10 @@ class Upkeep:
         for row in rows:
             digests = frozenset(_DIGEST.findall(row["outputs"]))
             yield OutputHolder("run", row["run_id"], row["project"], from_text(row["at"]), digests)
-        for row in self._database.rows("SELECT id, project, made_at, outputs FROM fingerprints"):
+        for row in self._database.rows("SELECT id, block_run_id, project, made_at, outputs FROM fingerprints"):
             digests = frozenset(_DIGEST.findall(row["outputs"]))
             at = from_text(row["made_at"])
-            yield OutputHolder("fingerprint", row["id"], row["project"], at, digests, row["id"] in current)
+            yield OutputHolder("fingerprint", row["block_run_id"], row["project"], at, digests, row["id"] in current)
         kept = self._database.rows(  # heads keep their outputs even where their run's are removed
             "SELECT b.id, h.project, b.outputs FROM block_heads h JOIN block_runs head"
             " ON head.id IN (h.newest_id, h.completed_id)"
@@ -143,8 +143,8 @@ class Upkeep:
         for some in _batches(ids, _BATCH):
             with self._database.transaction():
                 for number in some:
-                    self._database.execute(
-                        f"DELETE FROM fingerprints WHERE id = ? AND id NOT IN ({_CURRENT})",  # noqa: S608
+                    self._database.execute(  # one that was made again since is another block run's
+                        f"DELETE FROM fingerprints WHERE block_run_id = ? AND id NOT IN ({_CURRENT})",  # noqa: S608
                         (number,),
                     )
 

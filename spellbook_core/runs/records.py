@@ -248,7 +248,7 @@ class OutputHolder:
 
     Attributes:
         kind: `run`, `fingerprint` (what may be reused), or `head` (the newest outputs of a block).
-        id: Of the run, fingerprint or block run.
+        id: Of the run, or of the block run that made the fingerprint or is the head.
         at: When it was made; None where age does not count.
         digests: Of the outputs; there may be more in it than outputs.
         is_current: Whether it is what the editor shows and children read: it is never let go of.

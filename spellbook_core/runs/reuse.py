@@ -40,27 +40,30 @@ def keep(
         result: Outputs, tests and warnings as columns' texts.
         made_at: When it ended.
     """
-    where = (row["project"], row["pipeline"], node_key(row["block"], row["child"]))
-    database.execute(
-        "DELETE FROM fingerprints WHERE project = ? AND pipeline = ? AND block = ? AND (fingerprint = ? OR id <="
-        " (SELECT id FROM fingerprints WHERE project = ?1 AND pipeline = ?2 AND block = ?3"
-        " ORDER BY id DESC LIMIT 1 OFFSET ?5))",
-        (*where, fingerprint.digest, MAX_KEPT - 1),
+    where = (row["project"], row["pipeline"], node_key(row["block"], row["child"]), fingerprint.digest)
+    recorded = codec.dump(dict(fingerprint.recorded))
+    made = (row["run_id"], block_run_id, to_text(made_at), fingerprint.parts, recorded, *result)
+    updated = database.execute(
+        "UPDATE fingerprints SET run_id = ?5, block_run_id = ?6, made_at = ?7, parts = ?8, recorded = ?9,"
+        " outputs = ?10, tests = ?11, warnings = ?12"
+        " WHERE project = ?1 AND pipeline = ?2 AND block = ?3 AND fingerprint = ?4"
+        " AND id = (SELECT max(id) FROM fingerprints WHERE project = ?1 AND pipeline = ?2 AND block = ?3)",
+        (*where, *made),
     )
-    database.execute(
-        "INSERT INTO fingerprints (project, pipeline, block, fingerprint, run_id, block_run_id, made_at, parts,"
-        " recorded, outputs, tests, warnings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            *where,
-            fingerprint.digest,
-            row["run_id"],
-            block_run_id,
-            to_text(made_at),
-            fingerprint.parts,
-            codec.dump(dict(fingerprint.recorded)),
-            *result,
-        ),
-    )
+    if not updated.rowcount:  # it was not the newest of the block, whose order is that of the numbers
+        database.execute(
+            "DELETE FROM fingerprints WHERE project = ?1 AND pipeline = ?2 AND block = ?3 AND (fingerprint = ?4 OR"
+            " id <= (SELECT id FROM fingerprints WHERE project = ?1 AND pipeline = ?2 AND block = ?3"
+            " ORDER BY id DESC LIMIT 1 OFFSET ?5))",
+            (*where, MAX_KEPT - 1),
+        )
+        database.execute(
+            "INSERT INTO fingerprints (project, pipeline, block, fingerprint, run_id, block_run_id, made_at, parts,"
+            " recorded, outputs, tests, warnings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*where, *made),
+        )
+    if not fingerprint.meanings:
+        return
     known = _known(database, fingerprint.meanings)
     for digest, meaning in fingerprint.meanings.items():
         if digest not in known:

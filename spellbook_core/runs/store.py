@@ -258,7 +258,7 @@ class RunUpkeep(Protocol):
         """Count the outputs of ended runs as no longer needed by them."""
 
     def forget_fingerprints(self, ids: Sequence[int]) -> None:
-        """Delete fingerprints; those of the newest completed block runs stay."""
+        """Delete the fingerprints that those block runs made; those of the newest completed block runs stay."""
 
     def forget_heads(self, exists: Callable[[ProjectName, PipelineUuid], bool], *, before: datetime) -> int:
         """Delete the heads of pipelines that are gone and last ran before that time; return how many."""

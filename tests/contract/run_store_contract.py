@@ -422,3 +422,51 @@ class RunStoreContract:
             self.executed(store, Fingerprint(str(number), "parts"))
         kept = [n for n in range(40) if store.find_reusable(PROJECT, PIPELINE, BlockUuid("fill"), str(n))]
         assert kept == list(range(10, 40))
+
+    def test_fingerprint_made_again_counts_as_newest(self, store):
+        for number in (*range(30), 0, 30):
+            self.executed(store, Fingerprint(str(number), "parts"))
+        kept = [n for n in range(31) if store.find_reusable(PROJECT, PIPELINE, BlockUuid("fill"), str(n))]
+        assert kept == [0, *range(2, 31)]
+
+    def test_fingerprint_of_the_newest_execution_may_change_what_it_brought(self, store):
+        self.executed(store, Fingerprint("f", "parts", {"utils/x.py": "old"}))
+        run, number = self.executed(store, Fingerprint("f", "other parts", {"utils/x.py": "new"}))
+        found = store.find_reusable(PROJECT, PIPELINE, BlockUuid("fill"), "f")
+        assert (found.run_id, found.block_run_id, found.recorded) == (run.id, number, {"utils/x.py": "new"})
+        assert store.latest_made(PROJECT, PIPELINE)["fill"].parts == "other parts"
+        assert [held.id for held in store.upkeep.holders() if held.kind == "fingerprint"] == [number]
+
+    def test_only_the_execution_that_was_looked_at_is_forgotten(self, store):
+        """What was made again since then, and is not the newest of its block, stays."""
+        self.executed(store, Fingerprint("f", "parts"))
+        old = [held.id for held in store.upkeep.holders() if held.kind == "fingerprint"]
+        _, made_again = self.executed(store, Fingerprint("f", "parts"))
+        self.executed(store, Fingerprint("newer", "parts"))
+        store.upkeep.forget_fingerprints(old)
+        assert store.find_reusable(PROJECT, PIPELINE, BlockUuid("fill"), "f").block_run_id == made_again
+        store.upkeep.forget_fingerprints([made_again])
+        assert store.find_reusable(PROJECT, PIPELINE, BlockUuid("fill"), "f") is None
+        assert store.find_reusable(PROJECT, PIPELINE, BlockUuid("fill"), "newer") is not None
+
+    def test_numbers_of_removed_block_runs_are_not_used_again(self, store):
+        """Not even those of the newest: files and outputs are found by them."""
+        run, numbers = self.completed(store, "a", "b")
+        self.completed(store, "a", "b")
+        last, unseen = self.begun(store, new_block("a", child="0"), new_block("a", child="1"))
+        store.end_run(last.id, Status.CANCELLED, ErrorReport("SB-RUN-001", "gone", "look"), now=LATER)
+        assert store.upkeep.remove_runs([run.id, last.id], lambda run_id: None) == [run.id, last.id]
+        _, new = self.begun(store, "a", "b", "c")
+        assert new == [unseen[-1] + 1, unseen[-1] + 2, unseen[-1] + 3]
+        assert not set(new) & {*numbers, *unseen}
+
+    def test_code_of_a_known_hash_stays(self, store):
+        self.begun(store, "a", "b")
+        _, (number,) = self.begun(store, new_block("c", source="x = 2"))
+        assert store.code(store.block_run(number).code_hash) == "x = 2"
+        assert store.code("hash of x = 1") == "x = 1"
+
+    def test_run_begins_only_where_it_is_stored(self, store):
+        with pytest.raises(RunNotFoundError, match="There is no run 7"):
+            store.begin_run(RunId(7), [new_block()], now=NOW)
+        assert store.latest_block_runs(PROJECT, PIPELINE) == {}
