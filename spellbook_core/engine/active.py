@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from spellbook_core.atomic import read_whole
 from spellbook_core.clock import to_text
 from spellbook_core.engine import state
 from spellbook_core.engine.groups import Bonds, Group
@@ -270,18 +270,6 @@ def completed_outputs(block_runs: list[BlockRun]) -> dict[BlockUuid, tuple[Outpu
 def read_outcome(attempt_dir: Path) -> Outcome | None:
     """Return what the worker sealed; None when it sealed nothing, or something that is no outcome."""
     try:
-        return Outcome.from_json(_decode(_read(f"{attempt_dir}/{OUTCOME_FILE}").decode()))
+        return Outcome.from_json(_decode(read_whole(f"{attempt_dir}/{OUTCOME_FILE}").decode()))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _read(path: str) -> bytes:
-    """Return what a file holds, by plain system calls: the file objects of Python cost twice as much."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        data = b""
-        while some := os.read(handle, 64 * 1024):
-            data += some
-        return data
-    finally:
-        os.close(handle)

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -139,7 +140,10 @@ def _open(folder: Path) -> int:
     try:
         return os.open(path, flags, 0o600)
     except FileNotFoundError:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with suppress(FileExistsError):
+            folder.parent.mkdir(parents=True, mode=0o700)
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
         return os.open(path, flags, 0o600)
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from spellbook_core.artifacts.local import LocalArtifactStore
-from spellbook_core.atomic import content_hash
+from spellbook_core.atomic import content_hash, read_whole
 from spellbook_core.clock import SystemClock
 from spellbook_core.engine import plan
 from spellbook_core.engine.control import check_control, retry_policy
@@ -163,7 +163,7 @@ def _snapshot(
     block = planned.block
     shown = project.relative(path)
     try:
-        data = products.source_of(block).encode() if block.type in FILELESS_TYPES else path.read_bytes()
+        data = products.source_of(block).encode() if block.type in FILELESS_TYPES else read_whole(str(path))
     except OSError as cause:
         missing = isinstance(cause, FileNotFoundError)
         raise BlockFileMissingError(

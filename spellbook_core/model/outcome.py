@@ -142,7 +142,7 @@ class Outcome:
         return cls(
             outputs=tuple(OutputInfo.from_json(output) for output in as_list(data["outputs"])),
             tests=tuple(TestResult(str(n), bool(p), str(m), line) for n, p, m, line in as_list(data["tests"])),
-            error=ErrorReport.from_json(error) if isinstance(error, Mapping) else None,
+            error=ErrorReport.from_json(error) if isinstance(error, dict) else None,
             started_at=str(data["started_at"]),
             ended_at=str(data["ended_at"]),
             duration_s=as_float(data["duration_s"]),

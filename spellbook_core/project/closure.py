@@ -308,11 +308,15 @@ def index_of(project: ProjectLayout) -> CodeIndex:
     return _index(str(project.root), project.workspace.is_single_project)
 
 
+def is_settled(changed: int) -> bool:
+    """Return whether a change that is made from now on has another time than the one at `changed`, in nanoseconds."""
+    coarse = changed % 1_000_000_000 == 0  # a file system that counts whole seconds, or two
+    return time.time_ns() - changed > (SETTLED_NS if not coarse else 3_000_000_000)
+
+
 def _is_settled(stamp: _Stamp) -> bool:
     """Whether a later change would show in the stamp."""
-    changed = max(stamp[0], stamp[3])
-    coarse = changed % 1_000_000_000 == 0  # a file system that counts whole seconds, or two
-    return stamp == _ABSENT or time.time_ns() - changed > (SETTLED_NS if not coarse else 3_000_000_000)
+    return stamp == _ABSENT or is_settled(max(stamp[0], stamp[3]))
 
 
 def _remember(cache: dict, key: object, value: object) -> None:  # type: ignore[type-arg]  # any of the three caches

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from spellbook_core.atomic import content_hash
+from spellbook_core.project.closure import is_settled
 from spellbook_core.project.layout import ProjectLayout
 from spellbook_core.project.packages import install_name, normalized
 from spellbook_core.project.secret_digests import secret_digests
@@ -41,7 +42,7 @@ def environment_of(project: ProjectLayout, packages: frozenset[str], python: str
     """
     places = _own_places() if python is None else _places_of(python)
     root = str(project.root)
-    digests = tuple([(name, digest) for name in LOCK_FILES if (digest := _file_digest(f"{root}/{name}"))])
+    digests = tuple([(name, digest) for name in _lock_files(root) if (digest := _file_digest(f"{root}/{name}"))])
     asked = frozenset([name for name in packages if name.startswith(NAMED)])
     found = _without_secrets(python, digests, packages - asked, tuple([(place, _changed(place)) for place in places]))
     if not asked:
@@ -110,9 +111,24 @@ def _changed(path: str) -> int:
         return 0
 
 
+def _lock_files(root: str) -> tuple[str, ...]:
+    """Return the lock files that a project has; looked for again when an entry of its folder came, went or was renamed.
+
+    The time of that change is the system's own: unlike the time of the content, nobody can set it back.
+    """
+    try:
+        changed = os.stat(root).st_ctime_ns
+    except OSError:
+        return ()
+    return _lock_files_there(root, changed) if is_settled(changed) else _lock_files_there.__wrapped__(root, changed)
+
+
+@lru_cache(maxsize=256)
+def _lock_files_there(root: str, changed: int) -> tuple[str, ...]:
+    return tuple(name for name in LOCK_FILES if os.path.lexists(f"{root}/{name}"))
+
+
 def _file_digest(path: str) -> str:
-    if not os.access(path, os.F_OK):  # most projects have none or one, and an exception costs as much again
-        return ""
     try:
         found = os.stat(path)
     except OSError:

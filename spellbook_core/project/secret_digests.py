@@ -9,14 +9,13 @@ import hashlib
 import json
 import os
 import secrets as randomness
-import time
 from collections.abc import Collection
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
-from spellbook_core.project.closure import SETTLED_NS
+from spellbook_core.project.closure import is_settled
 from spellbook_core.project.layout import PIPELINE_FILE, ProjectLayout, Workspace
 from spellbook_core.project.secrets import ENV_FILE, IO_CONFIG_FILE, DeclaredSecret, declared
 
@@ -34,7 +33,7 @@ def secret_digests(project: ProjectLayout, names: Collection[str] | None) -> dic
     workspace = project.workspace
     places = (project.root, workspace.root)
     stamps = tuple(_stamp(path) for path in _files(*places))
-    if all(time.time_ns() - max(stamp[0], stamp[3]) > SETTLED_NS for stamp in stamps):
+    if all(is_settled(max(stamp[0], stamp[3])) for stamp in stamps):
         known = _declared(*places, stamps, frozenset(os.environ.items()))
     else:  # a file that may change again within the same tick of the file system's clock
         known = declared(*places)
