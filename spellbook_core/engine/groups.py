@@ -102,6 +102,14 @@ def closed(bonds: Bonds, names: Iterable[BlockUuid], fate: Status) -> Bonds:
     return replace(bonds, groups={**groups, **ended}) if ended else bonds
 
 
+def together_of(group: Group, statuses: Statuses) -> Status | None:
+    """Return how a group ended, whose children are all known; None while one of them has not."""
+    found = {statuses[member] for member in group.members or ()}
+    if not all(status.is_terminal for status in found):
+        return None
+    return together(found if group.fate is None else {*found, group.fate})
+
+
 def together(found: set[Status]) -> Status:
     """Return how a group ended; children whose condition did not hold are left out of it unless all are."""
     for status in (Status.FAILED, Status.CANCELLED, Status.UPSTREAM_FAILED):

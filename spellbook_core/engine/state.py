@@ -286,14 +286,27 @@ def _end_groups(state: RunState) -> RunState:
         group = state.bonds.groups[name]  # one above may just have closed it
         if state.statuses[name] is not Status.RUNNING or group.members is None or group.is_open:
             continue
-        if not all(state.statuses[member].is_terminal for member in group.members):
+        is_empty = not group.members and group.fate is None
+        status = _end_of_empty(state, name) if is_empty else groups.together_of(group, state.statuses)
+        if status is None:
             continue
-        fate = {group.fate} if group.fate is not None else set()
-        status = groups.together({state.statuses[member] for member in group.members} | fate)
         state = state.with_status(name, status)
         if status is not Status.COMPLETED:
             state = _close_descendants(state, name, status)
     return state
+
+
+def _end_of_empty(state: RunState, name: BlockUuid) -> Status | None:
+    """Return how a group without children ends: as one with children would, which wait for all its parents."""
+    found = [state.statuses[parent] for parent in state.parents[name]]
+    if not all(status.is_terminal for status in found):
+        return None
+    return next((_inherited(status) for status in found if status is not Status.COMPLETED), Status.COMPLETED)
+
+
+def _inherited(status: Status) -> Status:
+    """Return how a block ends that can never run because one above it ended like this."""
+    return status if status in {Status.CONDITION_FAILED, Status.CANCELLED} else Status.UPSTREAM_FAILED
 
 
 def _postponed(state: RunState, block: BlockUuid) -> RunState:
@@ -308,7 +321,7 @@ def _postponed(state: RunState, block: BlockUuid) -> RunState:
 
 def _close_descendants(state: RunState, block: BlockUuid, status: Status) -> RunState:
     """End what can never run because `block` did not complete; a condition that failed fails what it guards."""
-    inherited = status if status in {Status.CONDITION_FAILED, Status.CANCELLED} else Status.UPSTREAM_FAILED
+    inherited = _inherited(status)
     closed: dict[BlockUuid, Status] = {
         name: inherited for name in graph.reachable(state.children, [block]) if state.statuses[name] in _WAITS
     }

@@ -105,6 +105,26 @@ def test_no_items_completes_the_groups_at_once():
     assert state.ready(current, 8) == ["all"]
 
 
+@pytest.mark.parametrize(
+    ("status", "ends"),
+    [
+        (Status.COMPLETED, Status.COMPLETED),
+        (Status.FAILED, Status.UPSTREAM_FAILED),
+        (Status.CANCELLED, Status.CANCELLED),
+    ],
+)
+def test_group_without_items_waits_for_its_other_parents(status, ends):
+    parents = {"items": (), "slow": (), "each": ("items", "slow"), "all": ("each",)}
+    current = state.begin(parents, bonds=Bonds(groups={"each": Group(over=("items",))}))
+    current = state.apply(end(current, "items"), BlockStarted("slow"))
+    current = state.apply(current, BlockExpanded("each", (), {}))
+    assert current.statuses["each"] is Status.RUNNING
+    assert state.ready(current, 8) == [], "what is below it runs after all that is above it"
+    current = restarted(state.apply(current, BlockEnded("slow", status)))
+    assert current.statuses["each"] is ends
+    assert state.ready(current, 8) == (["all"] if ends is Status.COMPLETED else [])
+
+
 def test_groups_are_expanded_once_and_never_started():
     current = grown(end(spread_out(), "items"), 2)
     assert state.apply(current, BlockExpanded("each", (), {})) is current
