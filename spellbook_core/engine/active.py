@@ -88,6 +88,7 @@ class ActiveRun:
     """A run under way.
 
     Attributes:
+        run: As it was read when it was taken; how far it is, `state` says.
         variables: The pipeline's, overlaid with the run's.
         block_limit: How many of its blocks may run at once, by the pipeline; None for no limit of its own.
         blocks: By key: a block that runs once per item is there as a whole and with each of its children.

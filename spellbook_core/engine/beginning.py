@@ -49,7 +49,7 @@ def begin(
         for number, new in zip(numbers, intake.blocks, strict=True)
     }
     return ActiveRun(
-        run=store.run(run_id),
+        run=asked,
         project=intake.project,
         variables={**intake.pipeline.variables, **asked.variables},
         environment=environment,

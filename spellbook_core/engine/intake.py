@@ -127,15 +127,18 @@ def take_in(
     else:
         made = plan.build(loaded, selection, stored, project=project, stale=stale)
     paths = {planned.key: layout.block_file(planned.block) for planned in made.blocks}
-    _refuse_missing(layout, loaded, made.blocks, paths)
-    blocks = tuple(_snapshot(layout, loaded, planned, paths[planned.key], retries) for planned in made.blocks)
+    try:
+        blocks = tuple([_snapshot(layout, loaded, planned, paths[planned.key], retries) for planned in made.blocks])
+    except BlockFileMissingError:
+        _refuse_missing(layout, loaded, made.blocks, paths)
+        raise
     return Intake(layout, loaded, made, blocks, paths, interpreter, block_limit)
 
 
 def _refuse_missing(
     project: ProjectLayout, pipeline: Pipeline, blocks: Sequence[plan.PlannedBlock], paths: Mapping[BlockUuid, Path]
 ) -> None:
-    """Raise one error for all blocks whose file is not there; a single one is told by `_snapshot`."""
+    """Raise one error for all blocks whose file is not there, where there are several."""
     gone = [
         planned.block
         for planned in blocks

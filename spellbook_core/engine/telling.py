@@ -8,7 +8,7 @@ from spellbook_core.engine.active import ActiveBlock, ActiveRun
 from spellbook_core.errors import SpellbookError, StorageError
 from spellbook_core.model.naming import RunId
 from spellbook_core.model.outcome import ErrorReport
-from spellbook_core.model.run import Status
+from spellbook_core.model.run import PipelineRun, Status
 from spellbook_core.model.values import JsonObject
 from spellbook_core.runs.store import RunNotFoundError, RunStore
 
@@ -31,8 +31,15 @@ class Telling:
             run = self._store.run(run_id)
         except RunNotFoundError:
             return
+        self._status(run, run.status)
+
+    def begun(self, run: ActiveRun) -> None:
+        """Tell that a run is under way."""
+        self._status(run.run, Status.RUNNING)
+
+    def _status(self, run: PipelineRun, status: Status) -> None:
         event: JsonObject = {"kind": "run", "run_id": run.id, "project": run.project, "pipeline": run.pipeline}
-        self._publish({**event, "status": run.status.value})
+        self._publish({**event, "status": status.value})
 
     def block(self, run: ActiveRun, block: ActiveBlock, status: Status) -> None:
         """Tell the status of a block run."""

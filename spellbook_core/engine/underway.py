@@ -79,7 +79,7 @@ class RunsUnderWay:
         self.active: dict[RunId, ActiveRun] = {}
         self.running = attempts.running
         self._touched: dict[RunId, ActiveRun] = {}
-        self._untold: list[RunId] = []
+        self._untold: list[ActiveRun] = []
         self._unrecorded: list[Change] = []
 
     @property
@@ -100,7 +100,7 @@ class RunsUnderWay:
         self.active[run.run.id] = self._touched[run.run.id] = run
         self._turns.enter(run, running=running)
         if is_new:
-            self._untold.append(run.run.id)
+            self._untold.append(run)
 
     def let_go(self, run_id: RunId) -> None:
         """Forget a run that could not be taken, and what was made of it so far."""
@@ -108,6 +108,7 @@ class RunsUnderWay:
         if run is None:
             return
         self._touched.pop(run_id, None)
+        self._untold = [untold for untold in self._untold if untold is not run]
         self._unrecorded = [change for change in self._unrecorded if change[0] is not run]
         for block in [block for of, block in self.running.values() if of is run]:
             del self.running[block.id]
@@ -258,8 +259,8 @@ class RunsUnderWay:
 
     def _tell_all(self, told: Sequence[Change], started: Sequence[Under]) -> None:
         begun, self._untold = self._untold, []
-        for run_id in begun:  # only now: whoever listens would compete with the start for a processor
-            self._tell.run(run_id)
+        for run in begun:  # only now: whoever listens would compete with the start for a processor
+            self._tell.begun(run)
         for run, block, end in told:
             self._tell.block(run, block, Status.QUEUED if isinstance(end, Waiting) else end.status)
         for run, block in started:
