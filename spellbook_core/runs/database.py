@@ -90,9 +90,9 @@ class Database:
 
     @contextmanager
     def _outermost(self, durable: bool) -> Iterator[None]:
-        connection = self._begin()
-        self._local.depth, self._local.durable = 1, durable
         try:
+            connection = self._begin()
+            self._local.depth, self._local.durable = 1, durable
             yield
             try:
                 connection.execute("COMMIT")
@@ -100,9 +100,10 @@ class Database:
                 if (refusal := self._refusal(cause)) is None:
                     raise
                 raise refusal from cause
-        except BaseException:  # also KeyboardInterrupt: the lock must not stay held
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
+        except BaseException:  # also KeyboardInterrupt, just behind BEGIN too: the lock must not stay held
+            if (held := self._local.connection) is not None:
+                with suppress(sqlite3.Error):
+                    held.execute("ROLLBACK")
             raise
         finally:
             self._local.depth = 0

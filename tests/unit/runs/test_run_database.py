@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -17,6 +18,7 @@ from spellbook_core.runs.run_file import RUN_FILE
 from spellbook_core.runs.schema import migrations
 from spellbook_core.runs.sqlite import SqliteRunStore
 from spellbook_core.runs.store import NewerStoreError, StoreBusyError
+from tests.conftest import wait_until
 
 NOW = datetime(2026, 1, 5, 2, 0, tzinfo=UTC)
 NEW = NewRun("titanic", "torch_train", "manual")
@@ -170,6 +172,32 @@ def test_lock_held_too_long_is_named(store, path, monkeypatch):
     other.execute("ROLLBACK")
     other.close()
     store.create_run(NEW, now=NOW)
+
+
+def test_interrupt_while_waiting_for_the_lock_leaves_it_to_others(store, path):
+    """Ctrl+C comes through as soon as the lock is held; the run is cancelled by the same thread then."""
+    count(store)
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+
+    begun: list[str] = []
+    store._database._connection().set_trace_callback(begun.append)
+
+    def interrupt():
+        wait_until(lambda: begun, 10.0, what="it waits")
+        signal.raise_signal(signal.SIGINT)
+        other.execute("ROLLBACK")
+
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    with pytest.raises(KeyboardInterrupt):
+        store.create_run(NEW, now=NOW)
+    interrupter.join()
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("ROLLBACK")
+    other.close()
+    store.create_run(NEW, now=NOW)
+    assert count(store) == 1
 
 
 @pytest.mark.thorough
