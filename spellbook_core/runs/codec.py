@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Protocol, TypeVar, cast
 
 from spellbook_core.clock import from_text
@@ -36,7 +37,9 @@ def dump(value: object) -> str:
 
 def load(text: object) -> object:
     """Return what `dump` wrote."""
-    return _decode(str(text))
+    if text == "[]":
+        return []
+    return {} if text == "{}" else _decode(str(text))
 
 
 def _tagged(value: object) -> JsonObject:
@@ -79,8 +82,9 @@ def selection_text(chosen: Selection) -> str:
     )
 
 
+@lru_cache(maxsize=64)
 def selection(text: object) -> Selection:
-    """Return what `selection_text` wrote."""
+    """Return what `selection_text` wrote; most runs have one of a few."""
     data = cast("dict[str, object]", load(text))
     names = cast("list[str] | None", data["blocks"])
     return Selection(

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
 from itertools import islice
 
-from spellbook_core.clock import to_text
 from spellbook_core.model.children import node_key
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName
 from spellbook_core.runs import codec
@@ -28,7 +26,7 @@ def keep(
     fingerprint: Fingerprint,
     result: tuple[str, str, str],
     *,
-    made_at: datetime,
+    made_at: str,
 ) -> None:
     """Note that a block run made outputs with a fingerprint; call inside a transaction.
 
@@ -38,11 +36,11 @@ def keep(
         row: Its `run_id`, `block` and `child`, and the `project` and `pipeline` of its run.
         fingerprint: What its outputs depend on.
         result: Outputs, tests and warnings as columns' texts.
-        made_at: When it ended.
+        made_at: When it ended, as a column's text.
     """
     where = (row["project"], row["pipeline"], node_key(row["block"], row["child"]), fingerprint.digest)
     recorded = codec.dump(dict(fingerprint.recorded))
-    made = (row["run_id"], block_run_id, to_text(made_at), fingerprint.parts, recorded, *result)
+    made = (row["run_id"], block_run_id, made_at, fingerprint.parts, recorded, *result)
     updated = database.execute(
         "UPDATE fingerprints SET run_id = ?5, block_run_id = ?6, made_at = ?7, parts = ?8, recorded = ?9,"
         " outputs = ?10, tests = ?11, warnings = ?12"

@@ -27,6 +27,8 @@ from spellbook_core.runs.records import (
 )
 from spellbook_core.runs.sqlite_reader import SqliteRunReader, no_run
 
+_ENDED = frozenset(status.value for status in Status if status.is_terminal)
+
 
 class SqliteRunStore(SqliteRunReader):
     """Runs in one SQLite file; several threads and processes use it at once. Implements `RunStore`."""
@@ -142,15 +144,15 @@ class SqliteRunStore(SqliteRunReader):
         """See `RunStore`."""
         with self.transaction():
             found = self._block_run_row(block_run_id, "SELECT attempt FROM block_runs WHERE id = ?")
-            attempt = int(found["attempt"]) + 1
+            attempt, began = int(found["attempt"]) + 1, to_text(now)
             self._database.execute(
                 "UPDATE block_runs SET status = ?, attempt = ?, started_at = ?,"
                 " first_started_at = coalesce(first_started_at, ?) WHERE id = ?",
-                (Status.RUNNING.value, attempt, to_text(now), to_text(now), block_run_id),
+                (Status.RUNNING.value, attempt, began, began, block_run_id),
             )
             self._database.execute(
                 "INSERT INTO attempts (block_run_id, attempt, created_at) VALUES (?, ?, ?)",
-                (block_run_id, attempt, to_text(now)),
+                (block_run_id, attempt, began),
             )
             return attempt
 
@@ -184,8 +186,9 @@ class SqliteRunStore(SqliteRunReader):
                 "SELECT b.status, b.attempt, b.started_at, b.run_id, b.block, b.child, b.hangs_on, project, pipeline"
                 " FROM block_runs AS b JOIN pipeline_runs AS r ON r.id = b.run_id WHERE b.id = ?",
             )
-            if Status(row["status"]).is_terminal or end.attempt not in {None, row["attempt"]}:
+            if row["status"] in _ENDED or end.attempt not in {None, row["attempt"]}:
                 return
+            ended_at = to_text(end.ended_at)
             result = (codec.outputs_text(end.outputs), codec.tests_text(end.tests), codec.dump(end.warnings))
             self._database.execute(
                 "UPDATE block_runs SET status = ?, started_at = ?, ended_at = ?, duration_s = ?, cpu_s = ?,"
@@ -196,7 +199,7 @@ class SqliteRunStore(SqliteRunReader):
                 (
                     end.status.value,
                     row["started_at"] if end.started_at is None else to_text(end.started_at),
-                    to_text(end.ended_at),
+                    ended_at,
                     end.duration_s,
                     end.cpu_s,
                     end.peak_memory_bytes,
@@ -219,7 +222,7 @@ class SqliteRunStore(SqliteRunReader):
                 if not row["child"]:
                     self._note_completed(block_run_id, row)
                 if end.fingerprint is not None and end.reused_from is None:
-                    reuse.keep(self._database, block_run_id, row, end.fingerprint, result, made_at=end.ended_at)
+                    reuse.keep(self._database, block_run_id, row, end.fingerprint, result, made_at=ended_at)
 
     def _note_completed(self, block_run_id: BlockRunId, row: sqlite3.Row) -> None:
         self._database.execute(
