@@ -6,7 +6,7 @@ import pytest
 
 from spellbook_core.model.naming import RunId
 from spellbook_core.model.run import NewRun, Status
-from spellbook_core.runs.records import RunFilter
+from spellbook_core.runs.records import BlockEnd, BlockSpec, Fingerprint, NewBlockRun, RunFilter
 from spellbook_core.runs.sqlite import SqliteRunStore
 
 TRIGGERS = ("manual", "schedule", "api", "cli")
@@ -22,7 +22,7 @@ def asked(tmp_path, clock):
     store._database._connection().set_trace_callback(statements.append)
 
     def plans() -> list[str]:
-        seen = [text for text in statements if text.startswith("SELECT")]
+        seen = [text for text in statements if text.startswith(("SELECT", "UPDATE", "DELETE"))]
         store._database._connection().set_trace_callback(None)
         rows = [row for text in seen for row in store._database.rows(f"EXPLAIN QUERY PLAN {text}")]
         assert rows
@@ -67,3 +67,16 @@ def test_notebook_and_reuse_read_by_key(asked):
     store.find_reusable("demo", "main", "b0", "f")
     store.block_runs_by_id([1, 2])
     assert [plan for plan in plans() if plan.startswith("SCAN")] == []
+
+
+def test_what_is_written_per_block_is_found_by_key(asked, clock):
+    store, plans = asked
+    run = store.create_run(NewRun("demo", "main", "manual"), now=clock.now())
+    new = NewBlockRun("b0", "custom", "it was chosen", "x = 1", "hash", BlockSpec())
+    for number in store.begin_run(run.id, [new], now=clock.now()):
+        attempt = store.start_attempt(number, now=clock.now())
+        store.record_process(number, attempt, {}, None)
+        store.end_block(number, BlockEnd(Status.COMPLETED, clock.now(), fingerprint=Fingerprint("f", "parts")))
+    found = plans()
+    assert len(found) > 8
+    assert [plan for plan in found if plan.startswith("SCAN")] == ["SCAN sqlite_sequence"], "which has a row per table"
