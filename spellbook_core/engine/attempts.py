@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -49,15 +50,16 @@ class Attempts:
         current = self.running.get(event.block_run_id)
         return None if current is None or current[1].attempt != event.attempt else current
 
-    def record(self, chosen: Sequence[Under]) -> tuple[list[tuple[ActiveRun, ActiveBlock, int]], set[RunId]]:
-        """Store an attempt of each block, in the caller's transaction.
+    def record(
+        self, chosen: Sequence[Under], *, now: datetime
+    ) -> tuple[list[tuple[ActiveRun, ActiveBlock, int]], set[RunId]]:
+        """Store an attempt of each block, which begins `now`, in the caller's transaction.
 
         Returns:
             The attempts with their numbers, and the runs that are no longer stored, of which nothing can start.
         """
         recorded: list[tuple[ActiveRun, ActiveBlock, int]] = []
         gone: set[RunId] = set()
-        now = self._clock.now()
         for run, block in chosen:
             if run.run.id in gone:
                 continue

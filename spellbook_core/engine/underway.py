@@ -144,7 +144,7 @@ class RunsUnderWay:
         del self.running[block.id]
         self._turns.ended(run)
         self._taken_over.forget(block)
-        since = block.submitted_at
+        since, now = block.submitted_at, self._clock.now()
         outcome = outcome or read_outcome(run.attempt_dir(block))
         end = judge(
             outcome,
@@ -152,16 +152,16 @@ class RunsUnderWay:
             block=block.block,
             timeout_s=block.spec.timeout_s,
             is_cancelling=run.state.is_cancelling,
-            now=self._clock.now(),
+            now=now,
             duration_s=None if since is None else self._clock.monotonic() - since,
         )
-        unbegun = start_anew(run, block, exited, outcome, end, now=self._clock.now())
+        unbegun = start_anew(run, block, exited, outcome, end, now=now)
         if unbegun is not None:
             self._postpone(run, block, unbegun)
             return
         is_met = None if outcome is None else outcome.is_met
         elapsed_s = self._waits.elapsed_s(run, block)
-        next_ = postponing.after(run, block, end, is_met=is_met, now=self._clock.now(), elapsed_s=elapsed_s)
+        next_ = postponing.after(run, block, end, is_met=is_met, now=now, elapsed_s=elapsed_s)
         if isinstance(next_, Waiting):
             self._postpone(run, block, next_)
             return
@@ -208,9 +208,9 @@ class RunsUnderWay:
             with self._store.transaction():
                 self._attempts.record_processes()
                 self._record_changes()
-                attempts, gone = self._attempts.record(chosen)
-                self._turns.note_waiting(touched.values(), self._store, now=self._clock.now())
                 now = self._clock.now()
+                attempts, gone = self._attempts.record(chosen, now=now)
+                self._turns.note_waiting(touched.values(), self._store, now=now)
                 growths = [(run, grow(run, self._store, now=now)) for run in touched.values() if run.run.id not in gone]
         except BaseException:  # also KeyboardInterrupt: places must not stay taken by what did not start
             self._turns.give_back()
