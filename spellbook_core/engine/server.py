@@ -114,8 +114,10 @@ class EngineServer:
                 busy_at = now
             elif self._idle_exit_s and now - busy_at >= self._idle_exit_s:
                 return
-            self._guarded(runner.on_time)
             due_s = runner.next_due_s()
+            if due_s == 0.0:
+                self._guarded(runner.on_time)
+                due_s = runner.next_due_s()
             wait_s = max(0.0, next_beat - now) if due_s is None else min(due_s, max(0.0, next_beat - now))
             if runner.is_cancelling:
                 wait_s = min(wait_s, CANCEL_STEP_S)
@@ -164,6 +166,7 @@ class EngineServer:
         client = _Client(connection)
         self._clients[connection.fileno()] = client
         self._selector.register(connection, selectors.EVENT_READ, client)
+        self._hear(client)  # what it wants came with it: nobody connects to say nothing
 
     def _hear_again(self) -> None:
         if self._unheard is not None:
@@ -175,21 +178,25 @@ class EngineServer:
             self._flush(client)
         if not events & selectors.EVENT_READ or client.connection.fileno() < 0:
             return
-        try:
-            data = client.connection.recv(MAX_LINE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._drop(client)
-            return
-        *lines, client.received = (client.received + data).split(b"\n")
-        if len(client.received) > MAX_LINE_BYTES:
-            self._drop(client)
-            return
-        for line in lines:
-            self._guarded(partial(self._obey, client, decode(line)))
+        self._hear(client)
+
+    def _hear(self, client: _Client) -> None:
+        """Do what a client asks for. Most ask for one thing and go: the second look finds that, without a wake-up."""
+        for _ in range(2):
+            try:
+                data = client.connection.recv(MAX_LINE_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            *lines, client.received = (client.received + data).split(b"\n")
+            if not data or len(client.received) > MAX_LINE_BYTES:
+                self._drop(client)
+                return
+            for line in lines:
+                self._guarded(partial(self._obey, client, decode(line)))
+            if client.connection.fileno() < 0:  # it was dropped meanwhile
+                return
 
     def _obey(self, client: _Client, message: JsonObject) -> None:
         operation = message.get("op")
