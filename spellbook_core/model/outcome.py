@@ -140,15 +140,15 @@ class Outcome:
         """Return the value that `to_json` wrote."""
         error = data["error"]
         return cls(
-            outputs=tuple(OutputInfo.from_json(output) for output in as_list(data["outputs"])),
-            tests=tuple(TestResult(str(n), bool(p), str(m), line) for n, p, m, line in as_list(data["tests"])),
+            outputs=tuple([OutputInfo.from_json(output) for output in as_list(data["outputs"])]),
+            tests=tuple([TestResult(str(n), bool(p), str(m), line) for n, p, m, line in as_list(data["tests"])]),
             error=ErrorReport.from_json(error) if isinstance(error, dict) else None,
             started_at=str(data["started_at"]),
             ended_at=str(data["ended_at"]),
             duration_s=as_float(data["duration_s"]),
             cpu_s=as_float(data["cpu_s"]),
             peak_memory_bytes=as_int(data["peak_memory_bytes"]),
-            modules=tuple(str(name) for name in as_list(data["modules"])),
-            warnings=tuple(str(text) for text in as_list(data["warnings"])),
+            modules=tuple(map(str, as_list(data["modules"]))),
+            warnings=tuple(map(str, as_list(data["warnings"]))),
             is_met=None if data.get("is_met") is None else bool(data["is_met"]),
         )

@@ -123,10 +123,10 @@ class OutputInfo:
             kind=OutputKind(str(data["kind"])),
             type_name=str(data["type_name"]),
             rows=None if data["rows"] is None else as_int(data["rows"]),
-            columns=tuple(Column(str(name), str(dtype)) for name, dtype in as_list(data["columns"])),
+            columns=tuple([Column(str(name), str(dtype)) for name, dtype in as_list(data["columns"])]),
             size_bytes=as_int(data["size_bytes"]),
             summary=str(data["summary"]),
-            warnings=tuple(str(text) for text in as_list(data["warnings"])),
+            warnings=tuple(map(str, as_list(data["warnings"]))),
             items=None if data.get("items") is None else tuple(_item(entry) for entry in as_list(data["items"])),
             child=str(data.get("child", "")),
         )
