@@ -22,6 +22,8 @@ MAX_NAME_CHARS = 200
 MAX_NAMES_SHOWN = 12
 """Most names that an error lists."""
 
+_DEVICE = "Windows keeps that name for a device"
+
 MAX_PART_BYTES = 240
 """Longest path part, in UTF-8 bytes: 255 less room for an extension and a temporary name."""
 
@@ -83,6 +85,8 @@ def _objection(uuid: str, allow_slash: bool) -> str | None:
         return "it is empty"
     if len(uuid) > MAX_NAME_CHARS:
         return f"it has more than {MAX_NAME_CHARS} characters"
+    if uuid.isascii() and uuid.isidentifier():  # as most are: no rule but that of Windows can be against it
+        return _DEVICE if uuid.lower() in _RESERVED else None
     parts = uuid.split("/") if allow_slash else [uuid]
     for part in parts:
         if not part or part in {".", ".."}:
@@ -96,7 +100,7 @@ def _objection(uuid: str, allow_slash: bool) -> str | None:
         if any(char in "\\/:*?\"<>|%$`;&'" for char in part):
             return "it has one of \\ / : * ? \" < > | % $ ` ; & '"
         if part.split(".")[0].lower() in _RESERVED:
-            return "Windows keeps that name for a device"
+            return _DEVICE
     return None
 
 

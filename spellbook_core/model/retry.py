@@ -60,7 +60,8 @@ def merged(configs: Iterable[Mapping[str, YamlValue]]) -> RetryPolicy:
     """
     found: dict[str, YamlValue] = {}
     for config in configs:
-        found |= {key: value for key, value in config.items() if key in KEYS and value not in (None, "")}
+        if config:
+            found |= {key: value for key, value in config.items() if key in KEYS and value not in (None, "")}
     if not found:
         return ONCE
     return RetryPolicy(

@@ -209,8 +209,8 @@ class ProjectLayout:
     def default_block_file(self, block_type: str, uuid: str, language: str = "python") -> Path:
         """Return `<type folder>/<uuid>.<extension>`, in the Unicode form that is on disk."""
         validate_uuid(uuid, "block", allow_slash=True)
-        folder = self.root / self.type_folder(block_type)
-        return inside(self.root, existing_form(folder, f"{uuid}.{EXTENSIONS.get(language, 'py')}"))
+        name = f"{self.type_folder(block_type)}/{uuid}.{EXTENSIONS.get(language, 'py')}"
+        return inside(self.root, existing_form(self.root, name))
 
     def block_file(self, block: Block) -> Path:
         """Return the file of a block: the first that exists, else the default path.
