@@ -37,10 +37,13 @@ from spellbook_core.worker.wire import Channel
 DRAIN_S = 1.0
 """How long the output of an ended process is still read."""
 
-QUIET_S = 0.05
-"""How long a word that nobody waits for may wait for another one to go with: that a process has started, and that one
-has ended which had sealed. Of a chain of short blocks they go with the next seal, and the engine is woken once per
-block instead of three times."""
+STARTED_S = 0.05
+"""How long the word that a process has started may wait for another one to go with. Of a chain of short blocks it goes
+with the seal, and the engine is woken once per block instead of three times."""
+
+EXITED_S = 0.005
+"""The same, of the word that a process has ended which had sealed: long enough for the next block to be asked for,
+whose words it then goes with."""
 
 TIMEOUT_GRACE_S = 2.0
 """Seconds between the signals that end an attempt whose time is up."""
@@ -258,9 +261,13 @@ class Zygote:
 
     def _tell(self, event: str, job: Job, **facts: JsonValue) -> None:
         message: dict[str, JsonValue] = {"event": event, "id": job.key[0], "attempt": job.key[1], **facts}
-        if event == "started" or (event == "exited" and job.is_sealed):
+        if event == "started":
+            if not any(kept["event"] == event for kept in self._kept):  # else none would be told of many in a row
+                self._kept_until = time.monotonic() + STARTED_S
             self._kept.append(message)
-            self._kept_until = self._kept_until or time.monotonic() + QUIET_S
+        elif event == "exited" and job.is_sealed:
+            self._kept.append(message)
+            self._kept_until = self._kept_until or time.monotonic() + EXITED_S
         else:
             self._send(message)
 
