@@ -169,9 +169,7 @@ class CodeIndex:
 
     def is_inside(self, folder: str) -> bool:
         """Return whether a folder lies in the project, or in the folder of all projects."""
-        return any(
-            folder == top or folder.startswith(f"{top}/") for top in (self.root, self._parent) if top is not None
-        )
+        return any(Path(folder).is_relative_to(top) for top in (self.root, self._parent) if top is not None)
 
     def _stamp(self, path: str) -> _Stamp:
         stamp = self._stamps.get(path)
@@ -195,9 +193,9 @@ class CodeIndex:
             return None
 
     def _may_read(self, path: str, stamp: _Stamp) -> bool:
-        place = os.path.realpath(path)
+        place = Path(os.path.realpath(path))
         tops = [os.path.realpath(top) for top in (self.root, self._parent) if top is not None]
-        return stamp[1] <= MAX_MODULE_BYTES and any(place.startswith(f"{top}/") for top in tops)
+        return stamp[1] <= MAX_MODULE_BYTES and any(place.is_relative_to(top) for top in tops)
 
     def _read(self, path: str, stamp: _Stamp, language: str) -> SourceFacts | None:
         if not self._may_read(path, stamp):

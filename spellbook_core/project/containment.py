@@ -81,8 +81,7 @@ def _place(root: Path, path: Path) -> Path:
         resolved = path.resolve()
     except (OSError, RuntimeError) as cause:  # a loop of links
         raise _refused(path.name, "its links cannot be followed") from cause
-    top = os.path.realpath(root)
-    if str(resolved) != top and not str(resolved).startswith(top.rstrip(os.sep) + os.sep):
+    if not resolved.is_relative_to(os.path.realpath(root)):
         raise _refused(path.name, "it leads out of the folder")
     return resolved
 

@@ -60,4 +60,4 @@ def _is_plain(path: Path, name: str) -> bool:
 
 
 def _is_below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/") or folder.startswith(f"{path}/")
+    return Path(path).is_relative_to(folder) or Path(folder).is_relative_to(path)

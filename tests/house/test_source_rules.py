@@ -9,6 +9,8 @@ import pytest
 
 MAY_EXECUTE = {"worker/load.py", "worker/mage_shim"}
 MAY_UNPICKLE = {"artifacts/formats"}
+MAY_COMPARE = {"worker/source_only.py"}
+"""Tells whose module a file is, which refuses and allows nothing."""
 
 
 def calls(tree: ast.Module):
@@ -90,6 +92,31 @@ def test_roots_are_not_checked_by_prefix(sources):
         return prefix or name_of(call).endswith("commonprefix")
 
     assert found(sources, wanted) == []
+
+
+@pytest.mark.guarantee("N12")
+def test_paths_are_not_compared_as_text(sources):
+    """Whatever the root is called: no text is asked whether it begins with a path that is put together there."""
+
+    def wanted(call: ast.Call) -> bool:
+        put_together = any(isinstance(argument, ast.JoinedStr | ast.BinOp) for argument in call.args)
+        return name_of(call).endswith(".startswith") and put_together
+
+    assert found(sources, wanted, MAY_COMPARE) == []
+
+
+@pytest.mark.guarantee("N12")
+def test_names_are_joined_to_paths_without_comparing_text(sources):
+    """Where containment is checked, only written-out beginnings are asked for."""
+
+    def wanted(call: ast.Call) -> bool:
+        elements = [each for argument in call.args for each in getattr(argument, "elts", [argument])]
+        return name_of(call).endswith(".startswith") and not all(isinstance(each, ast.Constant) for each in elements)
+
+    hits = found(sources, wanted)
+    assert [
+        hit for hit in hits if hit.startswith(("project/containment", "project/layout", "project/state_folder"))
+    ] == []
 
 
 def test_only_one_module_knows_the_state_folder(sources):
