@@ -23,8 +23,8 @@ def test_kills_lose_and_double_nothing(tmp_path, report_row):
     lost, doubled = (sum(word in each for each in found["broken"]) for word in ("LOST", "DOUBLED"))
     what = ", ".join(f"{count} of {who}" for who, count in sorted(found["kills"].items()))
     print(f"{what}, in {found['took_s']:.0f} s; {found['runs']} runs")
-    report_row(f"{KILLS} kills at random moments: lost", ours=float(lost), floor=None, unit="results", bound=None)
-    report_row(f"{KILLS} kills at random moments: doubled", ours=float(doubled), floor=None, unit="results", bound=None)
+    report_row(f"{KILLS} kills at random moments: lost", ours=float(lost), floor=None, unit="results", bound=0.0)
+    report_row(f"{KILLS} kills at random moments: doubled", ours=float(doubled), floor=None, unit="results", bound=0.0)
     report_row("every run ended after the last kill", ours=found["ended_s"], floor=SETTLE_S, unit="s", bound=1.0)
     assert found["broken"] == [], found["acts"]
     assert found["kills"]["engine"] >= KILLS / 3, "the engine had its share"

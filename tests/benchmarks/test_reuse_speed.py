@@ -25,9 +25,6 @@ from tests.conftest import BlockFile, make_project, wait_until
 pytestmark = pytest.mark.benchmark_table
 
 LENGTH = 50
-SLACK = 3.0
-"""How much slower than the goal a busy machine may be before the test fails; the row reports the figure itself."""
-
 STEP = """
 import pathlib
 
@@ -97,9 +94,8 @@ def test_unchanged_run_costs_little_and_runs_nothing(ctx, project, report_row):
     assert all(block_run.reused for block_run in runs.block_runs(ctx, run.id))
     ours = statistics.median(figures)
     report_row(
-        f"second run, nothing changed, {LENGTH} blocks: CPU per block", ours=ours, floor=None, unit="ms", bound=None
+        f"second run, nothing changed, {LENGTH} blocks: CPU per block", ours=ours, floor=None, unit="ms", bound=5.0
     )
-    assert ours <= 5 * SLACK
 
 
 def test_edit_of_the_last_block_runs_one(ctx, project, report_row):
@@ -139,9 +135,8 @@ def test_fingerprint_of_many_modules_is_quick(tmp_path, report_row):
     wait_until(lambda: time.time() - newest > 0.2)  # files that have just changed are read again, by design
     once()
     warm = statistics.median(once() for _ in range(15))
-    report_row("fingerprint of a project of 200 modules, warm: CPU", ours=warm, floor=None, unit="ms", bound=None)
+    report_row("fingerprint of a project of 200 modules, warm: CPU", ours=warm, floor=None, unit="ms", bound=5.0)
     report_row("fingerprint of a project of 200 modules, cold: CPU", ours=cold, floor=None, unit="ms", bound=None)
-    assert warm <= 5 * SLACK
     assert warm < cold / 20
 
 
@@ -174,8 +169,7 @@ def test_staleness_of_a_large_pipeline_is_quick(tmp_path, ctx, report_row):
     stale = [name for name, state in found.items() if state.state is Freshness.STALE]
     assert stale == [f"b{n}" for n in range(250, 260)]
     ours = statistics.median(figures)
-    report_row("stale state of a 500-block pipeline after one edit: CPU", ours=ours, floor=None, unit="ms", bound=None)
-    assert ours <= 50 * SLACK
+    report_row("stale state of a 500-block pipeline after one edit: CPU", ours=ours, floor=None, unit="ms", bound=50.0)
 
 
 def completed(ctx) -> None:

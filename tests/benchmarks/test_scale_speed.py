@@ -209,7 +209,7 @@ def test_long_chain_is_near_bare_forks(tmp_path, report_row):
         f"`spellbook run`, chain of {LENGTH} no-op blocks: CPU of all its processes (floor: imports and {LENGTH} forks)"
     )
     report_row(what, ours=statistics.median(cpus), floor=statistics.median(floor_cpus), unit="s", bound=None)
-    assert min(cpus) <= 3.5
+    assert statistics.median(cpus) <= 3.5
 
 
 def test_fan_out_waits_together(tmp_path, report_row, monkeypatch):
@@ -260,8 +260,7 @@ def test_list_of_ten_thousand_runs_is_quick(tmp_path, report_row):
     )
     worst = max(statistics.median(look(**kind) for _ in range(9)) for kind in kinds)
     ctx.close()
-    report_row("page of the run list over 10,000 runs, slowest filter", ours=worst, floor=None, unit="ms", bound=None)
-    assert worst <= 100
+    report_row("page of the run list over 10,000 runs, slowest filter", ours=worst, floor=None, unit="ms", bound=100.0)
 
 
 def test_mixed_table_costs_little_over_plain_python(tmp_path, report_row):
