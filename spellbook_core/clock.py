@@ -32,7 +32,8 @@ class SystemClock:
 def to_text(at: datetime) -> str:
     """Return `at` as ISO 8601 UTC text of fixed width (microseconds, `Z`), which sorts as time does."""
     utc = at if at.tzinfo is UTC else at.astimezone(UTC)
-    return f"{utc.isoformat(timespec='microseconds')[:-6]}Z"  # without its "+00:00"
+    parts = (utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, utc.microsecond)
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % parts  # noqa: UP031  # half of what any other way takes
 
 
 def from_text(text: str) -> datetime:

@@ -33,6 +33,7 @@ class ActiveBlock:
     """A block of a run under way.
 
     Attributes:
+        key: What names it in its run.
         source: The text that runs.
         source_path: The file it was read from.
         stored_outputs: Of the parents outside the run; `stored_children` names the children of those that ran once per
@@ -71,11 +72,11 @@ class ActiveBlock:
     stored_children: Mapping[BlockUuid, tuple[str, ...]] = field(default_factory=dict)
     children: tuple[str, ...] | None = None
     index: int | None = None
+    key: BlockUuid = field(init=False)
 
-    @property
-    def key(self) -> BlockUuid:
-        """Return what names it in its run."""
-        return node_key(self.block, self.spec.child, self.spec.hangs_on)
+    def __post_init__(self) -> None:
+        """Put the key together once: each event asks for it several times."""
+        self.key = node_key(self.block, self.spec.child, self.spec.hangs_on)
 
     @property
     def hangs_on(self) -> BlockUuid | None:
@@ -95,6 +96,7 @@ class ActiveRun:
         outputs: Of the blocks of this run that completed, by key.
         ends: How the blocks of this run ended, by key.
         folders: Block run and attempt -> its folder, worked out once.
+        variable_digests: Of `variables`, once they were asked for.
     """
 
     run: PipelineRun
@@ -107,6 +109,7 @@ class ActiveRun:
     outputs: dict[BlockUuid, tuple[OutputInfo, ...]] = field(default_factory=dict)
     ends: dict[BlockUuid, BlockEnd] = field(default_factory=dict)
     folders: dict[tuple[BlockRunId, int], Path] = field(default_factory=dict)
+    variable_digests: Mapping[str, str] | None = None
     _ready: tuple[RunState, list[BlockUuid]] | None = None
 
     def ready(self) -> list[BlockUuid]:

@@ -28,25 +28,26 @@ def begin(
     environment = environments.of(intake.project, intake.interpreter)
     if asked.again is not None and kept_modules.is_used(asked):
         kept_modules.hand_on(workspace, asked.again.run_id, run_id)
+    keys = [new.key for new in intake.blocks]
     with store.transaction():
         numbers = store.begin_run(run_id, intake.blocks, now=now, variables=intake.pipeline.variables)
-        for number, new in zip(numbers, intake.blocks, strict=True):
-            if new.key in shared:
-                store.end_block(number, shared[new.key])
-    inputs = {new.key: stored_inputs(store, new.spec) for new in intake.blocks}
+        for number, key in zip(numbers, keys, strict=True):
+            if key in shared:
+                store.end_block(number, shared[key])
+    inputs = {key: stored_inputs(store, new.spec) for key, new in zip(keys, intake.blocks, strict=True)}
     blocks = {
-        new.key: ActiveBlock(
+        key: ActiveBlock(
             id=number,
             block=new.block,
             block_type=new.block_type,
             spec=new.spec,
             source=new.source,
-            source_path=intake.paths[new.key],
-            stored_outputs=inputs[new.key].outputs,
-            stored_children=inputs[new.key].children,
-            children=shared[new.key].children if new.key in shared else None,
+            source_path=intake.paths[key],
+            stored_outputs=inputs[key].outputs,
+            stored_children=inputs[key].children,
+            children=shared[key].children if key in shared else None,
         )
-        for number, new in zip(numbers, intake.blocks, strict=True)
+        for number, key, new in zip(numbers, keys, intake.blocks, strict=True)
     }
     return ActiveRun(
         run=asked,

@@ -84,12 +84,19 @@ def parts_of(run: ActiveRun, block: ActiveBlock, facts: SourceFacts, closure: Cl
         facts=facts,
         closure=closure,
         parents=[(given.block, _content_of(given)) for given in run.inputs(block)],
-        variables={name: fingerprint.value_digest(value) for name, value in run.variables.items()},
+        variables=_variables(run),
         configuration=block.spec.configuration,
         environment=environment_for(run.project, facts, closure, run.environment_of(block).python),
         moments=_moments(run.run.id, run.run.execution_date, run.run.trigger),
         child=block.index,
     )
+
+
+def _variables(run: ActiveRun) -> Mapping[str, str]:
+    """Return the digest of each variable, worked out once per run."""
+    if run.variable_digests is None:
+        run.variable_digests = {name: fingerprint.value_digest(value) for name, value in run.variables.items()}
+    return run.variable_digests
 
 
 def _content_of(given: BlockInput) -> str:

@@ -49,8 +49,6 @@ def grow(run: ActiveRun, store: RunStore, *, now: datetime) -> Growth | None:
     In the same transaction as the end of the block that told how many there are: whoever takes the run over finds
     either both or neither.
     """
-    if not run.state.bonds.groups:
-        return None
     growth = Growth(run.state)
     while groups := state.expandable(growth.state):
         for key in groups:

@@ -79,6 +79,8 @@ def leading_completed(group: Group, bonds: Bonds, statuses: Statuses) -> int:
 
 def reopened(bonds: Bonds, statuses: Statuses) -> Bonds:
     """Return `bonds` with the groups open that had begun and may not have all their children."""
+    if not bonds.groups:
+        return bonds
     groups = {
         name: replace(group, is_open=True)
         if group.members is not None

@@ -263,6 +263,8 @@ def _stored_inputs(
 
 def _with_add_ons(pipeline: Pipeline, planned: PlannedBlock, project: ProjectName) -> list[PlannedBlock]:
     """Return a block with the conditions that guard it before it, and the callbacks that hear of it behind it."""
+    if not pipeline.conditionals and not pipeline.callbacks:
+        return [planned]
     name = planned.block.uuid
     conditions = []
     for condition in pipeline.conditionals:

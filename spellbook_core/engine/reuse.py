@@ -169,7 +169,7 @@ class Reuse:
         for path in end.modules:
             if path not in closure.members and path != own:
                 recorded[path] = self._recorded(index, path, end.started_at)
-        return replace(end, fingerprint=replace(known, recorded=recorded) if recorded else known)
+        return end.with_fingerprint(replace(known, recorded=recorded) if recorded else known)
 
     @staticmethod
     def _recorded(index: CodeIndex, path: str, started_at: datetime | None) -> str:

@@ -9,6 +9,7 @@ from spellbook_core.engine import state
 from spellbook_core.engine.active import ActiveBlock, ActiveRun, Change
 from spellbook_core.engine.kinds import end_of, unheard
 from spellbook_core.engine.reuse import Reuse
+from spellbook_core.model.block import BlockType
 from spellbook_core.model.naming import BlockUuid
 from spellbook_core.model.run import Status
 
@@ -21,7 +22,7 @@ def settle_unchanged(runs: Iterable[ActiveRun], reuse: Reuse) -> list[Change]:
         for block in undecided:  # grows
             if run.run.selection.tests_only:
                 continue
-            end = unheard(run, block)
+            end = unheard(run, block) if block.block_type == BlockType.CALLBACK else None
             if end is None and not block.is_decided:
                 end = reuse.decide(run, block)
             if end is None:

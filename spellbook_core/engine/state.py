@@ -96,7 +96,7 @@ class RunState:
     @property
     def is_ended(self) -> bool:
         """Whether every block has ended."""
-        return all(status.is_terminal for status in self.statuses.values())
+        return _ENDED.issuperset(self.statuses.values())
 
     def with_status(self, block: BlockUuid, status: Status) -> RunState:
         """Return the state with another status of one block.
@@ -188,18 +188,26 @@ def outcome(state: RunState) -> Status | None:
     return Status.CANCELLED if Status.CANCELLED in found else Status.COMPLETED
 
 
+_ENDED = frozenset(status for status in Status if status.is_terminal)
 _WAITS = frozenset({Status.INITIAL, Status.QUEUED})
 _NEVER_HEARD = frozenset({Status.UPSTREAM_FAILED, Status.CONDITION_FAILED})
 """Ends of blocks that never ran: their callbacks are not called."""
 
 
 def _startable(state: RunState) -> list[BlockUuid]:
-    initial, queued = Status.INITIAL, Status.QUEUED  # identity, and looked up once: this is asked at every event
-    return [
-        block
-        for block, status in state.statuses.items()
-        if (status is initial or status is queued) and _may_start(state, block)
-    ]
+    # By identity, and each name looked up once: this is asked at every event, of every block that has not begun.
+    initial, queued, completed = Status.INITIAL, Status.QUEUED, Status.COMPLETED
+    statuses, parents, after = state.statuses, state.parents, state.bonds.after
+    found = []
+    for block, status in statuses.items():
+        if status is not initial and status is not queued:
+            continue
+        above = parents[block]
+        if above and statuses[above[0]] is not completed and block not in after:
+            continue  # as most of them: `_may_start` would say so too
+        if _may_start(state, block):
+            found.append(block)
+    return found
 
 
 def _may_start(state: RunState, block: BlockUuid) -> bool:

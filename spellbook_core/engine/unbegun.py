@@ -8,21 +8,20 @@ from spellbook_core.engine.active import ActiveBlock, ActiveRun
 from spellbook_core.engine.ports import Exited
 from spellbook_core.engine.supervise import give_up
 from spellbook_core.engine.verdict import WORKER_LOST
-from spellbook_core.model.outcome import Outcome
 from spellbook_core.runs.records import AttemptEnd, BlockEnd, Waiting
 
 MAX_STARTS_ANEW = 3
 """How often one runner starts a block anew in this way; what is lost each time has a cause to be seen."""
 
 
-def start_anew(
-    run: ActiveRun, block: ActiveBlock, exited: Exited, outcome: Outcome | None, end: BlockEnd, *, now: datetime
-) -> Waiting | None:
+def start_anew(run: ActiveRun, block: ActiveBlock, exited: Exited, end: BlockEnd, *, now: datetime) -> Waiting | None:
     """Return that a block waits for another start, or None when its attempt had begun, or ended on purpose.
+
+    Call it for an attempt that left no outcome.
 
     An attempt that this returns something for can never begin any more: it was given up.
     """
-    if outcome is not None or run.state.is_cancelling or exited.reason not in {None, WORKER_LOST}:
+    if run.state.is_cancelling or exited.reason not in {None, WORKER_LOST}:
         return None
     if block.starts_anew >= MAX_STARTS_ANEW or not give_up(run.attempt_dir(block)):
         return None

@@ -155,17 +155,17 @@ class RunsUnderWay:
             now=now,
             duration_s=None if since is None else self._clock.monotonic() - since,
         )
-        unbegun = start_anew(run, block, exited, outcome, end, now=now)
-        if unbegun is not None:
+        if outcome is None and (unbegun := start_anew(run, block, exited, end, now=now)) is not None:
             self._postpone(run, block, unbegun)
             return
         is_met = None if outcome is None else outcome.is_met
-        elapsed_s = self._waits.elapsed_s(run, block)
-        next_ = postponing.after(run, block, end, is_met=is_met, now=now, elapsed_s=elapsed_s)
-        if isinstance(next_, Waiting):
-            self._postpone(run, block, next_)
-            return
-        end = judged(block, next_, is_met)
+        if end.status is not Status.COMPLETED or is_met is not None:
+            elapsed_s = self._waits.elapsed_s(run, block)
+            next_ = postponing.after(run, block, end, is_met=is_met, now=now, elapsed_s=elapsed_s)
+            if isinstance(next_, Waiting):
+                self._postpone(run, block, next_)
+                return
+            end = judged(block, next_, is_met)
         self._waits.end(block)
         if run.run.selection.tests_only:
             made_by = block.spec.stored_inputs.get(block.block)
@@ -187,6 +187,8 @@ class RunsUnderWay:
         """Change the state; return the blocks that will therefore never run, with how that is recorded."""
         before, run.state = run.state, state.apply(run.state, event)
         self._touched[run.run.id] = run
+        if but is not None and run.state.statuses[but.key] is Status.COMPLETED and not run.state.bonds.groups:
+            return []  # which closes nothing: what comes behind it is not looked at, in a plan of any size
         return unrun(run, before.statuses, self._reuse, now=self._clock.now(), but=but)
 
     # -- going on -------------------------------------------------------------------------------------------------
@@ -204,6 +206,9 @@ class RunsUnderWay:
         touched = {run_id: run for run_id, run in self._touched.items() if run_id in self.active}
         self._unrecorded += settle_unchanged(touched.values(), self._reuse)
         chosen = self._turns.choose(touched.values(), self.active)
+        if not (touched or chosen or self._unrecorded or self._attempts.has_unrecorded):  # e.g. a place became free
+            self._touched = {}
+            return
         try:
             with self._store.transaction():
                 self._attempts.record_processes()
@@ -211,7 +216,11 @@ class RunsUnderWay:
                 now = self._clock.now()
                 attempts, gone = self._attempts.record(chosen, now=now)
                 self._turns.note_waiting(touched.values(), self._store, now=now)
-                growths = [(run, grow(run, self._store, now=now)) for run in touched.values() if run.run.id not in gone]
+                growths = [
+                    (run, grow(run, self._store, now=now))
+                    for run in touched.values()
+                    if run.state.bonds.groups and run.run.id not in gone
+                ]
         except BaseException:  # also KeyboardInterrupt: places must not stay taken by what did not start
             self._turns.give_back()
             raise
@@ -268,12 +277,15 @@ class RunsUnderWay:
 
     def _end_those_over(self, touched: dict[RunId, ActiveRun]) -> None:
         """End the runs all of whose blocks have ended, and are recorded; one that is refused is tried again."""
-        unrecorded = {run.run.id for run, _, _ in self._unrecorded} | self._touched.keys()
         over = {
             run_id: status
             for run_id, run in touched.items()
-            if run_id in self.active and run_id not in unrecorded and (status := state.outcome(run.state)) is not None
+            if (status := state.outcome(run.state)) is not None and run_id in self.active
         }
+        if not over:
+            return
+        unrecorded = {run.run.id for run, _, _ in self._unrecorded} | self._touched.keys()
+        over = {run_id: status for run_id, status in over.items() if run_id not in unrecorded}
         self._touched |= {run_id: touched[run_id] for run_id in over}
         for run_id, status in over.items():
             self._store.end_run(run_id, status, None, now=self._clock.now())

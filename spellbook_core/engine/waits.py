@@ -31,13 +31,19 @@ class Waits:
         self._begun: dict[BlockRunId, float] = {}
 
     def starts(self, run: ActiveRun, block: ActiveBlock) -> None:
-        """Watch the files of a sensor whose attempt is about to start, so that no change is missed from then on."""
+        """Watch the files of a sensor whose attempt is about to start, so that no change is missed from then on.
+
+        Nobody asks of any other block how long it has waited.
+        """
+        if not is_sensing(run, block):
+            return
         self._touched.discard(block.id)
         if block.id not in self._begun:
-            self._begun[block.id] = self._clock.monotonic() - self.elapsed_s(run, block)
-            if block.attempt == 1 and _timeout_s(run, block) is not None:
+            is_first = block.attempt == 1
+            self._begun[block.id] = self._clock.monotonic() - (0.0 if is_first else self.elapsed_s(run, block))
+            if is_first and _timeout_s(run, block) is not None:
                 _note(_begun_file(run, block), self._begun[block.id])
-        self._watch(run, block)
+        self.files.add(block.id, run.project.root, sensor_policy(block.spec.configuration))
 
     def elapsed_s(self, run: ActiveRun, block: ActiveBlock) -> float:
         """Return the seconds since the first attempt of a block began.
@@ -51,10 +57,6 @@ class Waits:
             return max(0.0, self._clock.monotonic() - begun)
         since = block.first_started_at
         return 0.0 if since is None else max(0.0, (self._clock.now() - since).total_seconds())
-
-    def _watch(self, run: ActiveRun, block: ActiveBlock) -> None:
-        if is_sensing(run, block):
-            self.files.add(block.id, run.project.root, sensor_policy(block.spec.configuration))
 
     def begin(self, run: ActiveRun, block: ActiveBlock, waiting: Waiting) -> None:
         """Have a block wait from now on, after an attempt of it ended."""
@@ -79,8 +81,10 @@ class Waits:
         self._waiting[block.id] = (run, block)
         elapsed_s = self.elapsed_s(run, block)
         self._begun[block.id] = self._clock.monotonic() - elapsed_s
-        self._watch(run, block)
-        is_watching = is_sensing(run, block) and bool(sensor_policy(block.spec.configuration).watch)
+        policy = sensor_policy(block.spec.configuration) if is_sensing(run, block) else None
+        if policy is not None:
+            self.files.add(block.id, run.project.root, policy)
+        is_watching = policy is not None and bool(policy.watch)
         left_s = 0.0 if is_watching else self._left_s(run, block)
         self._timers.arm(block.id, min(left_s, _longest_s(run, block, elapsed_s)))
 
@@ -95,10 +99,10 @@ class Waits:
         """Forget a block that has ended."""
         if self._waiting.pop(block.id, None) is not None:
             self._timers.disarm(block.id)
-        self.files.drop(block.id)
         self._looked_at.pop(block.id, None)
-        self._begun.pop(block.id, None)
-        self._touched.discard(block.id)
+        if self._begun.pop(block.id, None) is not None:
+            self.files.drop(block.id)
+            self._touched.discard(block.id)
 
     def next_due_s(self) -> float | None:
         """Return the seconds until the first block is due; None when none waits for a time."""

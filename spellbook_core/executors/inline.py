@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import select
 import signal
@@ -20,12 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spellbook_core.engine.ports import Executor, ExecutorEvent, Exited, Handle, Progressed, Sealed, Started
-from spellbook_core.model.task import LOG_FILE, TASK_FILE, BlockTask, Environment
+from spellbook_core.model.task import LOG_FILE, BlockTask, Environment
 from spellbook_core.worker import secrecy
 from spellbook_core.worker.capture import LogWriter
 from spellbook_core.worker.entry import run_task
 from spellbook_core.worker.load import MODULE_PREFIX
-from spellbook_core.worker.wire import task_to_json
 
 
 class InlineExecutor(Executor):
@@ -41,9 +39,6 @@ class InlineExecutor(Executor):
 
     def submit(self, task: BlockTask, attempt_dir: Path, *, ahead: Sequence[Path] = ()) -> Handle:
         """Remember the attempt; the next `poll` runs it."""
-        attempt_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (attempt_dir / TASK_FILE).exists():
-            (attempt_dir / TASK_FILE).write_text(json.dumps(task_to_json(task)), encoding="utf-8")
         self._waiting.setdefault((task.block_run_id, task.attempt), (task, attempt_dir))
         os.eventfd_write(self._wake, 1)
         return {"block_run_id": task.block_run_id, "attempt": task.attempt, "dir": str(attempt_dir)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import selectors
+import select
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,12 +15,11 @@ from spellbook_core.engine.ports import Executor, ExecutorEvent, Exited, Handle,
 from spellbook_core.executors.adopted import Adopted
 from spellbook_core.executors.warm import WarmProcess
 from spellbook_core.model.naming import BlockRunId
-from spellbook_core.model.task import LOG_FILE, TASK_FILE, BlockTask, Environment
+from spellbook_core.model.task import LOG_FILE, BlockTask, Environment
 from spellbook_core.model.values import JsonValue
 from spellbook_core.project.layout import Workspace
 from spellbook_core.settings import Settings
 from spellbook_core.worker.capture import LogWriter
-from spellbook_core.worker.wire import task_to_json
 
 _Key = tuple[int, int]
 
@@ -38,13 +37,14 @@ class ProcessExecutor(Executor):
         self._workspace = workspace
         self._settings = settings
         self._mode = mode
-        self._selector = selectors.EpollSelector()
+        self._epoll = select.epoll()  # `selectors` would look at each descriptor several times, at every event
+        self._watched: dict[int, Callable[[], None]] = {}
         self._processes: list[WarmProcess] = []
         self._jobs: dict[_Key, WarmProcess] = {}
         self._adopted: dict[_Key, Adopted] = {}
         self._events: list[ExecutorEvent] = []
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._selector.register(self._wake, selectors.EVENT_READ, self._on_wake)
+        self._watch(self._wake, self._on_wake)
 
     def prepare(self, environment: Environment) -> None:
         """Begin to warm a process for `environment`; returns at once."""
@@ -57,8 +57,6 @@ class ProcessExecutor(Executor):
         if key in self._jobs or key in self._adopted:
             return handle
         try:
-            if not os.path.exists(f"{attempt_dir}/{TASK_FILE}"):
-                _write_task(task, attempt_dir)
             process = self._warm(task.environment)
         except OSError as problem:
             self._tell(Exited(task.block_run_id, task.attempt, None, reason=f"cannot start: {problem}"))
@@ -73,7 +71,7 @@ class ProcessExecutor(Executor):
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when something happened."""
-        return self._selector.fileno()
+        return self._epoll.fileno()
 
     def poll(self, timeout_s: float) -> Sequence[ExecutorEvent]:
         """Return what happened, waiting up to `timeout_s` for a first event."""
@@ -81,8 +79,9 @@ class ProcessExecutor(Executor):
         while True:
             is_last = not timeout_s or bool(self._events)
             wait_s = 0.0 if is_last else max(0.0, min(until, self._next_at()) - time.monotonic())
-            for key, _ in self._selector.select(wait_s):
-                cast("Callable[[], None]", key.data)()
+            for descriptor, _ in self._epoll.poll(wait_s):
+                if descriptor in self._watched:  # else an event before it ended that
+                    self._watched[descriptor]()
             now = time.monotonic()
             self._on_time(now)
             if is_last or self._events or now >= until:
@@ -109,7 +108,7 @@ class ProcessExecutor(Executor):
             return False
         key = _key(handle)
         self._adopted[key] = adopted
-        self._selector.register(adopted, selectors.EVENT_READ, partial(self._on_adopted_exit, key))
+        self._watch(adopted.fileno(), partial(self._on_adopted_exit, key))
         return True
 
     def close(self) -> None:
@@ -119,7 +118,7 @@ class ProcessExecutor(Executor):
         for adopted in self._adopted.values():
             adopted.close()
         self._processes.clear()
-        self._selector.close()
+        self._epoll.close()
         with suppress(OSError):
             os.close(self._wake)
 
@@ -143,16 +142,23 @@ class ProcessExecutor(Executor):
                 return process
         process = WarmProcess.start(environment, self._mode, self._workspace.root)
         self._processes.append(process)
-        self._selector.register(process.channel, selectors.EVENT_READ, partial(self._on_channel, process))
+        self._watch(process.channel.fileno(), partial(self._on_channel, process))
         return process
+
+    def _watch(self, descriptor: int, action: Callable[[], None]) -> None:
+        self._watched[descriptor] = action
+        self._epoll.register(descriptor, select.EPOLLIN)
+
+    def _unwatch(self, descriptor: int) -> None:
+        del self._watched[descriptor]
+        self._epoll.unregister(descriptor)
 
     def _watch_unsent(self, process: WarmProcess) -> None:
         has_unsent = process.channel.has_unsent
         if has_unsent == process.is_written_when_ready:
             return
         process.is_written_when_ready = has_unsent
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if has_unsent else 0)
-        self._selector.modify(process.channel, events, partial(self._on_channel, process))
+        self._epoll.modify(process.channel.fileno(), select.EPOLLIN | (select.EPOLLOUT if has_unsent else 0))
 
     def _on_channel(self, process: WarmProcess) -> None:
         process.channel.flush()
@@ -194,7 +200,7 @@ class ProcessExecutor(Executor):
 
     def _on_lost(self, process: WarmProcess) -> None:
         """Tell the attempts of a warm process that died; its children die with it."""
-        self._selector.unregister(process.channel)
+        self._unwatch(process.channel.fileno())
         self._processes.remove(process)
         why = process.last_words() or "the warm process ended at once"
         process.close(is_busy=False)
@@ -205,7 +211,7 @@ class ProcessExecutor(Executor):
 
     def _on_adopted_exit(self, key: _Key) -> None:
         adopted = self._adopted.pop(key)
-        self._selector.unregister(adopted)
+        self._unwatch(adopted.fileno())
         adopted.close()
         self._events.append(Exited(BlockRunId(key[0]), key[1], None, reason=adopted.reason))
 
@@ -217,7 +223,7 @@ class ProcessExecutor(Executor):
 
     def _end_if_idle(self, process: WarmProcess) -> None:
         if process not in self._jobs.values():
-            self._selector.unregister(process.channel)
+            self._unwatch(process.channel.fileno())
             self._processes.remove(process)
             process.close(is_busy=False)
 
@@ -236,13 +242,6 @@ class ProcessExecutor(Executor):
 
 def _key(handle: Handle) -> _Key:
     return cast(int, handle["block_run_id"]), cast(int, handle["attempt"])
-
-
-def _write_task(task: BlockTask, attempt_dir: Path) -> None:
-    import json
-
-    attempt_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (attempt_dir / TASK_FILE).write_text(json.dumps(task_to_json(task)), encoding="utf-8")
 
 
 def _say_waiting(process: WarmProcess, attempt_dir: Path) -> None:

@@ -95,8 +95,13 @@ def own_versions() -> dict[str, str]:
     return {name: version for name, version in found.items() if version is not None}
 
 
-def _own_places() -> list[str]:
-    return [entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))]
+def _own_places() -> tuple[str, ...]:
+    return _places_among(tuple(sys.path))
+
+
+@lru_cache(maxsize=4)
+def _places_among(searched: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(entry for entry in searched if entry.endswith(("site-packages", "dist-packages")))
 
 
 def _first_version(installed: Sequence[Mapping[str, str]], name: str) -> str | None:

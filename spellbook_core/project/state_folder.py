@@ -152,7 +152,7 @@ class StateFolder:
             if type(number) is not int or number < 0:
                 numbers = (run_id, block_run_id, attempt)
                 raise BadNameError(f"{numbers!r} are no run numbers.", hint="give whole numbers from 0.")
-        return self.root.joinpath(STATE_FOLDER, _RUNS, str(run_id), f"{block_run_id}.{attempt}")
+        return self.root / f"{STATE_FOLDER}/{_RUNS}/{run_id}/{block_run_id}.{attempt}"
 
     def trash_entry(self, token: str) -> Path:
         """Return the folder of one undoable delete; `token` is 16 to 64 hexadecimal digits."""

@@ -141,12 +141,12 @@ class Upkeep:
     def forget_fingerprints(self, ids: Sequence[int]) -> None:
         """See `RunUpkeep`."""
         for some in _batches(ids, _BATCH):
+            marks = ", ".join("?" * len(some))
             with self._database.transaction():
-                for number in some:
-                    self._database.execute(  # one that was made again since is another block run's
-                        f"DELETE FROM fingerprints WHERE block_run_id = ? AND id NOT IN ({_CURRENT})",  # noqa: S608
-                        (number,),
-                    )
+                self._database.execute(  # one that was made again since is another block run's
+                    f"DELETE FROM fingerprints WHERE block_run_id IN ({marks}) AND id NOT IN ({_CURRENT})",  # noqa: S608
+                    some,
+                )
 
     def forget_heads(self, exists: Callable[[ProjectName, PipelineUuid], bool], *, before: datetime) -> int:
         """See `RunUpkeep`."""

@@ -153,6 +153,27 @@ class BlockEnd:
     attempt: int | None = None
     children: tuple[str, ...] | None = None
 
+    def with_fingerprint(self, known: Fingerprint | None) -> BlockEnd:
+        """Return this end with what its outputs depend on; `replace` would look at each field for every block."""
+        return BlockEnd(
+            self.status,
+            self.ended_at,
+            self.started_at,
+            self.duration_s,
+            self.cpu_s,
+            self.peak_memory_bytes,
+            self.outputs,
+            self.tests,
+            self.warnings,
+            self.error,
+            self.modules,
+            known,
+            self.reused_from,
+            self.reason,
+            self.attempt,
+            self.children,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnd:

@@ -27,7 +27,16 @@ from spellbook_core.runs.records import (
 )
 from spellbook_core.runs.sqlite_reader import SqliteRunReader, no_run
 
-_ENDED = frozenset(status.value for status in Status if status.is_terminal)
+_UNENDED = ", ".join(f"'{status.value}'" for status in Status if not status.is_terminal)
+
+_PLACE = (
+    "SELECT b.attempt, b.run_id, b.block, b.child, b.hangs_on, project, pipeline"
+    " FROM block_runs AS b JOIN pipeline_runs AS r ON r.id = b.run_id WHERE b.id = ?"
+)
+"""The newest attempt of a block run, and what never changes of it."""
+
+MAX_BEGUN = 2_000
+"""Most block runs under way of which that is remembered."""
 
 
 class SqliteRunStore(SqliteRunReader):
@@ -42,6 +51,7 @@ class SqliteRunStore(SqliteRunReader):
                 from the highest, so a new run never meets the files of an old one.
         """
         self._runs_dir = runs_dir
+        self._begun: dict[BlockRunId, sqlite3.Row] = {}
         super().__init__(Database(path, on_created=self._read_back))
 
     def _read_back(self, connection: sqlite3.Connection) -> None:
@@ -143,7 +153,10 @@ class SqliteRunStore(SqliteRunReader):
     def start_attempt(self, block_run_id: BlockRunId, *, now: datetime) -> int:
         """See `RunStore`."""
         with self.transaction():
-            found = self._block_run_row(block_run_id, "SELECT attempt FROM block_runs WHERE id = ?")
+            found = self._block_run_row(block_run_id, _PLACE)
+            if len(self._begun) >= MAX_BEGUN:  # those whose end nobody recorded
+                self._begun.clear()
+            self._begun[block_run_id] = found
             attempt, began = int(found["attempt"]) + 1, to_text(now)
             self._database.execute(
                 "UPDATE block_runs SET status = ?, attempt = ?, started_at = ?,"
@@ -181,24 +194,18 @@ class SqliteRunStore(SqliteRunReader):
     def end_block(self, block_run_id: BlockRunId, end: BlockEnd) -> None:
         """See `RunStore`."""
         with self.transaction():
-            row = self._block_run_row(
-                block_run_id,
-                "SELECT b.status, b.attempt, b.started_at, b.run_id, b.block, b.child, b.hangs_on, project, pipeline"
-                " FROM block_runs AS b JOIN pipeline_runs AS r ON r.id = b.run_id WHERE b.id = ?",
-            )
-            if row["status"] in _ENDED or end.attempt not in {None, row["attempt"]}:
-                return
+            row = self._begun.pop(block_run_id, None) or self._block_run_row(block_run_id, _PLACE)
             ended_at = to_text(end.ended_at)
             result = (codec.outputs_text(end.outputs), codec.tests_text(end.tests), codec.dump(end.warnings))
-            self._database.execute(
-                "UPDATE block_runs SET status = ?, started_at = ?, ended_at = ?, duration_s = ?, cpu_s = ?,"
-                " peak_memory_bytes = ?, outputs = ?, tests = ?, warnings = ?, error = ?,"
+            updated = self._database.execute(
+                "UPDATE block_runs SET status = ?, started_at = coalesce(?, started_at), ended_at = ?, duration_s = ?,"  # noqa: S608
+                " cpu_s = ?, peak_memory_bytes = ?, outputs = ?, tests = ?, warnings = ?, error = ?,"
                 " fingerprint = coalesce(?, (SELECT fingerprint FROM block_runs WHERE id = ?)),"
                 " reused = ?, reused_from = ?, reason = coalesce(?, reason), children = coalesce(?, children)"
-                " WHERE id = ?",
+                f" WHERE id = ? AND status IN ({_UNENDED}) AND attempt = coalesce(?, attempt)",
                 (
                     end.status.value,
-                    row["started_at"] if end.started_at is None else to_text(end.started_at),
+                    None if end.started_at is None else to_text(end.started_at),
                     ended_at,
                     end.duration_s,
                     end.cpu_s,
@@ -212,8 +219,12 @@ class SqliteRunStore(SqliteRunReader):
                     end.reason,
                     None if end.children is None else codec.dump(list(end.children)),
                     block_run_id,
+                    end.attempt,
                 ),
             )
+            if not updated.rowcount:  # it has ended, or begun anew
+                self._block_run_row(block_run_id)
+                return
             if not row["child"] and not row["hangs_on"]:
                 self._database.execute(
                     "UPDATE pipeline_runs SET blocks_done = blocks_done + 1 WHERE id = ?", (row["run_id"],)
@@ -280,9 +291,8 @@ class SqliteRunStore(SqliteRunReader):
     def beat(self, beat: EngineBeat) -> None:
         """See `RunStore`."""
         with self.transaction():
-            self._database.execute("DELETE FROM engine")
             self._database.execute(
-                "INSERT INTO engine (id, pid, boot_id, version, started_at, heartbeat_at, workers)"
+                "INSERT OR REPLACE INTO engine (id, pid, boot_id, version, started_at, heartbeat_at, workers)"
                 " VALUES (1, ?, ?, ?, ?, ?, ?)",
                 (
                     beat.pid,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import select
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,9 @@ from spellbook_core.clock import to_text
 from spellbook_core.engine.ports import Executor, ExecutorEvent, Exited, Handle, Sealed, Started
 from spellbook_core.model.naming import BlockRunId, BlockUuid, PipelineUuid, ProjectName, RunId
 from spellbook_core.model.outcome import OUTCOME_FILE, Outcome
-from spellbook_core.model.task import LOG_FILE, BlockInput, BlockTask, Environment
+from spellbook_core.model.task import LOG_FILE, TASK_FILE, BlockInput, BlockTask, Environment
 from spellbook_core.project.layout import Workspace
+from spellbook_core.worker.wire import task_to_json
 
 DEADLINE_S = 60.0
 
@@ -81,10 +82,13 @@ class Attempts:
     def folder(self, task: BlockTask) -> Path:
         return self.workspace.attempt_dir(task.run_id, task.block_run_id, task.attempt)
 
-    def submit(self, task: BlockTask) -> Handle:
+    def submit(self, task: BlockTask, *, ahead: Sequence[Path] = ()) -> Handle:
         folder = self.folder(task)
         folder.mkdir(parents=True, exist_ok=True)
-        return self.executor.submit(task, folder)
+        file = folder / TASK_FILE
+        if not file.exists() or not file.stat().st_size:  # a second time it may be just being read
+            file.write_text(json.dumps(task_to_json(task)), encoding="utf-8")
+        return self.executor.submit(task, folder, ahead=ahead)
 
     def until(self, task: BlockTask, found: Callable[[list[ExecutorEvent]], object]) -> object:
         """Poll until `found`, given the task's events so far, returns something true; return that."""

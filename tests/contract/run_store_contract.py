@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -116,6 +117,26 @@ class RunStoreContract:
         assert store.block_run(number).status is Status.RUNNING
         store.end_block(number, BlockEnd(Status.COMPLETED, LATER, attempt=2))
         assert store.block_run(number).status is Status.COMPLETED
+
+    def test_end_that_was_rolled_back_is_recorded_whole_by_the_next_call(self, store):
+        run, (number,) = self.begun(store, "fill")
+        store.start_attempt(number, now=NOW)
+        end = BlockEnd(Status.COMPLETED, LATER, outputs=(OUTPUT,), attempt=1)
+        with suppress(ZeroDivisionError), store.transaction():
+            store.end_block(number, end)
+            raise ZeroDivisionError
+        assert (store.block_run(number).status, store.run(run.id).blocks_done) == (Status.RUNNING, 0)
+        store.end_block(number, end)
+        assert (store.block_run(number).status, store.run(run.id).blocks_done) == (Status.COMPLETED, 1)
+        assert store.latest_outputs(run.project, run.pipeline)["fill"].id == number
+
+    def test_attempt_that_was_rolled_back_has_no_end(self, store):
+        _, (number,) = self.begun(store, "fill")
+        with suppress(ZeroDivisionError), store.transaction():
+            store.start_attempt(number, now=NOW)
+            raise ZeroDivisionError
+        store.end_block(number, BlockEnd(Status.COMPLETED, LATER, attempt=1))
+        assert store.block_run(number).status is Status.INITIAL
 
     @pytest.mark.parametrize(
         ("status", "expected"),

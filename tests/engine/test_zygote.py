@@ -232,9 +232,8 @@ def test_folders_of_what_comes_next_are_made_meanwhile(attempts):
     """And one that cannot be made harms nothing: the attempt that needs it will say so."""
     task = attempts.task("@custom\ndef f(*args, **kwargs):\n    return 1\n")
     folder = attempts.folder(task)
-    folder.mkdir(parents=True)
     next_, nowhere = folder.with_name("999.1"), folder.parent / "missing" / "1.1"
-    attempts.executor.submit(task, folder, ahead=[nowhere, next_])
+    attempts.submit(task, ahead=[nowhere, next_])
     assert attempts.wait(task).outcome.error is None
     assert (next_.stat().st_mode & 0o777, (next_ / TASK_FILE).read_bytes()) == (0o700, b"")
     assert not nowhere.exists()

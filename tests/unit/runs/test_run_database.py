@@ -235,6 +235,7 @@ INSERT INTO block_runs (id, run_id, block, block_type, status, position, attempt
     '2026-01-05T02:00:01.000000Z',
     '[{"index":0,"digest":"aa","format":"json","kind":"json","type_name":"int","rows":null,"columns":[],
        "size_bytes":1,"summary":"1","warnings":[]}]');
+INSERT INTO attempts (block_run_id, attempt, created_at, pid) VALUES (9, 1, '2026-01-05T02:00:00.500000Z', 4711);
 INSERT INTO block_heads (project, pipeline, block, newest_id, completed_id)
     VALUES ('titanic', 'torch_train', 'fill', 9, 9);
 """
@@ -249,6 +250,8 @@ def test_store_of_the_first_schema_is_brought_up_to_date(store, path):
     assert run.selection.is_fresh is False
     (block_run,) = store.block_runs(run.id)
     assert (block_run.reused, block_run.reused_from, block_run.reason) == (False, None, "it was chosen")
+    (attempt,) = store.attempts(run.id)
+    assert (attempt.block_run_id, attempt.attempt, attempt.created_at.microsecond) == (9, 1, 500_000)
     made = store.latest_made("titanic", "torch_train")["fill"]
     assert (made.parts, made.outputs[0].digest, made.made_at) == (None, "aa", block_run.ended_at)
     assert store.find_reusable("titanic", "torch_train", "fill", "any") is None

@@ -62,6 +62,7 @@ def test_outcome_is_the_users_own_under_any_umask(tmp_path, umask):
 def test_attempt_that_comes_to_no_outcome_leaves_no_run_current(tmp_path, workspace):
     """Outside of a main thread, which the end of a block needs."""
     executor = InlineExecutor()
+    (tmp_path / "attempt").mkdir()
     executor.submit(made(tmp_path, "@custom\ndef f(*args, **kwargs):\n    pass\n"), tmp_path / "attempt")
     with ThreadPoolExecutor(1) as threads, pytest.raises(ValueError, match="main thread"):
         threads.submit(executor.poll, 0).result()
