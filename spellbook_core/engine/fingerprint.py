@@ -151,11 +151,12 @@ def reasons(old: Parts, new: Parts, meaning: Callable[[str], Mapping[str, str]])
         found += _changed_modules(meaning(old.modules), meaning(new.modules), meaning, but_imports=bool(found))
         if not found:
             found.append("a module it imports changed")
-    found += _changed_parents(old.parents, new.parents)
+    if old.parents != new.parents:
+        found += _changed_parents(old.parents, new.parents)
     found += [f"variable {name} changed" for name in _differing(old.variables, new.variables)]
     if old.configuration != new.configuration:
         found.append("its configuration changed")
-    surroundings = _changed_surroundings(old.environment, new.environment)
+    surroundings = _differing(completed_environment(old.environment, new.environment), new.environment)
     if surroundings:
         told = [_told(name, old.environment.get(name), new.environment.get(name)) for name in surroundings]
         found.append(f"environment changed: {_listed(told)}")
@@ -190,13 +191,9 @@ def _changed_parents(old: tuple[tuple[str, str], ...], new: tuple[tuple[str, str
 
 def completed_environment(old: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, str]:
     """Return `old` with the packages of `new` where it was told before its environment was made, else as it is."""
-    if "environment" not in old or any(map(_is_package, old)):
+    if old == new or "environment" not in old or any(map(_is_package, old)):
         return old
     return dict(sorted({**{name: told for name, told in new.items() if _is_package(name)}, **old}.items()))
-
-
-def _changed_surroundings(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    return _differing(completed_environment(old, new), new)
 
 
 def _is_package(name: str) -> bool:
@@ -209,7 +206,7 @@ def _is_nameless(name: str) -> bool:
 
 
 def _differing(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    return [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
+    return [] if old == new else [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
 
 
 def _told(name: str, old: str | None, new: str | None) -> str:

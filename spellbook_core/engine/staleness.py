@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -119,8 +118,7 @@ class _Assessment:
         self, block: Block, parents: tuple[BlockUuid, ...], made: LatestOutput
     ) -> tuple[list[str], list[datetime | None]]:
         """Return what differs from what the output was made from, and when that changed as far as files tell."""
-        path = block_path(self._project, block)
-        facts = None if path is None else self._index.file(path, language=block.language)
+        path, facts = self._file(block)
         if block.type in FILELESS_TYPES:
             facts = facts_of(products.source_of(block))
         if facts is None:
@@ -157,6 +155,17 @@ class _Assessment:
             too_old = wrong.message
         return found + ([too_old] if too_old else []), times
 
+    def _file(self, block: Block) -> tuple[str | None, SourceFacts | None]:
+        """Return the file of a block and its facts, without looking through the project while it is where it was."""
+        path = None
+        if not configured_paths(block):
+            path = _usual_path(self._project, block.type, block.replicated_block or block.uuid, block.language)
+        facts = None if path is None else self._index.file(path, language=block.language)
+        if facts is None:
+            path = _found(self._project, block)
+            facts = None if path is None else self._index.file(path, language=block.language)
+        return path, facts
+
     def _reach(self, facts: SourceFacts, python: str | None) -> tuple[Closure, dict[str, str]]:
         known = self._reached.get((facts.imports, python))
         if known is None:
@@ -191,14 +200,6 @@ def _python(project: ProjectLayout, pipeline: Pipeline) -> str | None:
 
 def _content_of(latest: LatestOutput | None) -> str:
     return fingerprint.content_id(()) if latest is None else fingerprint.content_id(latest.outputs, latest.shape)
-
-
-def block_path(project: ProjectLayout, block: Block) -> str | None:
-    """Return the file of a block as text, or None when it has none; looked for once while it stays where it was."""
-    if configured_paths(block):
-        return _found(project, block)
-    path = _usual_path(project, block.type, block.replicated_block or block.uuid, block.language)
-    return path if path is not None and os.path.isfile(path) else _found(project, block)
 
 
 def _found(project: ProjectLayout, block: Block) -> str | None:

@@ -185,7 +185,7 @@ class CodeIndex:
 
     def data(self, path: str) -> bytes | None:
         """Return the text of a file; None when it is too large, is not there, or leads out of the project."""
-        if not self._may_read(path, self._stamp(path)):
+        if not os.path.isfile(path) or not self._may_read(path, self._stamp(path)):
             return None
         try:
             return Path(path).read_bytes()
@@ -198,6 +198,8 @@ class CodeIndex:
         return stamp[1] <= MAX_MODULE_BYTES and any(place.is_relative_to(top) for top in tops)
 
     def _read(self, path: str, stamp: _Stamp, language: str) -> SourceFacts | None:
+        if not os.path.isfile(path):  # e.g. a named pipe, which nobody may ever write to
+            return None
         if not self._may_read(path, stamp):
             return SourceFacts(content_hash(repr(stamp).encode()))
         try:

@@ -121,6 +121,13 @@ def test_file_outside_of_the_projects_is_not_read(project, tmp_path):
     assert facts.names == {}
 
 
+def test_named_pipe_is_no_module(project):
+    """Nor for Python; reading it would wait for somebody to write."""
+    os.mkfifo(project.root / "utils/pipe.py")
+    assert reached(project, "import utils.pipe").members.keys() == {INIT}
+    assert index_of(project).data(str(project.root / "utils/pipe.py")) is None
+
+
 def test_single_project_looks_into_no_neighbour(tmp_path):
     make_project(tmp_path, name="other", files={"x.py": ""})
     (tmp_path / "projects" / "alone").mkdir()
