@@ -15,15 +15,38 @@ from spellbook_core.model.values import YamlValue
 from spellbook_core.project.closure import Closure
 from spellbook_core.project.installed import environment_of
 from spellbook_core.project.layout import ProjectLayout
-from spellbook_core.project.sourcefacts import SourceFacts
+from spellbook_core.project.secrets import references_in
+from spellbook_core.project.sourcefacts import NAMED, READS_VARIABLES, SourceFacts
 
 
 def environment_for(
-    project: ProjectLayout, facts: SourceFacts, closure: Closure, python: str | None = None
+    project: ProjectLayout,
+    facts: SourceFacts,
+    closure: Closure,
+    python: str | None = None,
+    *,
+    referred: frozenset[str] = frozenset(),
 ) -> dict[str, str]:
-    """Return what a block of these imports owes to its environment; see `environment_of`."""
+    """Return what a block of these imports owes to its environment; see `environment_of`.
+
+    Args:
+        project: Where the block is.
+        facts: Of its text.
+        closure: The modules that it reaches.
+        python: An interpreter's path; None for the one that runs this.
+        referred: Of `referred_by`.
+    """
     packages = closure.packages | {ref.module.split(".")[0] for ref in facts.imports if not ref.level}
-    return environment_of(project, frozenset(packages), python)
+    return environment_of(project, frozenset(packages | referred), python)
+
+
+def referred_by(configuration: Mapping[str, YamlValue]) -> frozenset[str]:
+    """Return the variables and secrets that a block's `env` refers to, as `environment_of` takes them."""
+    declared = configuration.get("env")
+    if not isinstance(declared, Mapping):
+        return frozenset()
+    names = references_in(" ".join(str(value) for value in declared.values()))
+    return frozenset({READS_VARIABLES, *(f"{NAMED}{name}" for name in names)}) if names else frozenset()
 
 
 def compute_parts(
@@ -86,7 +109,13 @@ def parts_of(run: ActiveRun, block: ActiveBlock, facts: SourceFacts, closure: Cl
         parents=[(given.block, _content_of(given)) for given in run.inputs(block)],
         variables=_variables(run),
         configuration=block.spec.configuration,
-        environment=environment_for(run.project, facts, closure, run.environment_of(block).python),
+        environment=environment_for(
+            run.project,
+            facts,
+            closure,
+            run.environment_of(block).python,
+            referred=referred_by(block.spec.configuration),
+        ),
         moments=_moments(run.run.id, run.run.execution_date, run.run.trigger),
         child=block.index,
     )

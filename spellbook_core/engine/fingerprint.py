@@ -13,7 +13,8 @@ from spellbook_core.atomic import content_hash
 from spellbook_core.model.output import ArtifactRef
 from spellbook_core.model.record import record
 from spellbook_core.model.values import YamlValue
-from spellbook_core.project.installed import OF_SECRET
+from spellbook_core.project.installed import OF_SECRET, OF_VARIABLE
+from spellbook_core.project.secrets import IO_CONFIG_FILE
 from spellbook_core.project.sourcefacts import MOMENTS, REST, SourceFacts
 
 SCHEMA = 1
@@ -202,7 +203,7 @@ def _is_package(name: str) -> bool:
 
 def _is_nameless(name: str) -> bool:
     """Whether the value of this part of an environment is a digest, of a file or a secret."""
-    return name.endswith((".txt", ".lock")) or name.startswith(OF_SECRET)
+    return name.endswith((".txt", ".lock")) or name == IO_CONFIG_FILE or name.startswith((OF_SECRET, OF_VARIABLE))
 
 
 def _differing(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:

@@ -14,6 +14,9 @@ from spellbook_core.model.values import YamlValue
 REUSED_BY_DEFAULT = frozenset({BlockType.TRANSFORMER, BlockType.CUSTOM})
 """Types whose result comes from their inputs alone; the others reach outside and run in every pipeline run."""
 
+_DATABASE_KEYS = ("data_provider", "data_provider_database")
+"""With either, a SQL block works in a database that stays; without, in one of its own in memory."""
+
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _TTL = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 
@@ -48,14 +51,16 @@ class CachePolicy:
 
 
 def policy_of(block_type: str, configuration: Mapping[str, YamlValue], language: str = "python") -> CachePolicy:
-    """Return the policy of a block. A shell script is there for what it does outside: it runs unless told otherwise.
+    """Return the policy of a block; one that is there for what it does outside runs unless told otherwise.
+
+    So is a shell script, and a SQL block that names a database: its tables may change without us, and are its work.
 
     Raises:
         BadCacheSettingError: `cache` is not `auto`, `always`, `never` or a time such as `30m`. [SB-RUN-020]
     """
     value = configuration.get("cache")
     if value is None or value is True or value == "auto":
-        return CachePolicy(block_type in REUSED_BY_DEFAULT and language not in SHELL_LANGUAGES)
+        return CachePolicy(block_type in REUSED_BY_DEFAULT and not _is_outside(configuration, language))
     if value is False or value == "never":
         return CachePolicy(False, text="never")
     if value == "always":
@@ -66,3 +71,9 @@ def policy_of(block_type: str, configuration: Mapping[str, YamlValue], language:
             f"'cache: {str(value)[:40]}' is not known.", hint="write auto, always, never, or a time: 30m, 1h, 2d."
         )
     return CachePolicy(True, float(match[1]) * _UNITS[match[2]], str(value).strip())
+
+
+def _is_outside(configuration: Mapping[str, YamlValue], language: str) -> bool:
+    if language == "sql":
+        return any(configuration.get(key) for key in _DATABASE_KEYS)
+    return language in SHELL_LANGUAGES

@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import TypeAlias
 
 from spellbook_core.engine import fingerprint
-from spellbook_core.engine.dependence import compute_parts, environment_for
+from spellbook_core.engine.dependence import compute_parts, environment_for, referred_by
 from spellbook_core.engine.plan import SILENT_TYPES
 from spellbook_core.engine.policy import policy_of
 from spellbook_core.engine.reuse import recorded_change
@@ -27,6 +28,9 @@ from spellbook_core.runs.records import LatestOutput
 
 UNKNOWN = "it is not known what its output was made from"
 REMOVED = "its output was removed"
+
+_Reach: TypeAlias = "tuple[frozenset[ImportRef], str | None, frozenset[str]]"
+"""What the modules of a block and its environment follow from."""
 
 _read_parts = lru_cache(maxsize=4096)(fingerprint.read_parts)
 
@@ -82,7 +86,7 @@ class _Assessment:
         self._python = _python(project, pipeline)
         self._index = index_of(project)
         self._states: dict[BlockUuid, Staleness] = {}
-        self._reached: dict[tuple[frozenset[ImportRef], str | None], tuple[Closure, dict[str, str]]] = {}
+        self._reached: dict[_Reach, tuple[Closure, dict[str, str]]] = {}
         self._known: dict[str, dict[str, str]] = {}
         self._variables = {name: fingerprint.value_digest(value) for name, value in pipeline.variables.items()}
 
@@ -129,7 +133,10 @@ class _Assessment:
             old = None
         if old is None:
             return [UNKNOWN], []
-        closure, environment = self._reach(facts, None if block.language == "sql" else self._python)
+        configuration = self._pipeline.configuration_of(block)
+        closure, environment = self._reach(
+            facts, None if block.language == "sql" else self._python, referred_by(configuration)
+        )
         new = compute_parts(
             block_type=block.type,
             language=block.language,
@@ -137,7 +144,7 @@ class _Assessment:
             closure=closure,
             parents=[(name, _content_of(self._latest.get(name))) for name in parents],
             variables=self._variables,
-            configuration=self._pipeline.configuration_of(block),
+            configuration=configuration,
             environment=environment,
         )
         found = list(fingerprint.reasons(old, new, self._meaning(closure)))
@@ -166,12 +173,15 @@ class _Assessment:
             facts = None if path is None else self._index.file(path, language=block.language)
         return path, facts
 
-    def _reach(self, facts: SourceFacts, python: str | None) -> tuple[Closure, dict[str, str]]:
-        known = self._reached.get((facts.imports, python))
+    def _reach(
+        self, facts: SourceFacts, python: str | None, referred: frozenset[str]
+    ) -> tuple[Closure, dict[str, str]]:
+        wanted = facts.imports, python, referred
+        known = self._reached.get(wanted)
         if known is None:
             closure = self._index.closure(facts.imports)
-            known = closure, environment_for(self._project, facts, closure, python)
-            self._reached[facts.imports, python] = known
+            known = closure, environment_for(self._project, facts, closure, python, referred=referred)
+            self._reached[wanted] = known
         return known
 
     def _meaning(self, closure: Closure) -> Callable[[str], Mapping[str, str]]:

@@ -14,9 +14,10 @@ from spellbook_core.atomic import content_hash
 from spellbook_core.project.closure import is_settled
 from spellbook_core.project.layout import ProjectLayout
 from spellbook_core.project.packages import install_name, normalized
-from spellbook_core.project.secret_digests import secret_digests
+from spellbook_core.project.secret_digests import config_digest, secret_digests, variable_digests
+from spellbook_core.project.secrets import IO_CONFIG_FILE
 from spellbook_core.project.site_packages import site_folders
-from spellbook_core.project.sourcefacts import ALL_SECRETS, NAMED
+from spellbook_core.project.sourcefacts import ALL_SECRETS, NAMED, READS_VARIABLES
 from spellbook_core.project.state_folder import environment_digest
 
 LOCK_FILES = ("requirements.txt", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock")
@@ -26,6 +27,9 @@ MARKER = "spellbook-environment.json"
 
 OF_SECRET = "secret "  # noqa: S105  # no secret: a name's beginning
 """Begins what stands for a secret in `environment_of`."""
+
+OF_VARIABLE = "variable of the environment "
+"""Begins what stands for one that is no secret."""
 
 ALWAYS_COUNTED = ("numpy", "pandas", "pyarrow", "torch")
 """Packages that make up the values which pass between blocks, whoever imports them."""
@@ -37,7 +41,8 @@ def environment_of(project: ProjectLayout, packages: frozenset[str], python: str
     Args:
         project: Its lock files count.
         packages: Top-level names that the block and its modules import from outside the project, and the variables of
-            the environment that they name (`sourcefacts.NAMED`): a secret among them counts by a keyed digest.
+            the environment that they name (`sourcefacts.NAMED`): a secret among them counts by a keyed digest, and any
+            other where they read variables.
         python: An interpreter's path; None for the one that runs this.
     """
     places = _own_places() if python is None else _places_of(python)
@@ -47,9 +52,20 @@ def environment_of(project: ProjectLayout, packages: frozenset[str], python: str
     found = _without_secrets(python, digests, packages - asked, tuple([(place, _changed(place)) for place in places]))
     if not asked:
         return dict(found)
-    names = None if ALL_SECRETS in asked else {name.removeprefix(NAMED) for name in asked}
-    secrets = {f"{OF_SECRET}{name}": digest for name, digest in secret_digests(project, names).items()}
-    return dict(sorted({**found, **secrets}.items()))
+    return dict(sorted({**found, **_of_variables(project, asked)}.items()))
+
+
+def _of_variables(project: ProjectLayout, asked: frozenset[str]) -> dict[str, str]:
+    names = {name.removeprefix(NAMED) for name in asked}
+    found = {}
+    if ALL_SECRETS in asked and (config := config_digest(project)) is not None:
+        found[IO_CONFIG_FILE] = config
+    secrets = secret_digests(project, None if ALL_SECRETS in asked else names)
+    found |= {f"{OF_SECRET}{name}": digest for name, digest in secrets.items()}
+    if READS_VARIABLES in asked:
+        variables = variable_digests(project, names - secrets.keys())
+        found |= {f"{OF_VARIABLE}{name}": digest for name, digest in variables.items()}
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -6,9 +6,19 @@ import re
 from importlib.util import decode_source
 
 from spellbook_core.model.block import SHELL_LANGUAGES
-from spellbook_core.project.sourcefacts import MOMENTS, ImportRef, SourceFacts, facts_of, named, raw_facts
+from spellbook_core.project.sourcefacts import (
+    MOMENTS,
+    NAMED,
+    READS_VARIABLES,
+    ImportRef,
+    SourceFacts,
+    facts_of,
+    named,
+    raw_facts,
+)
 
 _HOLES = re.compile(r"\{\{(.*?)\}\}|\{%(.*?)%\}", re.DOTALL)
+_EXPANDED = re.compile(r"\$\{?([A-Za-z_]\w*)")
 _ENGINE_OF_SQL = ImportRef(0, "duckdb")
 
 SHELL_MOMENTS = {
@@ -46,7 +56,7 @@ def sql_facts(text: str) -> SourceFacts:
     is_open = "variables" in words and not re.search(r"variables\(\s*['\"]", text)
     return SourceFacts(
         raw_facts(text).digest,
-        imports=frozenset({_ENGINE_OF_SQL}),
+        imports=frozenset({_ENGINE_OF_SQL, *named(words)}),
         keywords=None if is_open else words,
         mentions=MOMENTS & words,
     )
@@ -55,8 +65,9 @@ def sql_facts(text: str) -> SourceFacts:
 def shell_facts(text: str) -> SourceFacts:
     """Return the facts of a shell script: every byte counts, and it may see all variables of the run."""
     seen = frozenset(moment for name, moment in SHELL_MOMENTS.items() if name in text)
-    variables = frozenset(named(re.findall(r"\w+", text)))
-    return SourceFacts(raw_facts(text).digest, imports=variables, mentions=seen)
+    variables = {ImportRef(0, f"{NAMED}{name}") for name in _EXPANDED.findall(text)}
+    imports = frozenset({ImportRef(0, READS_VARIABLES), *variables, *named(re.findall(r"\w+", text))})
+    return SourceFacts(raw_facts(text).digest, imports=imports, mentions=seen)
 
 
 def words_in_holes(text: str) -> frozenset[str]:

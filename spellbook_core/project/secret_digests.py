@@ -1,6 +1,7 @@
-"""Digests of secrets, by which a changed one is noticed, made with a key of the workspace.
+"""Digests of secrets and of variables of the environment, by which a changed one is noticed.
 
-The key lies in a file of its owner, so nobody who sees only a digest can try values against it.
+Made with a key of the workspace, also those of variables that nobody calls secret. The key lies in a file of its owner,
+so nobody who sees only a digest can try values against it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ from typing import TypeAlias
 
 from spellbook_core.project.closure import is_settled
 from spellbook_core.project.layout import PIPELINE_FILE, ProjectLayout, Workspace
-from spellbook_core.project.secrets import ENV_FILE, IO_CONFIG_FILE, DeclaredSecret, declared
+from spellbook_core.project.secrets import (
+    ENV_FILE,
+    IO_CONFIG_FILE,
+    DeclaredSecret,
+    config_of,
+    declared,
+    references_in,
+)
 
 _Stamp: TypeAlias = "tuple[int, int, int, int]"
 
@@ -42,6 +50,23 @@ def secret_digests(project: ProjectLayout, names: Collection[str] | None) -> dic
         return {}
     key = _key(workspace)
     return {} if key is None else {one.name: _digest(key, one.name, one.value) for one in reversed(found)}
+
+
+def variable_digests(project: ProjectLayout, names: Collection[str]) -> dict[str, str]:
+    """Return name -> the same for those of `names` that are variables of this process, which its blocks inherit."""
+    found = {name: os.environ[name] for name in names if name in os.environ}
+    key = _key(project.workspace) if found else None
+    return {} if key is None else {name: _digest(key, name, value) for name, value in sorted(found.items())}
+
+
+def config_digest(project: ProjectLayout) -> str | None:
+    """Return what stands for `io_config.yaml` with the variables that it refers to; None when there is none."""
+    text = config_of(project.root)
+    key = _key(project.workspace) if text else None
+    if key is None:
+        return None
+    values = {name: os.environ.get(name) for name in sorted(references_in(text))}
+    return _digest(key, IO_CONFIG_FILE, json.dumps([text, values]))
 
 
 @lru_cache(maxsize=32)

@@ -73,7 +73,7 @@ def declared(project: Path, workspace: Path, environment: Mapping[str, str] = os
         environment: Counts before both files. Of it: what the project's metadata.yaml lists under `secrets`, what
             io_config.yaml refers to under a secret-like key, what is named like a secret.
     """
-    config = _read(project / IO_CONFIG_FILE)
+    config = config_of(project)
     values, referred = _io_config(config)
     listed = referred | _listed(_read(project / "metadata.yaml"))
     found: dict[str, DeclaredSecret] = {}
@@ -118,6 +118,16 @@ def _masker(values: frozenset[str]) -> Masker:
 def is_secret_name(name: str) -> bool:
     """Return whether a name says that its value is secret: password, secret, token, key, credentials, dsn."""
     return bool(_SECRET_NAME.search(name))
+
+
+def config_of(project: Path) -> str:
+    """Return the text of a project's io_config.yaml; empty when there is none."""
+    return _read(project / IO_CONFIG_FILE)
+
+
+def references_in(text: str) -> frozenset[str]:
+    """Return the names of the variables and secrets that expressions in a text refer to."""
+    return frozenset(_REFERENCE.findall(text))
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -175,7 +185,7 @@ def _io_config(text: str) -> tuple[list[tuple[str, str]], set[str]]:
     for key, value in _entries(text.splitlines()):
         if not is_secret_name(key):
             continue
-        names = _REFERENCE.findall(value)
+        names = references_in(value)
         referred.update(names)
         if value and not names:
             values.append((key, value))

@@ -51,10 +51,19 @@ NAMED = "$"
 ALL_SECRETS = f"{NAMED}*"
 """Stands for every secret of the project: the text reads `io_config.yaml`, whatever it takes from there."""
 
+READS_VARIABLES = f"{NAMED}="
+"""Stands for reading variables of the environment: those that are named count then, whether they are secrets or not."""
+
 _ALL_READERS = frozenset({"ConfigFileLoader", "io_config.yaml"})
+_READERS = frozenset(
+    {"environ", "environb", "getenv", "getenvb", "env_var", "secret", "get_secret_value", "mage_secret_var"}
+)
+"""Words that say that a variable is read: its name is then any text that can be one."""
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,199}")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_USES = ast.Attribute | ast.Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,7 @@ class SourceFacts:
         digest: Equal for texts that differ only in comments, docstrings and layout.
         names: Top-level name -> digest of the statements that bind it; `REST` for those that bind none.
         imports: Every import anywhere in it, and what it may read of its environment: each text in it that is the
-            name of a variable, with `NAMED` before it; see `ALL_SECRETS`.
+            name of a variable, with `NAMED` before it; see `ALL_SECRETS` and `READS_VARIABLES`.
         keywords: The keyword arguments that its decorated functions can see; None when that cannot be told.
         mentions: The `MOMENTS` that occur in it as a word, in whatever role.
         asked: The `MOMENTS` that it asks `current_run()` for.
@@ -103,7 +112,7 @@ def facts_of(text: str) -> SourceFacts:
     return SourceFacts(
         digest=content_hash("\n".join(dump for _, dump in dumps).encode("utf-8", "surrogatepass")),
         names=_name_digests(dumps),
-        imports=frozenset((*_imports(nodes), *named(_texts(nodes)))),
+        imports=frozenset((*_imports(nodes), *named(_said(nodes)))),
         keywords=_keywords(nodes),
         mentions=mentions,
         asked=asked,
@@ -187,19 +196,24 @@ def _imports(nodes: list[ast.AST]) -> Iterator[ImportRef]:
 
 
 def named(words: Iterable[str]) -> Iterator[ImportRef]:
-    """Return what stands for those words that may be the names of secrets in the environment."""
+    """Return what stands for those words that may be the names of variables of the environment, or of secrets."""
+    words = frozenset(words)
+    is_reader = not _READERS.isdisjoint(words)
+    if is_reader:
+        yield ImportRef(0, READS_VARIABLES)
     for word in words:
         if word in _ALL_READERS:
             yield ImportRef(0, ALL_SECRETS)
-        elif _VARIABLE.fullmatch(word) and (word.isupper() or is_secret_name(word)):
+        elif _VARIABLE.fullmatch(word) and (is_reader or word.isupper() or is_secret_name(word)):
             yield ImportRef(0, f"{NAMED}{word}")
 
 
-def _texts(nodes: list[ast.AST]) -> set[str]:
-    """Return the texts that occur, and what is imported to read all secrets."""
+def _said(nodes: list[ast.AST]) -> set[str]:
+    """Return the texts that occur, and the names of what reads secrets and variables."""
     texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     imported = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
-    return texts | (imported & _ALL_READERS)
+    used = {node.attr if isinstance(node, ast.Attribute) else node.id for node in nodes if isinstance(node, _USES)}
+    return texts | (imported & (_ALL_READERS | _READERS)) | (used & _READERS)
 
 
 def _moments(nodes: list[ast.AST]) -> tuple[frozenset[str], frozenset[str]]:

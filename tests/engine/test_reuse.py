@@ -232,6 +232,36 @@ def test_changed_secret_reaches_only_blocks_that_name_it(place):
     assert b"second one" not in told
 
 
+@pytest.mark.parametrize(
+    ("reading", "settings", "told"),
+    [
+        ("import os; os.environ['MODE']", {}, "variable of the environment MODE"),
+        (
+            "import os; os.environ['KIND']",
+            {"env": {"KIND": "{{ env_var('MODE') }}"}},
+            "variable of the environment MODE",
+        ),
+        ("import os; os.environ['KIND']", {"env": {"KIND": "{{ secret('word') }}"}}, "secret word"),
+    ],
+)
+def test_changed_environment_reaches_only_blocks_that_read_it(place, monkeypatch, reading, settings, told):
+    source = DOUBLE.replace("    executed(", f"    {reading}\n    executed(")
+    block = BlockFile(source, "transformer", ("load",), {"configuration": settings})
+    place.make(blocks={**BLOCKS, "double": block})
+    (place.project / ".env").write_text("word=the first one\n")
+    monkeypatch.setenv("MODE", "dev")
+    place.run()
+    place.run()
+    assert place.executed() == "load double train export load export"
+    (place.project / ".env").write_text("word=the second one\n")
+    monkeypatch.setenv("MODE", "prod")
+    states = place.states()
+    assert states["double"].reasons == (f"environment changed: {told}",)
+    assert states["load"].state is Freshness.FRESH
+    place.run()
+    assert place.executed() == "load double export", "train got the same numbers"
+
+
 def test_fresh_run_executes_everything(ran):
     found = ran.run(is_fresh=True)
     assert ran.executed() == "load double train export"

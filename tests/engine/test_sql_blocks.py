@@ -146,6 +146,21 @@ def test_unchanged_sql_is_reused_until_its_text_or_values_change(ctx, tmp_path):
     assert {n: f.reused for n, f in run(ctx, variables={"most": 6}).items()} == {"one": True, "two": False, "day": True}
 
 
+def test_sql_runs_again_for_another_secret_and_whenever_its_tables_stay(ctx, tmp_path):
+    """Nobody tells what became of a table in a database, and to write it is the block's work."""
+    place = {"data_provider_database": "data/kept.duckdb", "data_provider_table": "t"}
+    blocks = {
+        "one": sql("select {{ secret('word') }} as a"),
+        "kept": sql("select 1 as a", **place, export_write_policy="replace"),
+        "asked": sql("select 1 as a", cache="always", data_provider_database="data/other.duckdb"),
+    }
+    project = make_project(tmp_path, blocks=blocks, files={"data/.keep": "", ".env": "word=first\n"})
+    run(ctx)
+    assert {n: found.reused for n, found in run(ctx).items()} == {"one": True, "kept": False, "asked": True}
+    (project / ".env").write_text("word=second\n")
+    assert rows(ctx, run(ctx)["one"]) == [["second"]]
+
+
 def test_exporter_writes_its_table_by_the_policy(ctx, tmp_path):
     import duckdb
 

@@ -10,6 +10,7 @@ import pytest
 from spellbook_core.project.closure import CodeIndex, index_of
 from spellbook_core.project.installed import environment_of
 from spellbook_core.project.layout import Workspace
+from spellbook_core.project.otherfiles import facts_in
 from spellbook_core.project.sourcefacts import facts_of
 from tests.conftest import make_project
 
@@ -189,6 +190,57 @@ def test_secret_counts_for_blocks_that_name_it_and_its_value_is_nowhere(project)
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     key.unlink()
     assert asks(project, "import utils.client") != direct, "without the key no value can be tried against a digest"
+
+
+VARIABLE = "variable of the environment "
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "names"),
+    [
+        ("import os\nos.environ['MODE']", "python", {"MODE"}),
+        ("from os import environ as e\ne['MODE']", "python", {"MODE"}),
+        ("import os\nos.getenv('quiet_mode')", "python", {"quiet_mode"}),
+        ("import os\nimport utils.modes\nos.environ[utils.modes.NAME]", "python", {"MODE"}),
+        ("import utils.modes", "python", set()),
+        ("frame['MODE']", "python", set()),
+        ("import os\nos.environ['NOT_THERE']", "python", set()),
+        ("echo $quiet_mode ${MODE}", "shell", {"MODE", "quiet_mode"}),
+        ("select {{ env_var('MODE') }}", "sql", {"MODE"}),
+        ("select MODE, 'MODE'", "sql", set()),
+    ],
+)
+def test_variable_of_the_environment_counts_where_it_is_named_and_read(project, monkeypatch, text, language, names):
+    (project.root / "utils/modes.py").write_text("NAME = 'MODE'\n")
+
+    def found() -> dict[str, str]:
+        facts = facts_in(text, language)
+        packages = CodeIndex(project.root, project.root.parent).closure(facts.imports).packages
+        told = environment_of(project, packages | {ref.module for ref in facts.imports})
+        return {name: value for name, value in told.items() if name.startswith(VARIABLE)}
+
+    monkeypatch.setenv("MODE", "dev")
+    monkeypatch.setenv("quiet_mode", "1")
+    before = found()
+    assert {name.removeprefix(VARIABLE) for name in before} == names
+    assert "dev" not in before.values()
+    monkeypatch.setenv("MODE", "prod")
+    assert (found() != before) == ("MODE" in names)
+
+
+def test_reader_of_io_config_depends_on_all_of_it(project, monkeypatch):
+    def found() -> str | None:
+        packages = {ref.module for ref in facts_of("from mage_ai.io.config import ConfigFileLoader").imports}
+        return environment_of(project, frozenset(packages)).get("io_config.yaml")
+
+    config = project.root / "io_config.yaml"
+    assert found() is None
+    config.write_text("default:\n  POSTGRES_HOST: \"{{ env_var('DATABASE_HOST') }}\"\n")
+    before = found()
+    monkeypatch.setenv("DATABASE_HOST", "elsewhere")
+    assert len({before, found()}) == 2
+    config.write_text("default:\n  POSTGRES_HOST: here\n")
+    assert found() not in {before, None}
 
 
 def test_module_in_another_encoding_is_read_as_python_reads_it(project):
