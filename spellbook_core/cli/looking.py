@@ -51,12 +51,16 @@ def list_(path: str | None, as_json: bool) -> None:
         ]
         print_json({"workspace": str(place.workspace.root), "projects": listed})
         return
+    if not found:
+        say("There are no projects here.\n  Next: spellbook new my_project")
+        return
     rows = [
         (name, each.uuid, each.type, str(each.blocks), "unreadable" if each.problem else each.description or "")
         for name, summaries in found.items()
         for each in summaries
     ]
-    table(rows, ("PROJECT", "PIPELINE", "TYPE", "BLOCKS", "DESCRIPTION"))
+    rows += [(name, "-", "-", "0", "no pipelines yet") for name, summaries in found.items() if not summaries]
+    table(sorted(rows, key=lambda row: row[0]), ("PROJECT", "PIPELINE", "TYPE", "BLOCKS", "DESCRIPTION"))
 
 
 @click.command()

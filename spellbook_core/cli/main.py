@@ -14,13 +14,15 @@ from collections.abc import Mapping
 
 import click
 
-from spellbook_core.errors import SpellbookError, StorageError, render_error
+from spellbook_core.errors import NotFoundError, SpellbookError, StorageError, render_error
 
 FAILED = 1
 BAD_INPUT = 2
 OUR_FAULT = 3
 INTERRUPTED = 130
 NO_SUCH_RUN = "SB-RUN-001"
+GONE = "The folder that this command was started in is gone."
+ELSEWHERE = "go to a folder that is there, e.g. `cd`, and try again."
 
 VERBS = (
     *("init", "new", "start", "stop", "token", "run", "validate", "list", "show", "runs", "logs", "cancel"),
@@ -125,17 +127,34 @@ def main() -> None:
     except SpellbookError as error:
         if error.code == NO_SUCH_RUN:
             error.hint = "look for it in `spellbook runs`; for a run of another workspace, give that folder's path."
-        click.echo(render_error(error.to_dict()), err=True)
-        _tell_program(error.code, error.message, error.hint, error.facts)
-        status = OUR_FAULT if isinstance(error, StorageError) else BAD_INPUT
+        status = _tell(error)
     except BrokenPipeError:  # `spellbook logs 3 | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except Exception as fault:  # noqa: BLE001  # the boundary: a person gets one line, we get the trace
-        click.echo(f"Spellbook itself failed: {_one_line(fault)}\n  The trace is in {_write_trace()}", err=True)
-        _tell_program(SpellbookError.code, f"Spellbook itself failed: {_one_line(fault)}", "look at standard error.")
-        status = OUR_FAULT
+        status = _tell(NotFoundError(GONE, hint=ELSEWHERE)) if _is_nowhere() else _tell_fault(fault)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _tell(error: SpellbookError) -> int:
+    click.echo(render_error(error.to_dict()), err=True)
+    _tell_program(error.code, error.message, error.hint, error.facts)
+    return OUR_FAULT if isinstance(error, StorageError) else BAD_INPUT
+
+
+def _tell_fault(fault: Exception) -> int:
+    click.echo(f"Spellbook itself failed: {_one_line(fault)}\n  The trace is in {_write_trace()}", err=True)
+    _tell_program(SpellbookError.code, f"Spellbook itself failed: {_one_line(fault)}", "look at standard error.")
+    return OUR_FAULT
+
+
+def _is_nowhere() -> bool:
+    """Return whether the working directory is gone: every look at it, in any command, fails then."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _usage_hint(problem: click.ClickException) -> str:

@@ -60,7 +60,7 @@ _READERS = frozenset(
 )
 """Words that say that a variable is read: its name is then any text that can be one."""
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,199}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _USES = ast.Attribute | ast.Name

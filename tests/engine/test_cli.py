@@ -232,6 +232,31 @@ def test_doctor_finds_the_engine_without_starting_one(tmp_path):
         context.close()
 
 
+def test_empty_workspace_and_project_are_listed_as_such(tmp_path):
+    assert spellbook("init", cwd=tmp_path).returncode == 0
+    assert "Next: spellbook new my_project" in spellbook("list", cwd=tmp_path).stdout
+    assert spellbook("new", "demo", cwd=tmp_path).returncode == 0
+    assert spellbook("list", cwd=tmp_path).stdout.splitlines()[1].split() == [
+        "demo",
+        "-",
+        "-",
+        "0",
+        "no",
+        "pipelines",
+        "yet",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("run", "projects/demo", "main"), ("validate", "demo", "--json")])
+def test_command_in_a_folder_that_is_gone_says_so(tmp_path, arguments):
+    (tmp_path / "gone").mkdir()
+    into = 'import os, sys; os.chdir("gone"); os.rmdir("../gone"); os.execv(sys.argv[1], sys.argv[1:])'
+    command = [sys.executable, "-c", into, SPELLBOOK, *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "itself failed" in done.stderr) == (2, False)
+    assert "started in is gone.\n  Do this: go to a folder that is there" in done.stderr
+
+
 @pytest.mark.guarantee("N28")
 def test_nothing_is_imported_from_the_working_directory(tmp_path):
     """A folder from a stranger holds modules with the names of ours and of Python's; each would leave a canary."""

@@ -201,6 +201,7 @@ VARIABLE = "variable of the environment "
         ("import os\nos.environ['MODE']", "python", {"MODE"}),
         ("from os import environ as e\ne['MODE']", "python", {"MODE"}),
         ("import os\nos.getenv('quiet_mode')", "python", {"quiet_mode"}),
+        ("import os\nos.getenv('DB')", "python", {"DB"}),
         ("import os\nimport utils.modes\nos.environ[utils.modes.NAME]", "python", {"MODE"}),
         ("import utils.modes", "python", set()),
         ("frame['MODE']", "python", set()),
@@ -221,6 +222,7 @@ def test_variable_of_the_environment_counts_where_it_is_named_and_read(project, 
 
     monkeypatch.setenv("MODE", "dev")
     monkeypatch.setenv("quiet_mode", "1")
+    monkeypatch.setenv("DB", "1")
     before = found()
     assert {name.removeprefix(VARIABLE) for name in before} == names
     assert "dev" not in before.values()
