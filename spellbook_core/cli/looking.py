@@ -54,7 +54,7 @@ def list_(path: str | None, as_json: bool) -> None:
     if not found:
         say("There are no projects here.\n  Next: spellbook new my_project")
         return
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (name, each.uuid, each.type, str(each.blocks), "unreadable" if each.problem else each.description or "")
         for name, summaries in found.items()
         for each in summaries
