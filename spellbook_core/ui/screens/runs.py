@@ -143,7 +143,9 @@ def _row(run: PipelineRun, number: int) -> None:
         cells[4].caption(text.ago(at, now))
         cells[5].caption(text.duration(acts.elapsed(run)))
         with cells[6]:
-            if run.status.is_terminal or not run.blocks_total:
+            if run.status in {Status.FAILED, Status.CANCELLED}:
+                st.caption(str(run.blocks_total))  # all of them are done, and some never ran: its page tells which
+            elif run.status.is_terminal or not run.blocks_total:
                 st.caption(f"{run.blocks_done} of {run.blocks_total}")
             else:
                 st.progress(min(1.0, run.blocks_done / run.blocks_total))
