@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from spellbook_core.services.wiring import Context, open_context
 from spellbook_core.settings import Settings
 
 os.environ.setdefault("SPELLBOOK_IDLE_EXIT_S", "60")  # an engine that outlives a killed server's test ends by itself
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background by a shell: it would be inherited
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes is a matter of the machine's load; speed is proved in tests/benchmarks.
 # By hand with many more examples: `--hypothesis-profile=thorough`.
