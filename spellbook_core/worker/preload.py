@@ -69,8 +69,10 @@ def import_packages(packages: Sequence[str]) -> None:
     for name in (*_OWN, *(module for package in packages for module in _MODULES.get(package, ()))):
         import_named(name)
     from spellbook_core.worker.rehearsal import rehearse  # the engine reads this module too, and loads no worker
+    from spellbook_core.worker.source_only import forget_folders
 
     rehearse()
+    forget_folders()
     duckdb = sys.modules.get("duckdb")
     if duckdb is not None:
         duckdb.default_connection().close()

@@ -19,9 +19,12 @@ STANDBY = 2
 of its own, 13 with torch; with 3 or 4 a chain of blocks was hardly faster."""
 
 REFILL_DELAY_S = 0.01
-"""How long after handing over an attempt the next child is forked ahead: a short block keeps its core to itself. When
-the last child was handed over the next one is forked at once, while that attempt runs: the one after it would
-otherwise wait for its fork."""
+"""How long after handing over an attempt the next child is forked ahead: a short block alone keeps the memory to
+itself."""
+
+IN_A_ROW_S = 0.05
+"""Attempts that are handed over within this time are a chain: the next child is forked at once, while the attempt runs.
+Later the fork would fall between its end and the next attempt, which would wait for it."""
 
 
 class Standby:
@@ -39,6 +42,7 @@ class Standby:
         self._raise_threads = raise_threads
         self._children: list[Child] = []
         self._leaving: set[int] = set()
+        self._handed_over_at = 0.0
         self.refill_at: float | None = 0.0
 
     @property
@@ -56,7 +60,9 @@ class Standby:
             child = self._children.pop(0) if self._children else self._make()
             with suppress(OSError):  # it died while it waited, e.g. by the out-of-memory killer
                 os.write(child.control, os.fsencode(folder) + b"\n")
-                self.refill_at = now + REFILL_DELAY_S if self._children else now
+                is_one_of_many = not self._children or now - self._handed_over_at < IN_A_ROW_S
+                self.refill_at = now if is_one_of_many else now + REFILL_DELAY_S
+                self._handed_over_at = now
                 return child
             self._let_go(child)
 

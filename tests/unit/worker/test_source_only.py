@@ -26,11 +26,24 @@ print(json.dumps(found))
 """
 
 
-def imported(project, *names):
-    """Import modules in a Python that may write bytecode; return what each says its value is."""
+LOOK = "import importlib.util; sys.path.append(str(Path(sys.argv[1]).parent)); importlib.util.find_spec('nothing')\n"
+"""Python's own finder of the projects' folder is remembered then."""
+
+FORGET = "from spellbook_core.worker.source_only import forget_folders; forget_folders()\n"
+
+
+def imported(project, *names, before=""):
+    """Import modules in a Python that may write bytecode; return what each says its value is.
+
+    Args:
+        project: Its folder.
+        names: Of the modules.
+        before: Statements that run before the project is made importable.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    program = PROGRAM.replace("extend_import_path(Path", f"{before}\nextend_import_path(Path")
     ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM, project, *names],
+        [sys.executable, "-c", program, project, *names],
         cwd=project.parent,
         env=environment,
         capture_output=True,
@@ -63,6 +76,17 @@ def test_bytecode_that_others_left_is_not_believed(tmp_path):
     py_compile.compile(str(project / "rates.py"), invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP)
     write(project / "rates.py", 2)
     assert imported(project, "rates", "demo.rates") == {"rates": 2, "demo.rates": 2}
+
+
+@pytest.mark.parametrize("before", [LOOK, LOOK + FORGET, FORGET + LOOK, LOOK + FORGET + LOOK])
+def test_folder_that_was_looked_at_before_is_read_from_source_too(tmp_path, before):
+    """As a warm process may have, by its own imports or those of a rehearsal, before it or its child gets a block."""
+    project = tmp_path / "demo"
+    write(tmp_path / "other.py", 1)
+    py_compile.compile(str(tmp_path / "other.py"), invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP)
+    write(tmp_path / "other.py", 2)
+    write(project / "rates.py", 1)
+    assert imported(project, "other", before=before) == {"other": 2}
 
 
 def test_broken_bytecode_stops_nobody(tmp_path):
