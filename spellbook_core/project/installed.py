@@ -28,7 +28,7 @@ MARKER = "spellbook-environment.json"
 OF_SECRET = "secret "  # noqa: S105  # no secret: a name's beginning
 """Begins what stands for a secret in `environment_of`."""
 
-OF_VARIABLE = "variable of the environment "
+OF_VARIABLE = "variable "
 """Begins what stands for one that is no secret."""
 
 ALWAYS_COUNTED = ("numpy", "pandas", "pyarrow", "torch")

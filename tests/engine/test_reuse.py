@@ -235,11 +235,11 @@ def test_changed_secret_reaches_only_blocks_that_name_it(place):
 @pytest.mark.parametrize(
     ("reading", "settings", "told"),
     [
-        ("import os; os.environ['MODE']", {}, "variable of the environment MODE"),
+        ("import os; os.environ['MODE']", {}, "variable MODE"),
         (
             "import os; os.environ['KIND']",
             {"env": {"KIND": "{{ env_var('MODE') }}"}},
-            "variable of the environment MODE",
+            "variable MODE",
         ),
         ("import os; os.environ['KIND']", {"env": {"KIND": "{{ secret('word') }}"}}, "secret word"),
     ],

@@ -192,7 +192,7 @@ def test_secret_counts_for_blocks_that_name_it_and_its_value_is_nowhere(project)
     assert asks(project, "import utils.client") != direct, "without the key no value can be tried against a digest"
 
 
-VARIABLE = "variable of the environment "
+VARIABLE = "variable "
 
 
 @pytest.mark.parametrize(
