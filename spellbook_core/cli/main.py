@@ -132,7 +132,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except Exception as fault:  # noqa: BLE001  # the boundary: a person gets one line, we get the trace
-        status = _tell(NotFoundError(GONE, hint=ELSEWHERE)) if _is_nowhere() else _tell_fault(fault)
+        is_gone = isinstance(fault, FileNotFoundError) and _is_nowhere()
+        status = _tell(NotFoundError(GONE, hint=ELSEWHERE)) if is_gone else _tell_fault(fault)
     sys.exit(status if isinstance(status, int) else 0)
 
 
